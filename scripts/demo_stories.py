@@ -46,6 +46,26 @@ ANIMALS = {
               "to fix broken things|to count everything", "toast and butter|pancakes"),
     "dragon": ("small|purple|friendly", "in a castle on the hill|inside a warm mountain",
                "to fly above the clouds|to warm the tea", "hot peppers|toasted bread"),
+    "princess": ("clever|brave|young", "in a castle by the lake|in a palace full of clocks",
+                 "to climb the castle walls|to ask questions", "raspberry tart|honey bread"),
+    "knight": ("brave|clumsy|polite", "in a castle with a broken gate|in a round stone tower",
+               "to polish old shields|to ride through the hills", "bean stew|cheese pie"),
+    "pirate": ("merry|young|brave", "on a ship with red sails|on a sandy island",
+               "to sail at night|to draw treasure maps", "coconut cake|fried fish"),
+    "wizard": ("old|clumsy|kind", "in a crooked tower|in a hut behind the moor",
+               "to mix strange potions|to talk to the birds", "pumpkin soup|ginger cake"),
+    "lion": ("proud|golden|gentle", "on a wide plain|under a shady tree",
+             "to lie in the sun|to roar at the moon", "roast potatoes|corn pie"),
+    "wolf": ("grey|quiet|clever", "in the northern hills|at the edge of the village",
+             "to sing to the moon|to run in the snow", "hot stew|meat pie"),
+    "monkey": ("cheeky|quick|funny", "in a fig tree|in a house made of leaves",
+               "to swing from the trees|to play tricks", "figs|banana bread"),
+    "cow": ("spotted|gentle|calm", "in a green field|in a red barn",
+            "to chew and think|to look at the clouds", "clover salad|oat cakes"),
+    "pig": ("pink|round|merry", "on a farm by the road|in a house made of bricks",
+            "to roll in the mud|to dig for treasure", "potato soup|plum cake"),
+    "horse": ("white|fast|gentle", "in a stable near the road|on a wide green hill",
+              "to gallop along the river|to jump over fences", "sweet oats|apple cake"),
 }
 GIRLS = "Mia Lily Nora Ruby Anna Zoe Ella Rosa Clara Ivy Emma Sara".split()
 BOYS = "Tom Leo Ben Max Sam Finn Hugo Theo Jack Noah Adam Luca".split()
@@ -102,6 +122,7 @@ OPENINGS = [
     "There once was a {adj} {kind} named {N}, who lived {home}.",
     "Long ago, a {adj} {kind} named {N} lived {home}.",
     "Far away, there lived a {adj} {kind}. {His} name was {N}.",
+    "Deep in the [forest|mountains], there lived a {adj} {kind} named {N}.",
     "In a [quiet valley|distant land|small town] there lived a {adj} {kind} named {N}.",
     "This is the story of {N}, a {adj} {kind}.",
     "{N} the {kind} lived {home}.",
@@ -121,9 +142,10 @@ END_NIGHT = ("[That night, {N} slept very well and dreamed of [the moon|new adve
              "|And {N} never forgot that day."
              "|{N} went to bed that night with a big smile.]")
 DAY = "[One [sunny|windy|cold|quiet] morning|One day|On the first day of [spring|summer|autumn]]"
+WET = "[One [rainy|grey] afternoon|One day|In the middle of autumn]"
 NIGHT = "[One evening|One [dark|clear|warm] night|Late one evening]"
 MEET = "[Just then|Soon|After a while], {f_intro} came [along|down the path|by]."
-THANKS = ("[\"Thank you, {f},\" said {N}. \"You are a [true|good|kind] friend.\""
+THANKS = ("[\"Thank you, dear {friend},\" said {N}. \"You are a [true|good|kind] friend.\""
           "|\"Thank you for your help,\" said {N}. \"I could not have done it alone.\"]")
 
 LOST = """
@@ -147,11 +169,11 @@ catch|games] near {p2} until the sun went down. {N} shared {his} {food}, and {f}
 silly] story. "Can we play again tomorrow?" asked {f}. "[Of course|Yes, every day]!" said {N}. {end_friends}
 """
 STORM = """
-{T}, dark clouds came over {p1}. The wind began to [blow|howl], and soon it was raining hard. {N}
+{wet}, dark clouds came over {p1}. The wind began to [blow|howl], and soon it was raining hard. {N}
 ran home and closed the door. Then {he} heard a knock. "Who is there?" asked {N}. "It is only me," said
 a small voice. {He} opened the door and saw {f_intro}, wet from head to toe. "The storm has broken my
-roof," said {f}. "May I come in?" "[Of course|Come in, come in]!" said {N}. "There is a fire, and there
-is {food}." They sat by the fire and listened to the rain. [When the thunder rolled, they held hands|
+roof," said {f}. "May I come in?" "[Of course|Come in, come in]!" said {N}. "There is a fire, and we can
+eat {food}." They sat by the fire and listened to the rain. [When the thunder rolled, they held hands|
 {N} told a story, and {f} sang a song]. In the morning, the sky was blue again. "Now let us fix your
 roof," said {N}. They [worked all day|carried wood and nails], and in the evening the roof was [as good
 as new|stronger than before]. {thanks2} {end_friends}
@@ -215,7 +237,7 @@ When the moon rose, it was so close that {N} could almost touch it. The star gav
 """
 JOURNEY = """
 But {N} had never seen {goal}. {T}, {he} packed {food} and a [warm blanket|small lamp] and [set off|left home].
-{He} walked past {p1} and past {p2}. Soon {his} feet were tired. {meet} "Where are you going?" asked {f}. "I am
+{He} walked past {p1} and past {p2}. Before long {his} feet were tired. {meet} "Where are you going?" asked {f}. "I am
 going to see {goal}," said {N}. "Is it far?" "It is not far if we go together," said {f}. So they went on side by
 side. They [sang songs|counted the birds|told jokes], and the road seemed short. At last they came to the top
 of the last hill. "Look!" said {f}. There it was. {goalline}. {N} did not say a word for a long time. "It is
@@ -357,19 +379,18 @@ def expand(rng, template, cast=None):
     return re.sub(r"\s+", " ", text).strip()
 
 
-def make_cast(rng):
-    """Returns the variables of one story. What a hero prefers depends on its kind or name."""
-    child = rng.random() < 0.35
-    if child:
-        kind = pick(rng, KIDS)
+def make_cast(rng, kind=None):
+    """Returns the variables of one story and its plot; both depend on the hero's kind or name."""
+    if kind is None:
+        kind = pick(rng, KIDS if rng.random() < 0.2 else ANIMALS)
+    if kind in KIDS:
         female = kind == "girl"
         name = pick(rng, GIRLS if female else BOYS)
         turn = 5 * (GIRLS if female else BOYS).index(name) + (0 if female else 2)
         adjectives, homes, loves, foods = KIDS[kind]
     else:
-        kind = pick(rng, ANIMALS)
         turn = list(ANIMALS).index(kind)
-        female = rng.random() < (0.35 if turn % 2 == 0 else 0.65)
+        female = rng.random() < (0.35 if turn % 2 == 0 else 0.65) or kind == "princess"
         name = pick(rng, ANIMAL_GIRLS if female else ANIMAL_BOYS, turn)
         adjectives, homes, loves, foods = ANIMALS[kind]
     he, him, his = ("she", "her", "her") if female else ("he", "him", "his")
@@ -382,14 +403,14 @@ def make_cast(rng):
         "N": name, "kind": kind, "adj": pick(rng, adjectives), "home": pick(rng, homes),
         "love": pick(rng, loves), "food": pick(rng, foods), "he": he, "him": him, "his": his,
         "He": he.capitalize(), "His": his.capitalize(),
-        "f": "the " + friend, "Thef": "The " + friend, "f_intro": pick(rng, FRIENDS[friend]),
+        "friend": friend, "f": "the " + friend, "Thef": "The " + friend, "f_intro": pick(rng, FRIENDS[friend]),
         "obj": thing_lost, "colour": pick(rng, colours), "how": how, "where": where,
         "p1": place, "p2": pick(rng, [p for p in PLACES if p != place], turn),
         "fruit": pick(rng, FRUITS, turn), "plant": pick(rng, PLANTS, turn),
         "baby": pick(rng, [b for b in BABIES if kind not in b], turn),
         "fear": fear, "fearline": FEARS[fear][0], "brave": FEARS[fear][1],
         "thing": thing, "a_thing": "a " + thing, "goal": goal, "goalline": GOALS[goal],
-        "noise": noise, "T": DAY, "night": NIGHT, "meet": MEET, "thanks": THANKS,
+        "noise": noise, "T": DAY, "night": NIGHT, "wet": WET, "meet": MEET, "thanks": THANKS,
         "thanks2": "\"Thank you for opening your door,\" said {f}.",
         "f_bye": "\"Well done!\" said {f}.",
         "end_friends": END_FRIENDS, "end_night": END_NIGHT,
@@ -416,16 +437,13 @@ def story(rng):
 
 def ask_and_tell(rng):
     """Returns a request for a story and the story."""
-    cast, plot = make_cast(rng)
-    topic = pick(rng, ["a {kind}", PLOTS[plot][1], "a {kind} named {N}", "a {adj} {kind}",
-                       "a {kind} called {N}", "a {kind} and " + "[{obj_or}]",
-                       ""])
-    cast["obj_or"] = PLOTS[plot][1]
-    if topic in PLOTS[plot][1]:
-        topic = pick(rng, topic) if topic else ""
-    request = (expand(rng, pick(rng, CHAT_REQUESTS), dict(cast, topic=topic)) if topic
-               else pick(rng, OPEN_REQUESTS))
-    return request, tell(rng, cast, plot, False)
+    topic = pick(rng, ["a {kind}", "{theme}", "a {kind} named {N}", "a {adj} {kind}",
+                       "a {kind} called {N}", "a {kind} and {theme}", None])
+    any_kind = topic and "{kind}" in topic
+    cast, plot = make_cast(rng, rng.choice([*ANIMALS, *KIDS]) if any_kind else None)
+    cast["theme"] = "[" + PLOTS[plot][1] + "]"
+    request = pick(rng, CHAT_REQUESTS if topic else OPEN_REQUESTS)
+    return expand(rng, request, dict(cast, topic=topic)), tell(rng, cast, plot, False)
 
 
 def chat(rng):
