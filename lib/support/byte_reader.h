@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads little-endian values from bytes that may be hostile. Every binary reader of the project goes through this: no read
-// leaves the span, and each error names file and offset.
+// Reads little-endian values from bytes that may be hostile. Every binary reader of the project
+// goes through this: no read leaves the span, and each error names file and offset.
 #pragma once
 
 #include <cstring>
@@ -17,7 +17,8 @@ namespace qeff {
 
 class ByteReader {
  public:
-  /// `bytes` must outlive the reader; `path` is used in messages; `base_offset` is where `bytes` starts in the file.
+  /// `bytes` must outlive the reader; `path` is used in messages; `base_offset` is where `bytes`
+  /// starts in the file.
   ByteReader(std::span<const std::byte> bytes, std::string_view path, int64_t base_offset_bytes = 0)
       : bytes_(bytes), path_(path), base_offset_bytes_(base_offset_bytes) {}
 
@@ -27,10 +28,10 @@ class ByteReader {
     return Location::Byte(path_, base_offset_bytes_ + static_cast<int64_t>(position_bytes_));
   }
 
-  /// Returns the next integer or float, little-endian. Errors: kInvalidInput if fewer bytes are left.
+  /// Returns the next integer or float, little-endian. Errors: kInvalidInput if fewer bytes are
+  /// left.
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  Result<T> Read(std::string_view what) {
+  requires std::is_arithmetic_v<T> Result<T> Read(std::string_view what) {
     QEFF_RETURN_IF_ERROR(Require(sizeof(T), what));
     T value;
     std::memcpy(&value, bytes_.data() + position_bytes_, sizeof(T));
@@ -56,8 +57,8 @@ class ByteReader {
   /// Moves to `offset_bytes` from the start of the span.
   Status Seek(uint64_t offset_bytes, std::string_view what) {
     if (offset_bytes > bytes_.size()) {
-      return InvalidInput(where(), fmt::format("{} lies at byte {}, but only {} bytes are there", what,
-                                               offset_bytes, bytes_.size()));
+      return InvalidInput(where(), fmt::format("{} lies at byte {}, but only {} bytes are there",
+                                               what, offset_bytes, bytes_.size()));
     }
     position_bytes_ = static_cast<size_t>(offset_bytes);
     return Status::Ok();
@@ -66,9 +67,10 @@ class ByteReader {
  private:
   Status Require(uint64_t size_bytes, std::string_view what) {
     if (size_bytes > remaining_bytes()) {
-      return InvalidInput(where(), fmt::format("{} needs {} bytes, {} are left", what, size_bytes,
-                                               remaining_bytes()),
-                          {"the file is cut short or damaged: fetch or make it again"});
+      return InvalidInput(
+          where(),
+          fmt::format("{} needs {} bytes, {} are left", what, size_bytes, remaining_bytes()),
+          {"the file is cut short or damaged: fetch or make it again"});
     }
     return Status::Ok();
   }

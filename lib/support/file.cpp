@@ -80,8 +80,9 @@ void MappedFile::WillNeed(size_t offset_bytes, size_t size_bytes) const {
 Result<std::string> ReadSmallFile(const std::filesystem::path& path, size_t limit_bytes) {
   QEFF_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   if (file.bytes().size() > limit_bytes) {
-    return InvalidInput(Location::File(path.string()),
-                        fmt::format("file has {} bytes, at most {} are read", file.bytes().size(), limit_bytes));
+    return InvalidInput(
+        Location::File(path.string()),
+        fmt::format("file has {} bytes, at most {} are read", file.bytes().size(), limit_bytes));
   }
   return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
 }
@@ -105,7 +106,8 @@ Status WriteFileAtomically(const std::filesystem::path& path, std::string_view c
 
 Result<FileWriter> FileWriter::Create(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor < 0) return IoError(Location::File(path.string()), "cannot create the file", errno);
+  if (descriptor < 0)
+    return IoError(Location::File(path.string()), "cannot create the file", errno);
   return FileWriter(descriptor, path.string());
 }
 
@@ -134,7 +136,8 @@ Status FileWriter::Append(std::span<const std::byte> bytes) {
 
 Status FileWriter::AlignTo(size_t alignment_bytes) {
   static constexpr std::array<std::byte, kPageBytes> kZeros{};
-  size_t missing = (alignment_bytes - static_cast<size_t>(offset_bytes_) % alignment_bytes) % alignment_bytes;
+  size_t missing =
+      (alignment_bytes - static_cast<size_t>(offset_bytes_) % alignment_bytes) % alignment_bytes;
   while (missing > 0) {
     const size_t piece = std::min(missing, kZeros.size());
     QEFF_RETURN_IF_ERROR(Append(std::span(kZeros).first(piece)));

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files: mapped reading, whole small files, and writing that is only visible when it is complete. Artifact folders
-// (lib/artifact) build on this. Nothing here follows a wish to overwrite in place.
+// Files: mapped reading, whole small files, and writing that is only visible when it is complete.
+// Artifact folders (lib/artifact) build on this. Nothing here follows a wish to overwrite in place.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,12 @@
 
 namespace qeff {
 
-/// A file mapped read-only. Movable; the mapping ends with the object. Threads may read at the same time.
+/// A file mapped read-only. Movable; the mapping ends with the object. Threads may read at the same
+/// time.
 class MappedFile {
  public:
-  /// Maps the whole regular file. Errors: kIo (missing, unreadable, not a regular file). An empty file maps to an empty span.
+  /// Maps the whole regular file. Errors: kIo (missing, unreadable, not a regular file). An empty
+  /// file maps to an empty span.
   static Result<MappedFile> Open(const std::filesystem::path& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
@@ -27,8 +29,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
   const std::string& path() const { return path_; }
 
-  /// Drops the pages of [offset, offset + size) from this process (they stay in the page cache), so that resident memory
-  /// does not grow with what was read. Only a hint; cannot fail.
+  /// Drops the pages of [offset, offset + size) from this process (they stay in the page cache), so
+  /// that resident memory does not grow with what was read. Only a hint; cannot fail.
   void Release(size_t offset_bytes, size_t size_bytes) const;
   /// Tells the kernel that the range will be read soon, in order.
   void WillNeed(size_t offset_bytes, size_t size_bytes) const;
@@ -40,14 +42,17 @@ class MappedFile {
   std::string path_;
 };
 
-/// Returns the content of a file of at most `limit_bytes`. Errors: kIo; kInvalidInput if it is larger.
-Result<std::string> ReadSmallFile(const std::filesystem::path& path, size_t limit_bytes = size_t{64} << 20);
+/// Returns the content of a file of at most `limit_bytes`. Errors: kIo; kInvalidInput if it is
+/// larger.
+Result<std::string> ReadSmallFile(const std::filesystem::path& path,
+                                  size_t limit_bytes = size_t{64} << 20);
 
-/// Writes `content` to a temporary sibling of `path`, then renames it over `path`. Errors: kIo (full disk included); the
-/// old file is then untouched.
+/// Writes `content` to a temporary sibling of `path`, then renames it over `path`. Errors: kIo
+/// (full disk included); the old file is then untouched.
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
 
-/// Appends to a new file in large writes; the caller publishes it by a rename (lib/artifact). Writes nothing after an error.
+/// Appends to a new file in large writes; the caller publishes it by a rename (lib/artifact).
+/// Writes nothing after an error.
 class FileWriter {
  public:
   /// Creates `path`, which must not exist. Errors: kIo.

@@ -18,7 +18,8 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  QEFF_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1, "SHA-256 is not available");
+  QEFF_CHECK(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1,
+             "SHA-256 is not available");
 }
 Sha256::~Sha256() = default;
 
@@ -29,8 +30,9 @@ void Sha256::Update(std::span<const std::byte> data) {
 std::string Sha256::HexDigest() {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
-  QEFF_CHECK(EVP_DigestFinal_ex(state_->context, digest.data(), &size) == 1 && size == digest.size(),
-             "SHA-256 end");
+  QEFF_CHECK(
+      EVP_DigestFinal_ex(state_->context, digest.data(), &size) == 1 && size == digest.size(),
+      "SHA-256 end");
   std::string hex;
   for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
   return hex;

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashes: SHA-256 for small files and cache keys (as hubs and QEfficient use it), XXH3-128 for weight data taken while it is
-// written or mapped (memory-bandwidth fast, not cryptographic).
+// Hashes: SHA-256 for small files and cache keys (as hubs and QEfficient use it), XXH3-128 for
+// weight data taken while it is written or mapped (memory-bandwidth fast, not cryptographic).
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int kMaxDepth = 100;
 
-/// Builds the value while parsing, and refuses what the standard leaves to the reader: duplicate keys and deep nesting.
+/// Builds the value while parsing, and refuses what the standard leaves to the reader: duplicate
+/// keys and deep nesting.
 class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
   explicit StrictBuilder(Json& root) : root_(root) {}
@@ -61,9 +62,11 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
       top.push_back(std::move(value));
       return &top.back();
     }
-    // push_back keeps insertion order without the linear search of operator[]: duplicates were refused in key().
+    // push_back keeps insertion order without the linear search of operator[]: duplicates were
+    // refused in key().
     auto& object = top.get_ref<Json::object_t&>();
-    static_cast<std::vector<Json::object_t::value_type>&>(object).emplace_back(key_, std::move(value));
+    static_cast<std::vector<Json::object_t::value_type>&>(object).emplace_back(key_,
+                                                                               std::move(value));
     return &object.back().second;
   }
   bool Put(Json value) {
@@ -97,7 +100,9 @@ void AppendString(std::string_view text, std::string& out) {
 }
 
 void AppendPython(const Json& value, int depth, std::string& out) {
-  const auto newline = [&out](int level) { out += '\n' + std::string(static_cast<size_t>(level) * 4, ' '); };
+  const auto newline = [&out](int level) {
+    out += '\n' + std::string(static_cast<size_t>(level) * 4, ' ');
+  };
   if (value.is_object()) {
     if (value.empty()) {
       out += "{}";
@@ -161,7 +166,8 @@ Result<Json> ParseJson(std::string_view text, std::string_view path) {
     if (builder.error_byte == 0) return InvalidInput(Location::File(path), builder.problem);
     const auto before = text.substr(0, end);
     const int64_t line = 1 + std::count(before.begin(), before.end(), '\n');
-    const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+    const size_t line_start =
+        before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
     return InvalidInput(Location::Line(path, line, static_cast<int64_t>(end - line_start) + 1),
                         builder.problem);
   }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages for people on stderr: debugging text and notes. Errors are Status values and are printed once, by the tool.
-// stdout belongs to the product of a program and is never written here.
+// Messages for people on stderr: debugging text and notes. Errors are Status values and are printed
+// once, by the tool. stdout belongs to the product of a program and is never written here.
 #pragma once
 
 #include <fmt/format.h>

@@ -43,7 +43,8 @@ void Progress::Draw() {
   if (now - start_ < kFirstDraw || now - last_draw_ < kRedraw) return;
   last_draw_ = now;
   drawn_ = true;
-  const double share = total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
+  const double share =
+      total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double left = share > 0 ? seconds / share - seconds : 0;
   std::fputs(fmt::format("\r\033[K{}: {:3.0f} %  {} of {}  {:.0f} s left", title_, share * 100,

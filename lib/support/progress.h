@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// One progress line on stderr for work that takes longer than a moment. On a terminal only: nothing is written when stderr is
-// a file or a pipe, or before half a second has passed.
+// One progress line on stderr for work that takes longer than a moment. On a terminal only: nothing
+// is written when stderr is a file or a pipe, or before half a second has passed.
 #pragma once
 
 #include <chrono>

@@ -12,7 +12,9 @@ namespace qeff {
 std::string Location::ToString() const {
   std::string text = file;
   if (line > 0) text += fmt::format(":{}:{}", line, std::max<int64_t>(column, 1));
-  const auto append = [&text](std::string part) { text += (text.empty() ? "" : ": ") + std::move(part); };
+  const auto append = [&text](std::string part) {
+    text += (text.empty() ? "" : ": ") + std::move(part);
+  };
   if (byte_offset >= 0) append(fmt::format("byte {}", byte_offset));
   if (!node.empty()) {
     append(node_index >= 0 ? fmt::format("node '{}' (#{})", node, node_index)
@@ -38,7 +40,8 @@ Status Error(ErrorCode code, Location where, std::string message, std::vector<st
                            .notes = std::move(notes)});
 }
 
-Status IoError(Location where, std::string message, int errno_value, std::vector<std::string> notes) {
+Status IoError(Location where, std::string message, int errno_value,
+               std::vector<std::string> notes) {
   if (errno_value != 0) message += fmt::format(": {}", std::strerror(errno_value));
   return Error(ErrorCode::kIo, std::move(where), std::move(message), std::move(notes));
 }
@@ -78,7 +81,8 @@ Status Diagnostics::ToStatus() const {
   return Status(std::move(all));
 }
 
-std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::optional<std::string> Nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
   std::optional<std::string> best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
@@ -89,8 +93,8 @@ std::optional<std::string> Nearest(std::string_view word, const std::vector<std:
       row[0] = i;
       for (size_t j = 1; j <= candidate.size(); ++j) {
         const size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1,
-                           diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
+        row[j] = std::min(
+            {row[j] + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
         diagonal = above;
       }
     }

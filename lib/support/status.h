@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Errors that the input or the environment is to blame for: one Diagnostic with a place, a message and notes, carried by
-// Status and Result<T>. Every library function that can fail returns one of them; only tools print them. A fault of ours is
-// QEFF_CHECK, never a Status. Nothing here throws.
+// Errors that the input or the environment is to blame for: one Diagnostic with a place, a message
+// and notes, carried by Status and Result<T>. Every library function that can fail returns one of
+// them; only tools print them. A fault of ours is QEFF_CHECK, never a Status. Nothing here throws.
 #pragma once
 
 #include <fmt/format.h>
@@ -19,22 +19,22 @@
 
 namespace qeff {
 
-/// What the caller must change: the input (the first three), the command (kUsage), the machine (kIo: file, network, memory;
-/// kBackend: vendor tool, device).
+/// What the caller must change: the input (the first three), the command (kUsage), the machine
+/// (kIo: file, network, memory; kBackend: vendor tool, device).
 enum class ErrorCode { kInvalidInput, kUnsupported, kVersionMismatch, kUsage, kIo, kBackend };
 
 enum class Severity { kError, kWarning };
 
 /// Where something is wrong. At least one of the fields is set in every error that leaves a reader.
 struct Location {
-  std::string file;              ///< path as the user knows it; empty if the fault is not in a file
-  int64_t line = 0;              ///< 1-based; 0 if unknown
-  int64_t column = 0;            ///< 1-based; 0 if unknown
-  int64_t byte_offset = -1;      ///< from the start of `file`; -1 if unknown
-  std::string node;              ///< graph node, e.g. "layers.3.mlp/MatMul"
-  int64_t node_index = -1;       ///< position of the node in its graph; -1 if unknown
-  std::string tensor;            ///< tensor name
-  std::string flag;              ///< command-line flag, e.g. "--ctx-len"
+  std::string file;          ///< path as the user knows it; empty if the fault is not in a file
+  int64_t line = 0;          ///< 1-based; 0 if unknown
+  int64_t column = 0;        ///< 1-based; 0 if unknown
+  int64_t byte_offset = -1;  ///< from the start of `file`; -1 if unknown
+  std::string node;          ///< graph node, e.g. "layers.3.mlp/MatMul"
+  int64_t node_index = -1;   ///< position of the node in its graph; -1 if unknown
+  std::string tensor;        ///< tensor name
+  std::string flag;          ///< command-line flag, e.g. "--ctx-len"
 
   static Location File(std::string_view path) { return {.file = std::string(path)}; }
   static Location Byte(std::string_view path, int64_t offset) {
@@ -51,12 +51,13 @@ struct Location {
   }
   static Location Flag(std::string_view name) { return {.flag = std::string(name)}; }
 
-  /// Returns e.g. "model.onnx: node 'layers.3.mlp/MatMul' (#142)", "a.json:3:7", "m.safetensors: byte 8"; empty if no field
-  /// is set.
+  /// Returns e.g. "model.onnx: node 'layers.3.mlp/MatMul' (#142)", "a.json:3:7", "m.safetensors:
+  /// byte 8"; empty if no field is set.
   std::string ToString() const;
 };
 
-/// One finding. `message` is lower case, without full stop: the thing in quotes, expected, then got. `notes` say what to do.
+/// One finding. `message` is lower case, without full stop: the thing in quotes, expected, then
+/// got. `notes` say what to do.
 struct Diagnostic {
   Severity severity = Severity::kError;
   ErrorCode code = ErrorCode::kInvalidInput;
@@ -95,8 +96,10 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit on purpose
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
+  Result(Status status)
+      : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return state_.index() == 0; }
   /// Requires ok().
@@ -121,12 +124,15 @@ class [[nodiscard]] Result {
 };
 
 /// Returns an error Status; `notes` come after the message, each one line that says what to do.
-Status Error(ErrorCode code, Location where, std::string message, std::vector<std::string> notes = {});
+Status Error(ErrorCode code, Location where, std::string message,
+             std::vector<std::string> notes = {});
 
-inline Status InvalidInput(Location where, std::string message, std::vector<std::string> notes = {}) {
+inline Status InvalidInput(Location where, std::string message,
+                           std::vector<std::string> notes = {}) {
   return Error(ErrorCode::kInvalidInput, std::move(where), std::move(message), std::move(notes));
 }
-inline Status Unsupported(Location where, std::string message, std::vector<std::string> notes = {}) {
+inline Status Unsupported(Location where, std::string message,
+                          std::vector<std::string> notes = {}) {
   return Error(ErrorCode::kUnsupported, std::move(where), std::move(message), std::move(notes));
 }
 inline Status UsageError(Location where, std::string message, std::vector<std::string> notes = {}) {
@@ -136,7 +142,8 @@ inline Status UsageError(Location where, std::string message, std::vector<std::s
 Status IoError(Location where, std::string message, int errno_value = 0,
                std::vector<std::string> notes = {});
 
-/// Collects findings of checks that go on after the first one. After `kLimit` errors further ones are only counted.
+/// Collects findings of checks that go on after the first one. After `kLimit` errors further ones
+/// are only counted.
 class Diagnostics {
  public:
   static constexpr int kLimit = 20;
@@ -153,10 +160,13 @@ class Diagnostics {
   int error_count_ = 0;
 };
 
-/// Returns the entry of `candidates` that is nearest to `word` by edit distance, if one is near enough to be meant.
-std::optional<std::string> Nearest(std::string_view word, const std::vector<std::string>& candidates);
+/// Returns the entry of `candidates` that is nearest to `word` by edit distance, if one is near
+/// enough to be meant.
+std::optional<std::string> Nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
 
-[[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& message);
+[[noreturn]] void CheckFailed(const char* file, int line, const char* condition,
+                              const std::string& message);
 
 }  // namespace qeff
 
@@ -170,8 +180,8 @@ std::optional<std::string> Nearest(std::string_view word, const std::vector<std:
 #define QEFF_CONCAT_INNER(a, b) a##b
 #define QEFF_CONCAT(a, b) QEFF_CONCAT_INNER(a, b)
 
-#define QEFF_RETURN_IF_ERROR(expression)                       \
-  do {                                                         \
+#define QEFF_RETURN_IF_ERROR(expression)                                                  \
+  do {                                                                                    \
     if (::qeff::Status qeff_status = (expression); !qeff_status.ok()) return qeff_status; \
   } while (false)
 
