@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/generation/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "lib/generation/random.h"
+
+namespace qeff {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+/// Returns e^x for x <= 0 to within about one unit in the last place. Ours because the C library's
+/// may differ between machines by a rounding, and one rounding can change a drawn token; built
+/// without fused multiply-add for the same reason.
+double ExpOfNonPositive(double x) {
+  constexpr double kLog2E = 0x1.71547652b82fep+0;
+  constexpr double kLn2High =
+      0x1.62e42feep-1;  // 32 bits, so that its products with small integers are exact
+  constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
+  if (x < -740.0) return 0.0;  // below the smallest denormal, or -infinity
+  const double exponent = std::floor(x * kLog2E + 0.5);
+  const double rest = (x - exponent * kLn2High) - exponent * kLn2Low;
+  double sum = 1.0;  // Taylor series in Horner form; |rest| <= 0.347, so 14 terms reach 2^-60
+  for (int n = 14; n >= 1; --n) sum = 1.0 + rest / n * sum;
+  return std::ldexp(sum, static_cast<int>(exponent));
+}
+
+/// Returns the index of the largest value, the first of equals. Errors as Sampler::Next.
+Result<int64_t> FirstMaximum(std::span<const float> values) {
+  int64_t best = -1;
+  float best_value = kMinusInfinity;
+  bool has_nan = false;
+  for (size_t i = 0; i < values.size(); ++i) {
+    has_nan |= std::isnan(values[i]);
+    if (values[i] > best_value) {
+      best_value = values[i];
+      best = static_cast<int64_t>(i);
+    }
+  }
+  if (has_nan) {
+    return InvalidInput(Location::Tensor("", "logits"), "the row that chooses the token holds NaN",
+                        {"a 16-bit format may have overflowed: compile with float32, or check "
+                         "the checkpoint's weights"});
+  }
+  if (best < 0) {
+    return InvalidInput(Location::Tensor("", "logits"),
+                        "no value of the row that chooses the token is above -infinity");
+  }
+  return best;
+}
+
+}  // namespace
+
+void Sampler::Remember(int64_t id) {
+  if (options_.repetition_penalty != 1.0) seen_.insert(id);
+}
+
+Result<int64_t> Sampler::Next(std::span<const float> logits) {
+  int64_t id = 0;
+  if (!options_.sample && seen_.empty()) {
+    QEFF_ASSIGN_OR_RETURN(id, FirstMaximum(logits));
+  } else {
+    QEFF_ASSIGN_OR_RETURN(const std::span<const float> scores, Scores(logits));
+    if (options_.sample) {
+      id = Draw();
+    } else {
+      QEFF_ASSIGN_OR_RETURN(id, FirstMaximum(scores));
+    }
+  }
+  Remember(id);
+  ++step_;
+  return id;
+}
+
+Result<std::span<const float>> Sampler::Scores(std::span<const float> logits) {
+  QEFF_ASSIGN_OR_RETURN(const int64_t best, FirstMaximum(logits));
+  if (options_.sample && std::isinf(logits[best])) {
+    return InvalidInput(Location::Tensor("", "logits"),
+                        "the row that chooses the token holds infinity");
+  }
+  scores_.assign(logits.begin(), logits.end());
+  Penalize();
+  if (options_.sample) {
+    const auto temperature = static_cast<float>(options_.temperature);
+    if (temperature != 1.0f) {
+      for (float& score : scores_) score /= temperature;
+    }
+    if (options_.top_k > 0) KeepTopK();
+    if (options_.top_p < 1.0) KeepTopP();
+    if (options_.min_p > 0.0) KeepMinP();
+  }
+  return std::span<const float>(scores_);
+}
+
+void Sampler::Penalize() {
+  const auto penalty = static_cast<float>(options_.repetition_penalty);
+  for (const int64_t id : seen_) {
+    if (id < 0 || id >= static_cast<int64_t>(scores_.size())) continue;  // ids without a logit
+    float& score = scores_[id];
+    score = score < 0.0f ? score * penalty : score / penalty;
+  }
+}
+
+void Sampler::KeepTopK() {
+  const auto k = static_cast<size_t>(options_.top_k);
+  if (k >= scores_.size()) return;
+  ordered_ = scores_;
+  std::nth_element(ordered_.begin(), ordered_.begin() + (k - 1), ordered_.end(), std::greater<>());
+  const float threshold = ordered_[k - 1];
+  for (float& score : scores_) {
+    if (score < threshold) score = kMinusInfinity;
+  }
+}
+
+void Sampler::KeepTopP() {
+  // A heap instead of a sort: the kept tokens are usually few among a large vocabulary. Among equal
+  // scores transformers' stable ascending sort drops low ids first, so high ids are taken first
+  // here.
+  const float largest = *std::max_element(scores_.begin(), scores_.end());
+  double total = 0.0;
+  heap_.clear();
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    if (scores_[i] == kMinusInfinity) continue;
+    total += ExpOfNonPositive(double{scores_[i]} - largest);
+    heap_.push_back(static_cast<int64_t>(i));
+  }
+  const auto less_likely = [this](int64_t a, int64_t b) {
+    return scores_[a] != scores_[b] ? scores_[a] < scores_[b] : a < b;
+  };
+  std::make_heap(heap_.begin(), heap_.end(), less_likely);
+  const double wanted = options_.top_p * total;
+  double taken = 0.0;
+  auto rest = heap_.end();
+  do {  // the likeliest is always kept
+    std::pop_heap(heap_.begin(), rest, less_likely);
+    --rest;
+    taken += ExpOfNonPositive(double{scores_[*rest]} - largest);
+  } while (rest != heap_.begin() && taken < wanted);
+  for (auto dropped = heap_.begin(); dropped != rest; ++dropped) scores_[*dropped] = kMinusInfinity;
+}
+
+void Sampler::KeepMinP() {
+  const float largest = *std::max_element(scores_.begin(), scores_.end());
+  for (float& score : scores_) {
+    if (ExpOfNonPositive(double{score} - largest) < options_.min_p) score = kMinusInfinity;
+  }
+}
+
+int64_t Sampler::Draw() const {
+  const float largest = *std::max_element(scores_.begin(), scores_.end());
+  double total = 0.0;
+  for (const float score : scores_) total += ExpOfNonPositive(double{score} - largest);
+  const double target = UniformDraw(options_.seed, stream_, step_) * total;
+  double sum = 0.0;
+  int64_t last = 0;
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    const double weight = ExpOfNonPositive(double{scores_[i]} - largest);
+    if (weight == 0.0) continue;
+    sum += weight;
+    last = static_cast<int64_t>(i);
+    if (sum > target) break;
+  }
+  return last;
+}
+
+}  // namespace qeff
