@@ -30,19 +30,23 @@ Result<MappedFile> MappedFile::Open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a FIFO must fail below, not hang here.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) return IoError(Location::File(path.string()), "cannot open the file", errno);
+  return OpenDescriptor(file.value, path.string());
+}
+
+Result<MappedFile> MappedFile::OpenDescriptor(int descriptor, std::string path) {
   struct stat info {};
-  if (::fstat(file.value, &info) != 0) {
-    return IoError(Location::File(path.string()), "cannot read the file's size", errno);
+  if (::fstat(descriptor, &info) != 0) {
+    return IoError(Location::File(path), "cannot read the file's size", errno);
   }
-  if (!S_ISREG(info.st_mode)) return IoError(Location::File(path.string()), "not a regular file");
+  if (!S_ISREG(info.st_mode)) return IoError(Location::File(path), "not a regular file");
   MappedFile mapped;
-  mapped.path_ = path.string();
+  mapped.path_ = std::move(path);
   mapped.size_bytes_ = static_cast<size_t>(info.st_size);
   if (mapped.size_bytes_ > 0) {
-    void* data = ::mmap(nullptr, mapped.size_bytes_, PROT_READ, MAP_SHARED, file.value, 0);
+    void* data = ::mmap(nullptr, mapped.size_bytes_, PROT_READ, MAP_SHARED, descriptor, 0);
     if (data == MAP_FAILED) {
       mapped.size_bytes_ = 0;
-      return IoError(Location::File(path.string()), "cannot map the file", errno);
+      return IoError(Location::File(mapped.path_), "cannot map the file", errno);
     }
     mapped.data_ = static_cast<std::byte*>(data);
   }

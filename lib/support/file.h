@@ -22,6 +22,9 @@ class MappedFile {
   /// Maps the whole regular file. Errors: kIo (missing, unreadable, not a regular file). An empty
   /// file maps to an empty span.
   static Result<MappedFile> Open(const std::filesystem::path& path);
+  /// Maps the file behind an open descriptor, which stays the caller's; `path` names it in
+  /// messages. For callers that must check what they opened. Errors as Open.
+  static Result<MappedFile> OpenDescriptor(int descriptor, std::string path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
