@@ -220,8 +220,9 @@ Result<GenerationConfig> LoadGenerationConfig(const std::filesystem::path& folde
   for (const Json* object : {&config_json, text_json}) {
     QEFF_RETURN_IF_ERROR(ReadTokenIds({object, config_path.string(), vocab_size}, config));
   }
-  if (tokenizer != nullptr)
+  if (tokenizer != nullptr) {
     QEFF_RETURN_IF_ERROR(AskTokenizer(*tokenizer, folder, vocab_size, config));
+  }
   std::ranges::sort(config.eos_ids);
   const auto duplicates = std::ranges::unique(config.eos_ids);
   config.eos_ids.erase(duplicates.begin(), duplicates.end());

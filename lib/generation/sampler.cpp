@@ -77,22 +77,23 @@ Result<int64_t> Sampler::Next(std::span<const float> logits) {
 }
 
 Result<std::span<const float>> Sampler::Scores(std::span<const float> logits) {
-  QEFF_ASSIGN_OR_RETURN(const int64_t best, FirstMaximum(logits));
-  if (options_.sample && std::isinf(logits[best])) {
-    return InvalidInput(Location::Tensor("", "logits"),
-                        "the row that chooses the token holds infinity");
-  }
+  QEFF_RETURN_IF_ERROR(FirstMaximum(logits).status());
   scores_.assign(logits.begin(), logits.end());
   Penalize();
-  if (options_.sample) {
-    const auto temperature = static_cast<float>(options_.temperature);
-    if (temperature != 1.0f) {
-      for (float& score : scores_) score /= temperature;
-    }
-    if (options_.top_k > 0) KeepTopK();
-    if (options_.top_p < 1.0) KeepTopP();
-    if (options_.min_p > 0.0) KeepMinP();
+  if (!options_.sample) return std::span<const float>(scores_);
+  const auto temperature = static_cast<float>(options_.temperature);
+  if (temperature != 1.0f) {
+    for (float& score : scores_) score /= temperature;
   }
+  QEFF_ASSIGN_OR_RETURN(const int64_t likeliest, FirstMaximum(scores_));
+  if (std::isinf(scores_[likeliest])) {
+    return InvalidInput(Location::Tensor("", "logits"),
+                        "the row that chooses the token is infinite, or so when divided by the "
+                        "temperature");
+  }
+  if (options_.top_k > 0) KeepTopK();
+  if (options_.top_p < 1.0) KeepTopP();
+  if (options_.min_p > 0.0) KeepMinP();
   return std::span<const float>(scores_);
 }
 

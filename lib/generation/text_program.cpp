@@ -24,12 +24,16 @@ const TensorInfo* FindTensor(const std::vector<TensorInfo>& tensors, std::string
   return found == tensors.end() ? nullptr : &*found;
 }
 
+Location Place(const SpecializationInfo& info, std::string_view tensor) {
+  return Location::Tensor(fmt::format("specialization '{}'", info.name), tensor);
+}
+
 /// Returns the input, which must be i64 of rank 2, at least [1, 1]; `columns` other than 0 must
 /// match.
 Result<const TensorInfo*> FindIndexInput(const SpecializationInfo& info, std::string_view name,
                                          int64_t rows, int64_t columns) {
   const TensorInfo* tensor = FindTensor(info.inputs, name);
-  const Location where = Location::Tensor(info.name, name);
+  const Location where = Place(info, name);
   if (tensor == nullptr) {
     return Unsupported(where, "the program has no such input",
                        {"text generation needs a decoder that was exported with a KV cache"});
@@ -74,7 +78,7 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
   const SpecializationInfo& info = session_->specializations()[specialization];
   for (const TensorInfo& input : info.inputs) {
     if (!IsKnownInput(input.name)) {
-      return Unsupported(Location::Tensor(info.name, input.name),
+      return Unsupported(Place(info, input.name),
                          "text generation does not know how to fill this input");
     }
   }
@@ -85,14 +89,14 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
 
   const auto symbol = info.symbols.find("ctx_len");
   if (symbol == info.symbols.end() || symbol->second < 1) {
-    return InvalidInput(Location::Tensor(info.name, kPositionIds),
+    return InvalidInput(Place(info, kPositionIds),
                         "the specialization has no symbol 'ctx_len' above 0");
   }
   const int64_t context_tokens = symbol->second;
   variant.context_tokens = context_tokens;
   if (const TensorInfo* lengths = FindTensor(info.inputs, kComputeContext)) {
     if (lengths->dims.size() != 1) {
-      return Unsupported(Location::Tensor(info.name, kComputeContext),
+      return Unsupported(Place(info, kComputeContext),
                          fmt::format("expected one dimension, got {}", lengths->dims.size()));
     }
     variant.context_tokens = std::min(context_tokens, lengths->dims[0]);
@@ -106,7 +110,7 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
     context_tokens_ = context_tokens;
     has_slot_index_ = has_slot_index;
   } else if (context_tokens_ != context_tokens || has_slot_index_ != has_slot_index) {
-    return InvalidInput(Location::Tensor(info.name, kPositionIds),
+    return InvalidInput(Place(info, kPositionIds),
                         "the specializations differ in 'ctx_len' or in having 'batch_index'");
   }
   variants.push_back(variant);
@@ -115,7 +119,7 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
 
 Status TextProgram::ReadLogits(const SpecializationInfo& info, Variant& variant) {
   const TensorInfo* logits = FindTensor(info.outputs, kLogits);
-  const Location where = Location::Tensor(info.name, kLogits);
+  const Location where = Place(info, kLogits);
   if (logits == nullptr) return Unsupported(where, "the program has no such output");
   const auto& dims = logits->dims;
   const bool is_float =
@@ -143,10 +147,9 @@ Status TextProgram::Divide(const std::vector<Variant>& variants) {
   const auto [decode, prefill] = std::ranges::minmax_element(variants, {}, order);
   slots_ = decode->rows;
   if (prefill->rows > slots_ || (!has_slot_index_ && prefill->rows != slots_)) {
-    return InvalidInput(
-        Location::Tensor(session_->specializations()[prefill->specialization].name, kInputIds),
-        fmt::format("expected a prefill batch of {}{}, got {}", has_slot_index_ ? "at most " : "",
-                    slots_, prefill->rows));
+    return InvalidInput(Place(session_->specializations()[prefill->specialization], kInputIds),
+                        fmt::format("expected a prefill batch of {}{}, got {}",
+                                    has_slot_index_ ? "at most " : "", slots_, prefill->rows));
   }
   const auto collect = [&](const Variant& like, std::vector<Variant>& out) {
     for (const Variant& variant : variants) {
@@ -159,7 +162,7 @@ Status TextProgram::Divide(const std::vector<Variant>& variants) {
   for (const auto* group : {&prefill_, &decode_}) {
     if (group->back().context_tokens == context_tokens_) continue;
     const auto& info = session_->specializations()[group->back().specialization];
-    return InvalidInput(Location::Tensor(info.name, kComputeContext),
+    return InvalidInput(Place(info, kComputeContext),
                         fmt::format("expected the longest to be 'ctx_len', {}, got {}",
                                     context_tokens_, group->back().context_tokens));
   }
