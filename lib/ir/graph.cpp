@@ -89,6 +89,11 @@ Value* Graph::FindOutput(std::string_view name) const {
   return nullptr;
 }
 
+Value* Graph::FindValue(std::string_view name) const {
+  const auto found = names_.find(name);
+  return found == names_.end() ? nullptr : found->second;
+}
+
 std::string Graph::FreshName(std::string_view wanted) {
   std::string base(wanted.empty() ? "value" : wanted);
   if (!wanted.empty() && !names_.contains(base)) return base;

@@ -196,7 +196,8 @@ class Graph {
 
   void RenameValue(Value* value,
                    std::string_view name);  ///< a suffix is added if the name is in use
-  bool HasValueNamed(std::string_view name) const { return names_.contains(name); }
+  /// Null if there is none.
+  Value* FindValue(std::string_view name) const;
 
   /// Erases nodes and constants that no graph output depends on. Graph inputs stay. Returns true if
   /// something went.

@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lets a call attend to the first n cache slots only, n being the length of a dummy input: a
+// specialization with a small n computes less while the text is short.
+//   Before:  qeff.Attention(q, k, v, position_ids, past_key.0, past_value.0)
+//   After:   qeff.Attention(q, k, v, position_ids, past_key.0, past_value.0, , comp_ctx_lengths)
+// The graph gains the input comp_ctx_lengths i64 [comp_ctx_lengths] after the caches.
+// Requires: a graph with a KV cache (add-kv-cache); runs before add-continuous-batching, whose
+// input comes later. Leaves alone: a graph that has comp_ctx_lengths.
+#include "passes/pass.h"
+
+namespace qeff::passes {
+
+Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
+  constexpr size_t kPastKeyInput = 4;
+  constexpr size_t kComputeLengthInput = 7;
+  ir::Graph& graph = model.graph;
+  if (graph.FindInput("comp_ctx_lengths") != nullptr) return Change::kNone;
+  std::vector<ir::Node*> attentions;
+  for (const auto& node : graph.nodes()) {
+    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr)
+      attentions.push_back(node.get());
+  }
+  if (attentions.empty()) {
+    return InvalidInput(Location::File(model.path), "the graph has no KV cache",
+                        {"a compute context length needs one: do not switch the cache off"});
+  }
+  size_t position = 0;
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    if (graph.inputs()[i]->name().starts_with("past_")) position = i + 1;
+  }
+  ir::Value* lengths =
+      graph.AddInput("comp_ctx_lengths", {DType::kI64, ir::Shape{"comp_ctx_lengths"}}, position);
+  for (ir::Node* node : attentions) node->SetInput(kComputeLengthInput, lengths);
+  return Change::kChanged;
+}
+
+}  // namespace qeff::passes

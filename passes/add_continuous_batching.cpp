@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lets each row of a call choose its cache slot, so that requests can come and go while others
+// decode.
+//   Before:  past_key.0 [batch_size, K, ctx_len, E]        qeff.Attention(q, k, v, position_ids,
+//   past_key.0, past_value.0) After:   past_key.0 [full_batch_size, K, ctx_len, E]
+//   qeff.Attention(..., past_value.0, batch_index)
+// The graph gains the input batch_index i64 [batch_size, 1] as its last input (before
+// num_logits_to_keep). Requires: a graph with a KV cache (add-kv-cache). Leaves alone: a graph that
+// has batch_index.
+#include "passes/pass.h"
+
+namespace qeff::passes {
+
+Result<Change> AddContinuousBatching(ir::Model& model, const PassContext&) {
+  constexpr size_t kPastKeyInput = 4;
+  constexpr size_t kBatchIndexInput = 6;
+  ir::Graph& graph = model.graph;
+  if (graph.FindInput("batch_index") != nullptr) return Change::kNone;
+  std::vector<ir::Node*> attentions;
+  for (const auto& node : graph.nodes()) {
+    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr)
+      attentions.push_back(node.get());
+  }
+  if (attentions.empty()) {
+    return InvalidInput(Location::File(model.path), "the graph has no KV cache",
+                        {"continuous batching needs one: do not switch the cache off"});
+  }
+  std::optional<size_t> position;
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    if (graph.inputs()[i]->name() == "num_logits_to_keep") position = i;
+  }
+  ir::Value* batch_index =
+      graph.AddInput("batch_index", {DType::kI64, ir::Shape{"batch_size", 1}}, position);
+  for (ir::Node* node : attentions) {
+    for (size_t i = kPastKeyInput; i < kBatchIndexInput; ++i) {
+      ir::TensorType type = node->input(i)->type();
+      (*type.shape)[0] = "full_batch_size";
+      node->input(i)->set_type(std::move(type));
+    }
+    node->SetInput(kBatchIndexInput, batch_index);
+  }
+  return Change::kChanged;
+}
+
+}  // namespace qeff::passes

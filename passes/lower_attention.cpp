@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Spells out attention in the ops of the compiler contract.
+//   Before:  o, past_key.0_RetainedState, past_value.0_RetainedState =
+//                qeff.Attention<num_heads = H, num_kv_heads = K, scale = s>(q, k, v, position_ids,
+//                past_key.0, past_value.0)
+//   After:   qh = Transpose(Reshape(q, [0, 0, H, E]))                  kh, vh the same with K heads
+//            past_key.0_RetainedState = CtxScatter(past_key.0, position_ids, kh)        the same
+//            for the value keys = CtxGather(past_key.0_RetainedState, indices, ctx_len)   values =
+//            Where(invalid, 0, CtxGather(...)) scores = Mul(MatMul(qh, Transpose(repeat(keys))), s)
+//            o = Reshape(Transpose(MatMul(Softmax(Where(mask, -inf, scores)), repeat(values))), [0,
+//            0, H * E])
+// mask (slot > position, or slot <= position - window), indices (slots up to the largest position
+// of the row, the others 2147483647: "do not touch") and their parts are made once and shared by
+// all layers. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the
+// slots to its length. Without a cache the keys are those of the call. The option
+// invalid-index=zero reads slot 0 instead of 2147483647, as the original does when layers are
+// functions: the value is masked either way. Softmax runs in f32 whatever the dtype. A padding row
+// (position -1) sees nothing: its softmax is NaN, as in the contract. Requires: types of q, k, v.
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "passes/emitter.h"
+#include "passes/pass.h"
+
+namespace qeff::passes {
+namespace {
+
+constexpr int64_t kDoNotTouch = std::numeric_limits<int32_t>::max();
+
+/// What all attentions of a graph share, made before the first of them.
+struct SharedValues {
+  ir::Value* position_column = nullptr;    ///< i64 [B, T, 1]
+  ir::Value* scatter_positions = nullptr;  ///< i64 [B, T]
+  ir::Value* slot_count = nullptr;         ///< i64 []
+  ir::Value* slots = nullptr;              ///< i64 [1, 1, S]
+  ir::Value* invalid = nullptr;            ///< bool [B, 1, S]: beyond the row's largest position
+  ir::Value* invalid_column = nullptr;     ///< bool [B, 1, S, 1]
+  ir::Value* gather_indices = nullptr;     ///< i64 [B, 1, S]
+  std::map<int64_t, ir::Value*> masks;     ///< by window: bool [B, 1, T, S], true = masked
+};
+
+class AttentionLowering {
+ public:
+  AttentionLowering(ir::Graph& graph, int64_t invalid_index)
+      : graph_(graph), invalid_index_(invalid_index) {}
+
+  Status Lower(ir::Node* node) {
+    const int64_t heads = node->IntAttribute("num_heads", 0);
+    const int64_t kv_heads = node->IntAttribute("num_kv_heads", heads);
+    const Emitter emit(graph_, node);
+    QEFF_ASSIGN_OR_RETURN(const int64_t key_size, HeadSize(*node, 0, heads));
+    QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(*node, 2, kv_heads));
+    const DType dtype = node->input(0)->type().dtype.value_or(DType::kF32);
+    ir::Value* query = SplitHeads(emit, node->input(0), heads, key_size);
+    ir::Value* keys = SplitHeads(emit, node->input(1), kv_heads, key_size);
+    ir::Value* values = SplitHeads(emit, node->input(2), kv_heads, value_size);
+    if (node->input(4) != nullptr) {
+      MakeShared(*node);
+      keys = ThroughCache(node, emit, keys, 1);
+      ir::Value* zero =
+          dtype == DType::kF32
+              ? emit.Float(0)
+              : graph_.AddConstant("zero", ir::Converted(ir::MakeFloatScalar(0), dtype));
+      values =
+          emit.Op("Where", {shared_.invalid_column, zero, ThroughCache(node, emit, values, 2)});
+    } else {
+      MakeCacheless(*node);
+    }
+    keys = Repeat(emit, keys, heads, kv_heads, key_size);
+    values = Repeat(emit, values, heads, kv_heads, value_size);
+
+    ir::Value* scores = emit.Op("MatMul", {query, emit.Transpose(keys, {0, 1, 3, 2})});
+    if (dtype != DType::kF32) scores = emit.Cast(scores, DType::kF32);
+    scores = emit.Op("Mul", {scores, emit.Float(node->FloatAttribute("scale", 1))});
+    if (const float cap = node->FloatAttribute("softcap", 0); cap > 0) {
+      scores = emit.Op("Div", {scores, emit.Float(cap)});
+      scores = emit.Op("Mul", {emit.Op("Tanh", {scores}), emit.Float(cap)});
+    }
+    ir::Value* mask = Mask(*node, node->IntAttribute("window_tokens", 0));
+    scores = emit.Op("Where", {mask, emit.Float(-std::numeric_limits<float>::infinity()), scores});
+    ir::Value* weights = emit.Op("Softmax", {scores}, {{"axis", int64_t{-1}}});
+    if (dtype != DType::kF32) weights = emit.Cast(weights, dtype);
+    ir::Value* mixed = emit.Transpose(emit.Op("MatMul", {weights, values}), {0, 2, 1, 3});
+    ir::Value* output = emit.Reshape(mixed, {0, 0, heads * value_size});
+    ReplaceNode(graph_, node, output);
+    return Status::Ok();
+  }
+
+ private:
+  static Result<int64_t> HeadSize(const ir::Node& node, size_t input, int64_t heads) {
+    const ir::TensorType& type = node.input(input)->type();
+    if (!type.shape || type.shape->size() != 3 || !type.shape->back().is_number() || heads <= 0 ||
+        type.shape->back().value() % heads != 0) {
+      return InvalidInput(Location::Node("", node.name()),
+                          fmt::format("expected [B, T, {} * E] with a fixed last dimension, got {}",
+                                      heads, type.ToString()));
+    }
+    return type.shape->back().value() / heads;
+  }
+
+  static ir::Value* SplitHeads(const Emitter& emit, ir::Value* x, int64_t heads, int64_t size) {
+    return emit.Transpose(emit.Reshape(x, {0, 0, heads, size}), {0, 2, 1, 3});
+  }
+
+  /// [B, K, S, E] -> [B, H, S, E]: each kv head is repeated for its group of query heads.
+  static ir::Value* Repeat(const Emitter& emit, ir::Value* x, int64_t heads, int64_t kv_heads,
+                           int64_t size) {
+    if (heads == kv_heads) return x;
+    ir::Value* expanded =
+        emit.Op("Expand", {emit.Unsqueeze(x, {2}), emit.Ints({1, 1, heads / kv_heads, 1, 1})});
+    return emit.Reshape(expanded, {0, heads, -1, size});
+  }
+
+  /// Writes k or v into its cache and reads the slots back; `output` 1 or 2 of the attention is the
+  /// new cache.
+  ir::Value* ThroughCache(ir::Node* node, const Emitter& emit, ir::Value* update, size_t output) {
+    ir::Value* batch_index = node->input(6);
+    ir::Value* state = node->output(output);
+    std::vector<ir::Value*> scatter_inputs = {node->input(3 + output)};
+    if (batch_index != nullptr) scatter_inputs.push_back(batch_index);
+    scatter_inputs.insert(scatter_inputs.end(), {shared_.scatter_positions, update});
+    const std::string name = state->name();
+    ir::Value* written =
+        emit.Op(batch_index ? "CtxScatterCB" : "CtxScatter", scatter_inputs, {}, ir::kCloudDomain);
+    graph_.ReplaceAllUses(state, written);
+    graph_.RenameValue(state, name + "_old");
+    graph_.RenameValue(written, name);
+    std::vector<ir::Value*> gather_inputs = {written};
+    if (batch_index != nullptr) gather_inputs.push_back(batch_index);
+    gather_inputs.insert(gather_inputs.end(), {shared_.gather_indices, shared_.slot_count});
+    return emit.Op(batch_index ? "CtxGatherCB" : "CtxGather", gather_inputs, {}, ir::kCloudDomain);
+  }
+
+  /// Makes what depends on the cache and the positions; later calls find it made.
+  void MakeShared(const ir::Node& node) {
+    if (shared_.slots != nullptr) return;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* positions = node.input(3);
+    ir::Value* length_source = node.input(7) ? node.input(7) : node.input(4);
+    const int64_t length_axis = node.input(7) ? 0 : 2;
+    shared_.slot_count =
+        emit.Op("Gather", {emit.Op("Shape", {length_source}), emit.Int(length_axis)});
+    ir::Value* range = emit.Op("Range", {emit.Int(0), shared_.slot_count, emit.Int(1)});
+    shared_.slots = emit.Unsqueeze(range, {0, 1});
+    ir::Value* limit =
+        emit.Unsqueeze(emit.Op("ReduceMax", {positions},
+                               {{"axes", std::vector<int64_t>{1}}, {"keepdims", int64_t{1}}}),
+                       {2});
+    shared_.invalid = emit.Op("Greater", {shared_.slots, limit});
+    shared_.invalid_column = emit.Unsqueeze(shared_.invalid, {3});
+    shared_.gather_indices =
+        emit.Op("Where", {shared_.invalid, emit.Int(invalid_index_), shared_.slots});
+    shared_.position_column = emit.Unsqueeze(positions, {2});
+    shared_.scatter_positions = positions;
+    if (node.input(6) != nullptr) {
+      shared_.scatter_positions = emit.Op(
+          "Where", {emit.Op("Less", {positions, emit.Int(0)}), emit.Int(kDoNotTouch), positions});
+    }
+  }
+
+  /// Without a cache the "slots" are the tokens of the call; each stands at its own position,
+  /// padding at none.
+  void MakeCacheless(const ir::Node& node) {
+    if (shared_.slots != nullptr) return;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* positions = node.input(3);
+    shared_.slots = emit.Unsqueeze(positions, {1});
+    shared_.position_column = emit.Unsqueeze(positions, {2});
+    cacheless_ = true;
+  }
+
+  ir::Value* Mask(const ir::Node& node, int64_t window) {
+    ir::Value*& mask = shared_.masks[window];
+    if (mask != nullptr) return mask;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* masked = emit.Op("Greater", {shared_.slots, shared_.position_column});
+    if (cacheless_) masked = emit.Op("Or", {masked, emit.Op("Less", {shared_.slots, emit.Int(0)})});
+    if (window > 0) {
+      ir::Value* oldest = emit.Op("Sub", {shared_.position_column, emit.Int(window)});
+      masked = emit.Op("Or", {masked, emit.Op("LessOrEqual", {shared_.slots, oldest})});
+    }
+    mask = emit.Unsqueeze(masked, {1});
+    return mask;
+  }
+
+  static constexpr const char* kScope = "/model";
+  ir::Graph& graph_;
+  int64_t invalid_index_;
+  SharedValues shared_;
+  bool cacheless_ = false;
+};
+
+}  // namespace
+
+Result<Change> LowerAttention(ir::Model& model, const PassContext& context) {
+  std::vector<ir::Node*> attentions;
+  for (const auto& node : model.graph.nodes()) {
+    if (node->IsQeff("Attention")) attentions.push_back(node.get());
+  }
+  const bool zero = context.Option("invalid-index") == "zero";
+  AttentionLowering lowering(model.graph, zero ? 0 : kDoNotTouch);
+  for (ir::Node* node : attentions) QEFF_RETURN_IF_ERROR(lowering.Lower(node));
+  return attentions.empty() ? Change::kNone : Change::kChanged;
+}
+
+}  // namespace qeff::passes
