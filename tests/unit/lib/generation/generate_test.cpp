@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 
+#include "lib/support/float16.h"
 #include "tests/unit/lib/generation/fake_session.h"
 
 namespace qeff {
@@ -145,6 +146,21 @@ TEST_CASE("a speculative target's last kept row is read") {
 TEST_CASE("16-bit logits are converted") {
   CheckAgainstModel({.logits_dtype = DType::kF16}, Prompts({5}), 10);
   CheckAgainstModel({.batch = 2, .logits_dtype = DType::kBf16}, Prompts({5, 2}), 10);
+  const ToyModel model = HashModel(kVocabSize);
+  for (const DType dtype : {DType::kF16, DType::kBf16}) {
+    std::vector<float> row;
+    const GenerationCallbacks callbacks = {.on_logits = [&](size_t, std::span<const float> logits) {
+      row.assign(logits.begin(), logits.end());
+      return Status::Ok();
+    }};
+    FakeSession session({.logits_dtype = dtype}, model);
+    REQUIRE(Generate(session, nullptr, {{1}}, {.max_new_tokens = 1}, callbacks).ok());
+    std::vector<float> expected = model({1});
+    for (float& value : expected) {
+      value = dtype == DType::kF16 ? F16ToF32(F32ToF16(value)) : Bf16ToF32(F32ToBf16(value));
+    }
+    CHECK(row == expected);
+  }
 }
 
 TEST_CASE("drawn tokens do not depend on the batch") {
@@ -165,6 +181,31 @@ TEST_CASE("drawn tokens do not depend on the batch") {
   CHECK(all[1] == all[0]);
   CHECK(all[2] == all[0]);
   CHECK(all[0][0] != Continue(HashModel(kVocabSize), prompts[0], 12));
+}
+
+TEST_CASE("equal prompts draw different tokens") {
+  FakeSession session({}, HashModel(kVocabSize));
+  GenerationOptions options = {.max_new_tokens = 12};
+  options.sampling = {.sample = true, .temperature = 4.0};
+  const auto result = Generate(session, nullptr, {{1, 2}, {1, 2}}, options, {});
+  REQUIRE(result.ok());
+  CHECK(result->outputs[0].ids != result->outputs[1].ids);
+}
+
+TEST_CASE("the repetition penalty counts the prompt") {
+  const ToyModel model = [](const TokenIds&) {
+    std::vector<float> logits(kVocabSize, 0.0f);
+    logits[5] = 3.0f;
+    logits[6] = 2.0f;
+    return logits;
+  };
+  FakeSession session({}, model);
+  GenerationOptions options = {.max_new_tokens = 1};
+  options.sampling.repetition_penalty = 2.0;
+  const auto result = Generate(session, nullptr, {{5, 1}, {1}}, options, {});
+  REQUIRE(result.ok());
+  CHECK(result->outputs[0].ids == TokenIds{6});
+  CHECK(result->outputs[1].ids == TokenIds{5});
 }
 
 TEST_CASE("each EOS id ends a prompt and is its last token") {

@@ -74,6 +74,18 @@ TEST_CASE("scores are those of transformers") {
   }
 }
 
+TEST_CASE("top-p keeps no token whose predecessors already sum to it") {
+  const auto kept = [](double top_p, size_t tokens) {
+    Sampler sampler({.sample = true, .top_p = top_p}, 0);
+    const std::vector<float> logits(tokens, 1.0f);
+    const std::span<const float> scores = sampler.Scores(logits).value();
+    return std::ranges::count(scores, 1.0f);
+  };
+  CHECK(kept(0.5, 2) == 1);
+  CHECK(kept(0.75, 4) == 3);
+  CHECK(kept(0.7500001, 4) == 4);
+}
+
 TEST_CASE("greedy takes the first of equal maxima") {
   Sampler sampler({}, 0);
   CHECK(sampler.Next(std::vector<float>{-1, 3, 3, 2}).value() == 1);
