@@ -1,0 +1,348 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Recognizes attention over a cache that the contract's ops keep, whoever wrote the graph.
+//   Before:  new_key = CtxScatter(past_key, position_ids, kh)         keys = CtxGather(new_key,
+//   indices, n)
+//            new_value = CtxScatter(past_value, position_ids, vh)     values = Where(invalid, 0,
+//            CtxGather(new_value, indices, n)) p = Softmax(Where(mask, -inf, MatMul(qh,
+//            Transpose(repeat(keys))) * scale)) o = Reshape(Transpose<0, 2, 1, 3>(MatMul(p,
+//            repeat(values))), [0, 0, H * E])
+//   After:   o, new_key, new_value = qeff.Attention<num_heads, num_kv_heads, scale, window_tokens,
+//   softcap>(
+//                q, k, v, position_ids, past_key, past_value, batch_index, comp_ctx_lengths)
+// with q = Reshape(Transpose(qh)) and so on; fold-reshapes removes what cancels. Also without a
+// cache, when mask is made of the call's own positions. The mask must say: slot > position, or also
+// slot <= position - window; indices must be the slots up to the row's largest position. Every part
+// is checked: a mask of another form (a ring buffer, ALiBi, sinks) leaves the graph as it is, and
+// the backends run it op by op. Requires: inferred types; no-op casts removed (drop-noop-casts),
+// shape inputs constant (fold-shapes).
+#include <cmath>
+
+#include "passes/emitter.h"
+#include "passes/match.h"
+#include "passes/pass.h"
+
+namespace qeff::passes {
+namespace {
+
+/// The values that one attention is made of.
+struct Match {
+  ir::Value* query = nullptr;  ///< [B, H, T, E]
+  ir::Value* key = nullptr;    ///< [B, K, T, E], new tokens
+  ir::Value* value = nullptr;
+  ir::Value* past_key = nullptr;
+  ir::Value* past_value = nullptr;
+  ir::Node* key_scatter = nullptr;
+  ir::Node* value_scatter = nullptr;
+  ir::Value* positions = nullptr;  ///< [B, T]
+  ir::Value* batch_index = nullptr;
+  ir::Value* compute_lengths = nullptr;
+  float scale = 1;
+  float softcap = 0;
+  int64_t window = 0;
+  DType dtype = DType::kF32;
+};
+
+/// Follows a Cast between float types.
+ir::Value* BeforeFloatCast(ir::Value* value) {
+  const ir::Node* cast = ProducedBy(value, "Cast");
+  return cast != nullptr && cast->input(0)->type().dtype && IsFloat(*cast->input(0)->type().dtype)
+             ? cast->input(0)
+             : value;
+}
+
+/// Reshape(Expand(Unsqueeze(x [B, K, S, E], 2)), [B, K * G, S, E]) -> x; x itself if it is not
+/// repeated.
+ir::Value* BeforeRepeat(ir::Value* value) {
+  const ir::Node* reshape = ProducedBy(value, "Reshape");
+  const ir::Node* expand = reshape ? ProducedBy(reshape->input(0), "Expand") : nullptr;
+  const ir::Node* unsqueeze = expand ? ProducedBy(expand->input(0), "Unsqueeze") : nullptr;
+  if (unsqueeze == nullptr || ir::ConstantInt(unsqueeze->input(1)) != 2 ||
+      Rank(expand->output()) != 5)
+    return value;
+  const auto kv_heads = FixedDim(expand->output(), 1);
+  const auto groups = FixedDim(expand->output(), 2);
+  if (!kv_heads || !groups || FixedDim(value, 1) != *kv_heads * *groups) return value;
+  return unsqueeze->input(0);
+}
+
+/// True if `value` is a scalar, or a tensor of one repeated value, below any score: -inf.
+bool IsMinusInfinity(const ir::Value* value) {
+  const auto scalar = ir::ConstantFloat(value);
+  return scalar && std::isinf(*scalar) && *scalar < 0;
+}
+
+/// If `value` has the data of position_ids as a column ([B, T, 1] or [B, 1, T, 1]), returns
+/// position_ids.
+ir::Value* PositionsOfColumn(ir::Value* value) {
+  if (FixedDim(value, -1) != 1) return nullptr;
+  ir::Value* data = SameData(value);
+  return Rank(data) == 2 ? data : nullptr;
+}
+
+class Matcher {
+ public:
+  explicit Matcher(const ir::Graph& graph) : graph_(graph) {}
+
+  /// `softmax` is a Softmax node, `product` the MatMul that mixes the values.
+  std::optional<Match> MatchFrom(const ir::Node& softmax, const ir::Node& product) {
+    Match match;
+    const ir::Node* where = ProducedBy(softmax.input(0), "Where");
+    const int64_t axis = softmax.IntAttribute("axis", -1);
+    if (where == nullptr || (axis != -1 && axis != 3) || !IsMinusInfinity(where->input(1)))
+      return std::nullopt;
+    const ir::Node* scores = MatchScores(where->input(2), match);
+    if (scores == nullptr) return std::nullopt;
+    match.query = scores->input(0);
+    const ir::Node* transposed = scores->input(1)->producer();
+    if (!IsTranspose(transposed, {0, 1, 3, 2})) return std::nullopt;
+    ir::Value* keys = BeforeRepeat(transposed->input(0));
+    ir::Value* values = BeforeRepeat(product.input(1));
+    const ir::Node* masked_values = ProducedBy(values, "Where");
+    if (masked_values != nullptr) {
+      if (!MatchCache(keys, *masked_values, match)) return std::nullopt;
+    } else {
+      match.key = keys;
+      match.value = values;
+    }
+    if (!MatchMask(where->input(0), match)) return std::nullopt;
+    match.dtype = match.query->type().dtype.value_or(DType::kF32);
+    return match;
+  }
+
+ private:
+  /// Takes scale and soft cap off; returns the MatMul of the scores.
+  const ir::Node* MatchScores(ir::Value* value, Match& match) {
+    for (int steps = 0; steps < 6; ++steps) {
+      value = BeforeFloatCast(value);
+      const ir::Node* node = value->producer();
+      if (node == nullptr) return nullptr;
+      if (node->IsOnnx("MatMul")) return node;
+      const auto operand = FindScalarOperand(*node);
+      if (!operand) return nullptr;
+      const ir::Node* tanh = ProducedBy(operand->other, "Tanh");
+      if (node->IsOnnx("Mul") && tanh != nullptr && match.softcap == 0 && match.scale == 1) {
+        const ir::Node* division = ProducedBy(tanh->input(0), "Div");
+        const auto cap = division ? FindScalarOperand(*division) : std::nullopt;
+        if (!cap || cap->scalar != operand->scalar || division->input(0) != cap->other)
+          return nullptr;
+        match.softcap = operand->scalar;
+        value = cap->other;
+      } else if (node->IsOnnx("Mul")) {
+        match.scale *= operand->scalar;
+        value = operand->other;
+      } else if (node->IsOnnx("Div") && node->input(0) == operand->other) {
+        match.scale /= operand->scalar;
+        value = operand->other;
+      } else {
+        return nullptr;
+      }
+    }
+    return nullptr;
+  }
+
+  /// keys = CtxGather(CtxScatter(past, positions, new), indices, n); values the same under
+  /// Where(invalid, 0, .).
+  bool MatchCache(ir::Value* keys, const ir::Node& masked_values, Match& match) {
+    if (ir::ConstantFloat(masked_values.input(1)) != 0.0F) return false;
+    const ir::Node* key_gather = MatchGather(keys, match);
+    const ir::Node* value_gather = MatchGather(masked_values.input(2), match);
+    if (key_gather == nullptr || value_gather == nullptr) return false;
+    match.key_scatter = MatchScatter(key_gather->input(0), match);
+    match.value_scatter = MatchScatter(value_gather->input(0), match);
+    if (match.key_scatter == nullptr || match.value_scatter == nullptr) return false;
+    const size_t last = match.key_scatter->inputs().size() - 1;
+    match.past_key = match.key_scatter->input(0);
+    match.past_value = match.value_scatter->input(0);
+    match.key = match.key_scatter->input(last);
+    match.value = match.value_scatter->input(last);
+    return MatchIndices(*key_gather, match) && MatchIndices(*value_gather, match) &&
+           IsInvalid(masked_values.input(0), match) && MatchLength(*key_gather, match) &&
+           MatchLength(*value_gather, match);
+  }
+
+  static const ir::Node* MatchGather(const ir::Value* value, Match& match) {
+    if (const ir::Node* plain = ProducedBy(value, ir::kCloudDomain, "CtxGather")) return plain;
+    const ir::Node* slots = ProducedBy(value, ir::kCloudDomain, "CtxGatherCB");
+    if (slots == nullptr || (match.batch_index != nullptr && match.batch_index != slots->input(1)))
+      return nullptr;
+    match.batch_index = slots->input(1);
+    return slots;
+  }
+
+  static ir::Node* MatchScatter(const ir::Value* value, Match& match) {
+    ir::Node* node =
+        ProducedBy(value, ir::kCloudDomain, match.batch_index ? "CtxScatterCB" : "CtxScatter");
+    if (node == nullptr || !node->input(0)->is_input()) return nullptr;
+    if (match.batch_index != nullptr && node->input(1) != match.batch_index) return nullptr;
+    ir::Value* positions = node->input(match.batch_index ? 2 : 1);
+    // Padding may be marked by a number that no cache has: Where(position < 0, 2147483647,
+    // position).
+    if (const ir::Node* where = ProducedBy(positions, "Where")) {
+      const ir::Node* less = ProducedBy(where->input(0), "Less");
+      if (less == nullptr || ir::ConstantInt(less->input(1)) != 0 ||
+          SameData(less->input(0)) != SameData(where->input(2)) ||
+          !ir::ConstantInt(where->input(1))) {
+        return nullptr;
+      }
+      positions = where->input(2);
+    }
+    positions = SameData(positions);
+    if (match.positions != nullptr && match.positions != positions) return nullptr;
+    match.positions = positions;
+    return node;
+  }
+
+  /// indices = Where(invalid, any, slots).
+  static bool MatchIndices(const ir::Node& gather, const Match& match) {
+    const ir::Node* where = ProducedBy(SameData(gather.input(match.batch_index ? 2 : 1)), "Where");
+    return where != nullptr && IsInvalid(where->input(0), match) &&
+           ir::ConstantInt(where->input(1)) && IsSlotRange(where->input(2));
+  }
+
+  /// invalid = Greater(slots, largest position of the row).
+  static bool IsInvalid(ir::Value* value, const Match& match) {
+    const ir::Node* greater = ProducedBy(SameData(value), "Greater");
+    if (greater == nullptr || !IsSlotRange(greater->input(0))) return false;
+    const ir::Node* limit = ProducedBy(SameData(greater->input(1)), "ReduceMax");
+    return limit != nullptr && SameData(limit->input(0)) == match.positions &&
+           limit->IntsAttribute("axes") == std::vector<int64_t>{1};
+  }
+
+  /// The gathered length is the cache's, or that of the input comp_ctx_lengths.
+  bool MatchLength(const ir::Node& gather, Match& match) {
+    const auto& gathered = gather.output()->type().shape;
+    const auto& cached = gather.input(0)->type().shape;
+    if (!gathered || !cached || gathered->size() != 4 || cached->size() != 4) return false;
+    if (ir::SameSize((*gathered)[2], (*cached)[2])) return true;
+    for (ir::Value* input : graph_.inputs()) {
+      const auto& shape = input->type().shape;
+      if (shape && shape->size() == 1 && (*shape)[0].is_symbol() &&
+          ir::SameSize((*shape)[0], (*gathered)[2])) {
+        match.compute_lengths = input;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// mask = slot > position, perhaps Or(slot <= position - window), perhaps Or(slot < 0) without a
+  /// cache.
+  bool MatchMask(ir::Value* mask, Match& match) {
+    const ir::Node* node = SameData(mask)->producer();
+    if (node == nullptr) return false;
+    if (node->IsOnnx("Or")) {
+      return MatchMask(node->input(0), match) && MatchMask(node->input(1), match);
+    }
+    if (node->IsOnnx("Greater")) {
+      ir::Value* positions = PositionsOfColumn(node->input(1));
+      return positions != nullptr && SetPositions(positions, match) &&
+             IsSlots(node->input(0), match);
+    }
+    if (node->IsOnnx("LessOrEqual")) {
+      const ir::Node* oldest = ProducedBy(node->input(1), "Sub");
+      const auto window = oldest ? ir::ConstantInt(oldest->input(1)) : std::nullopt;
+      if (!window || *window <= 0 || match.window != 0 || !IsSlots(node->input(0), match))
+        return false;
+      match.window = *window;
+      return PositionsOfColumn(oldest->input(0)) == match.positions;
+    }
+    return node->IsOnnx("Less") && match.past_key == nullptr &&
+           ir::ConstantInt(node->input(1)) == 0 && IsSlots(node->input(0), match);
+  }
+
+  static bool SetPositions(ir::Value* positions, Match& match) {
+    if (match.positions == nullptr) match.positions = positions;
+    return match.positions == positions;
+  }
+
+  static bool IsSlots(ir::Value* value, const Match& match) {
+    if (match.past_key != nullptr) return IsSlotRange(value);
+    return Rank(value) >= 3 && FixedDim(value, -2) == 1 && SameData(value) == match.positions;
+  }
+
+  const ir::Graph& graph_;
+};
+
+/// [B, heads, T, E] -> [B, T, heads * E].
+ir::Value* MergeHeads(const Emitter& emit, ir::Value* x) {
+  const int64_t heads = *FixedDim(x, 1);
+  const int64_t size = *FixedDim(x, 3);
+  const ir::Shape& shape = *x->type().shape;
+  ir::Value* tokens_first = emit.Transpose(x, {0, 2, 1, 3});
+  tokens_first->set_type({x->type().dtype, ir::Shape{shape[0], shape[2], heads, size}});
+  ir::Value* merged = emit.Reshape(tokens_first, {0, 0, heads * size});
+  merged->set_type({x->type().dtype, ir::Shape{shape[0], shape[2], heads * size}});
+  return merged;
+}
+
+Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
+  const Emitter emit(graph, product);
+  const int64_t heads = *FixedDim(match.query, 1);
+  const int64_t value_size = *FixedDim(match.value, 3);
+  ir::AttributeMap attributes = {
+      {"num_heads", heads}, {"num_kv_heads", *FixedDim(match.key, 1)}, {"scale", match.scale}};
+  if (match.window > 0) attributes["window_tokens"] = match.window;
+  if (match.softcap > 0) attributes["softcap"] = match.softcap;
+  std::vector<ir::Value*> inputs = {MergeHeads(emit, match.query), MergeHeads(emit, match.key),
+                                    MergeHeads(emit, match.value), match.positions};
+  std::vector<std::string> names = {""};
+  if (match.past_key != nullptr) {
+    inputs.insert(inputs.end(),
+                  {match.past_key, match.past_value, match.batch_index, match.compute_lengths});
+    names.insert(names.end(), {"", ""});
+  }
+  ir::Node* made = emit.Multi(ir::kQeffDomain, "Attention", std::move(inputs),
+                              std::move(attributes), std::move(names));
+  const ir::Shape& shape = *product->output()->type().shape;
+  made->output()->set_type({match.dtype, ir::Shape{shape[0], shape[2], heads * value_size}});
+  if (match.past_key != nullptr) {
+    for (const auto& [output, scatter] :
+         {std::pair(size_t{1}, match.key_scatter), std::pair(size_t{2}, match.value_scatter)}) {
+      const std::string name = scatter->output()->name();
+      made->output(output)->set_type(scatter->output()->type());
+      graph.ReplaceAllUses(scatter->output(), made->output(output));
+      graph.RenameValue(scatter->output(), name + "_old");
+      graph.RenameValue(made->output(output), name);
+    }
+  }
+  ir::Value* split = emit.Reshape(made->output(), {0, 0, heads, value_size});
+  split->set_type({match.dtype, ir::Shape{shape[0], shape[2], heads, value_size}});
+  ir::Value* result = emit.Transpose(split, {0, 2, 1, 3});
+  result->set_type(product->output()->type());
+  graph.ReplaceAllUses(product->output(), result);
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<Change> RaiseAttention(ir::Model& model, const PassContext&) {
+  ir::Graph& graph = model.graph;
+  std::vector<std::pair<ir::Node*, ir::Node*>> candidates;
+  for (const auto& node : graph.nodes()) {
+    if (!node->IsOnnx("MatMul") || Rank(node->output()) != 4) continue;
+    ir::Node* softmax = ProducedBy(BeforeFloatCast(node->input(0)), "Softmax");
+    if (softmax != nullptr) candidates.emplace_back(softmax, node.get());
+  }
+  Change change = Change::kNone;
+  for (const auto& [softmax, product] : candidates) {
+    const auto match = Matcher(graph).MatchFrom(*softmax, *product);
+    if (!match) continue;
+    const auto fixed = [](const ir::Value* x) {
+      return Rank(x) == 4 && FixedDim(x, 1) && FixedDim(x, 3);
+    };
+    if (!fixed(match->query) || !fixed(match->key) || !fixed(match->value)) continue;
+    QEFF_RETURN_IF_ERROR(Replace(graph, *match, product));
+    change = Change::kChanged;
+  }
+  if (change == Change::kChanged) {
+    graph.DropDead();
+    // The cache's readers may stand before the node that makes it now.
+    if (!graph.SortTopologically())
+      return InvalidInput(Location::File(model.path), "the graph has a cycle");
+  }
+  return change;
+}
+
+}  // namespace qeff::passes
