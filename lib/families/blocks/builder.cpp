@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/families/blocks/builder.h"
+
+#include <algorithm>
+
+namespace qeff::families {
+namespace {
+
+/// Buffers that checkpoints of several ages carry along; transformers ignores them too.
+bool IsKnownBuffer(std::string_view name) {
+  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.masked_bias") ||
+         name.ends_with(".attn.bias_mask");
+}
+
+}  // namespace
+
+ir::Value* Builder::Op(std::string_view scope, std::string_view domain, std::string_view op_type,
+                       std::vector<ir::Value*> inputs, ir::AttributeMap attributes) {
+  return graph_.Add({.domain = domain,
+                     .op_type = op_type,
+                     .inputs = std::move(inputs),
+                     .attributes = std::move(attributes),
+                     .name = fmt::format("{}/{}", scope, op_type)});
+}
+
+ir::Value* Builder::Float(float value) {
+  ir::Value*& constant = constants_[fmt::format("float_{}", value)];
+  if (constant == nullptr)
+    constant = graph_.AddConstant(fmt::format("float_{}", value), ir::MakeFloatScalar(value));
+  return constant;
+}
+
+ir::Value* Builder::Int(int64_t value) {
+  ir::Value*& constant = constants_[fmt::format("int_{}", value)];
+  if (constant == nullptr)
+    constant = graph_.AddConstant(fmt::format("int_{}", value), ir::MakeIntScalar(value));
+  return constant;
+}
+
+ir::Value* Builder::Weight(const std::string& name, const std::vector<int64_t>& dims) {
+  ir::Value*& constant = constants_["weight " + name];
+  if (constant != nullptr) return constant;
+  used_.insert(name);
+  const auto found = weights_.weights.find(name);
+  const Location where = Location::Tensor(weights_.path, name);
+  ir::WeightPtr weight;
+  if (found == weights_.weights.end()) {
+    std::vector<std::string> names;
+    for (const auto& [key, value] : weights_.weights) names.push_back(key);
+    std::vector<std::string> notes;
+    if (const auto nearest = Nearest(name, names))
+      notes.push_back(fmt::format("the checkpoint has '{}'", *nearest));
+    notes.push_back(
+        "config.json asks for it: config and weights do not belong together, or the checkpoint is "
+        "incomplete");
+    diagnostics_.AddError(where, "missing tensor", notes);
+  } else if (found->second->dims() != dims) {
+    diagnostics_.AddError(where,
+                          fmt::format("expected shape [{}], got [{}]", fmt::join(dims, ", "),
+                                      fmt::join(found->second->dims(), ", ")),
+                          {"the expected shape follows from config.json"});
+  } else if (!IsFloat(found->second->dtype()) || DTypeBits(found->second->dtype()) < 16) {
+    diagnostics_.AddError(
+        where, fmt::format("expected f32, f16 or bf16, got {}", DTypeName(found->second->dtype())),
+        {"quantized checkpoints are not supported yet: use one in f32, f16 or bf16"});
+  } else {
+    weight = ir::Converted(found->second, DType::kF32);
+  }
+  // A stand-in of the right type costs nothing: the graph is thrown away in Finish.
+  if (weight == nullptr)
+    weight = std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
+  constant = graph_.AddConstant(name, std::move(weight));
+  return constant;
+}
+
+Result<ir::Graph> Builder::Finish() && {
+  for (const auto& [name, weight] : weights_.weights) {
+    if (used_.contains(name) || IsKnownBuffer(name)) continue;
+    diagnostics_.AddError(Location::Tensor(weights_.path, name),
+                          fmt::format("tensor {} [{}] has no place in this model",
+                                      DTypeName(weight->dtype()), fmt::join(weight->dims(), ", ")),
+                          {"config.json describes a model without it"});
+  }
+  QEFF_RETURN_IF_ERROR(diagnostics_.ToStatus());
+  return std::move(graph_);
+}
+
+}  // namespace qeff::families
