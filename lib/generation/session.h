@@ -52,8 +52,9 @@ class Session {
   /// Returns the buffer of an output, valid until the next Run. Empty if there is no such output.
   virtual std::span<const std::byte> Output(size_t specialization, std::string_view name) const = 0;
 
-  /// Runs one specialization. Errors: kBackend (device), kInvalidInput (an index input out of
-  /// range, e.g. a token id not below the vocabulary size).
+  /// Runs one specialization. Tokens at position -1 change no state; outputs that belong to them
+  /// may hold NaN. Errors: kBackend (device), kInvalidInput (an index input out of range, e.g. a
+  /// token id not below the vocabulary size).
   virtual Status Run(size_t specialization) = 0;
 
   /// Sets all retained state to zero, as before the first run.
