@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/common/run_tool.h"
+
+#include <cstdio>
+#include <sstream>
+
+#include "lib/support/log.h"
+#include "lib/support/version.h"
+
+namespace qeff::tools {
+namespace {
+
+/// Help with the examples in front.
+class ToolFormatter : public CLI::Formatter {
+ public:
+  explicit ToolFormatter(const ToolInfo& info) : info_(info) { column_width(34); }
+
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string text = info_.description + "\n\nExamples:\n";
+    std::istringstream lines(info_.examples);
+    for (std::string line; std::getline(lines, line);) text += "  " + line + "\n";
+    return text + "\n" + CLI::Formatter::make_help(app, std::move(name), mode);
+  }
+
+  std::string make_description(const CLI::App*) const override { return ""; }
+
+ private:
+  ToolInfo info_;
+};
+
+/// Says which option is near to an unknown one.
+std::string ExplainExtras(const CLI::App& app, const std::string& message) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  std::string text = message;
+  for (const std::string& extra : app.remaining()) {
+    if (!extra.starts_with("--")) continue;
+    const std::string name = extra.substr(0, extra.find('='));
+    if (const auto nearest = Nearest(name, names)) text += fmt::format("\nnote: did you mean '{}'?", *nearest);
+  }
+  return text;
+}
+
+int Report(const Diagnostic& diagnostic) {
+  std::fputs((diagnostic.ToString() + "\n").c_str(), stderr);
+  return ExitCode(diagnostic.code);
+}
+
+}  // namespace
+
+std::string VersionText() { return std::string(Version()); }
+
+int ExitCode(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidInput:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kVersionMismatch:
+      return 1;
+    case ErrorCode::kUsage:
+      return 2;
+    case ErrorCode::kIo:
+    case ErrorCode::kBackend:
+      return 3;
+  }
+  return 1;
+}
+
+void PrintResult(const std::string& line) {
+  std::fputs((line + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+int RunTool(int argc, char** argv, const ToolInfo& info, const std::function<void(CLI::App&)>& add_options,
+            const std::function<Status()>& run) {
+  CLI::App app(info.description, info.name);
+  app.formatter(std::make_shared<ToolFormatter>(info));
+  app.set_version_flag("--version", info.name + " " + VersionText());
+  bool quiet = false;
+  bool verbose = false;
+  add_options(app);
+  app.add_flag("-q,--quiet", quiet, "Only warnings and errors on stderr");
+  app.add_flag("-v,--verbose", verbose, "More about what is done on stderr")->excludes("--quiet");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fputs(fmt::format("error: {}\nnote: see '{} --help'\n", ExplainExtras(app, error.what()), info.name).c_str(), stderr);
+    return ExitCode(ErrorCode::kUsage);
+  }
+  SetLogLevel(quiet ? LogLevel::kQuiet : verbose ? LogLevel::kVerbose : LogLevel::kNormal);
+  try {
+    const Status status = run();
+    return status.ok() ? 0 : Report(status.diagnostic());
+  } catch (const std::bad_alloc&) {
+    return Report({.code = ErrorCode::kIo, .where = {}, .message = "out of memory", .notes = {}});
+  } catch (const std::exception& error) {
+    std::fputs(fmt::format("internal error: {}\n", error.what()).c_str(), stderr);
+    return 70;
+  }
+}
+
+}  // namespace qeff::tools
