@@ -91,7 +91,7 @@ Result<std::span<const float>> Sampler::Scores(std::span<const float> logits) {
                         "the row that chooses the token is infinite, or so when divided by the "
                         "temperature");
   }
-  if (options_.top_k > 0) KeepTopK();
+  KeepTopK();
   if (options_.top_p < 1.0) KeepTopP();
   if (options_.min_p > 0.0) KeepMinP();
   return std::span<const float>(scores_);
@@ -107,13 +107,17 @@ void Sampler::Penalize() {
 }
 
 void Sampler::KeepTopK() {
-  const auto k = static_cast<size_t>(options_.top_k);
-  if (k >= scores_.size()) return;
-  ordered_ = scores_;
-  std::nth_element(ordered_.begin(), ordered_.begin() + (k - 1), ordered_.end(), std::greater<>());
-  const float threshold = ordered_[k - 1];
-  for (float& score : scores_) {
-    if (score < threshold) score = kMinusInfinity;
+  float threshold = kMinusInfinity;
+  if (options_.top_k > 0 && options_.top_k < std::ssize(scores_)) {
+    ordered_.resize(options_.top_k);
+    std::partial_sort_copy(scores_.begin(), scores_.end(), ordered_.begin(), ordered_.end(),
+                           std::greater<>());
+    threshold = ordered_.back();
+  }
+  kept_.clear();
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    if (scores_[i] < threshold) scores_[i] = kMinusInfinity;
+    if (scores_[i] > kMinusInfinity) kept_.push_back(static_cast<int64_t>(i));
   }
 }
 
@@ -121,51 +125,53 @@ void Sampler::KeepTopP() {
   // A heap instead of a sort: the kept tokens are usually few among a large vocabulary. Among equal
   // scores transformers' stable ascending sort drops low ids first, so high ids are taken first
   // here.
-  const float largest = *std::max_element(scores_.begin(), scores_.end());
+  const float largest = LargestKept();
   double total = 0.0;
-  heap_.clear();
-  for (size_t i = 0; i < scores_.size(); ++i) {
-    if (scores_[i] == kMinusInfinity) continue;
-    total += ExpOfNonPositive(double{scores_[i]} - largest);
-    heap_.push_back(static_cast<int64_t>(i));
-  }
+  for (const int64_t id : kept_) total += ExpOfNonPositive(double{scores_[id]} - largest);
   const auto less_likely = [this](int64_t a, int64_t b) {
     return scores_[a] != scores_[b] ? scores_[a] < scores_[b] : a < b;
   };
-  std::make_heap(heap_.begin(), heap_.end(), less_likely);
+  std::make_heap(kept_.begin(), kept_.end(), less_likely);
   const double wanted = options_.top_p * total;
   double taken = 0.0;
-  auto rest = heap_.end();
+  auto rest = kept_.end();
   do {  // the likeliest is always kept
-    std::pop_heap(heap_.begin(), rest, less_likely);
+    std::pop_heap(kept_.begin(), rest, less_likely);
     --rest;
     taken += ExpOfNonPositive(double{scores_[*rest]} - largest);
-  } while (rest != heap_.begin() && taken < wanted);
-  for (auto dropped = heap_.begin(); dropped != rest; ++dropped) scores_[*dropped] = kMinusInfinity;
+  } while (rest != kept_.begin() && taken < wanted);
+  for (auto dropped = kept_.begin(); dropped != rest; ++dropped) scores_[*dropped] = kMinusInfinity;
+  kept_.erase(kept_.begin(), rest);
+  std::ranges::sort(kept_);
 }
 
 void Sampler::KeepMinP() {
-  const float largest = *std::max_element(scores_.begin(), scores_.end());
-  for (float& score : scores_) {
-    if (ExpOfNonPositive(double{score} - largest) < options_.min_p) score = kMinusInfinity;
-  }
+  const float largest = LargestKept();
+  std::erase_if(kept_, [&](int64_t id) {
+    if (ExpOfNonPositive(double{scores_[id]} - largest) >= options_.min_p) return false;
+    scores_[id] = kMinusInfinity;
+    return true;
+  });
 }
 
-int64_t Sampler::Draw() const {
-  const float largest = *std::max_element(scores_.begin(), scores_.end());
+float Sampler::LargestKept() const {
+  float largest = kMinusInfinity;
+  for (const int64_t id : kept_) largest = std::max(largest, scores_[id]);
+  return largest;
+}
+
+int64_t Sampler::Draw() {
+  const float largest = LargestKept();
   double total = 0.0;
-  for (const float score : scores_) total += ExpOfNonPositive(double{score} - largest);
-  const double target = UniformDraw(options_.seed, stream_, step_) * total;
-  double sum = 0.0;
-  int64_t last = 0;
-  for (size_t i = 0; i < scores_.size(); ++i) {
-    const double weight = ExpOfNonPositive(double{scores_[i]} - largest);
-    if (weight == 0.0) continue;
-    sum += weight;
-    last = static_cast<int64_t>(i);
-    if (sum > target) break;
+  sums_.clear();
+  for (const int64_t id : kept_) {
+    total += ExpOfNonPositive(double{scores_[id]} - largest);
+    sums_.push_back(total);
   }
-  return last;
+  const double target = UniformDraw(options_.seed, stream_, step_) * total;
+  // Below `total`, so a sum above it exists; tokens whose weight rounds to nothing add none and are
+  // passed over.
+  return kept_[std::ranges::upper_bound(sums_, target) - sums_.begin()];
 }
 
 }  // namespace qeff

@@ -53,15 +53,17 @@ class Sampler {
   void KeepTopK();
   void KeepTopP();
   void KeepMinP();
-  int64_t Draw() const;
+  float LargestKept() const;
+  int64_t Draw();
 
   SamplingOptions options_;
   uint64_t stream_;
   uint64_t step_ = 0;
   std::unordered_set<int64_t> seen_;
   std::vector<float> scores_;
+  std::vector<int64_t> kept_;   ///< ids that can be drawn, ascending
   std::vector<float> ordered_;  ///< scratch of KeepTopK
-  std::vector<int64_t> heap_;   ///< scratch of KeepTopP
+  std::vector<double> sums_;    ///< scratch of Draw: weight of kept_[0..i]
 };
 
 }  // namespace qeff
