@@ -133,6 +133,7 @@ Result<Pipeline> ParsePipeline(std::string_view text) {
 Result<Change> RunPipeline(ir::Model& model, const Pipeline& pipeline,
                            const PassManagerOptions& options) {
   Change total = Change::kNone;
+  QEFF_RETURN_IF_ERROR(CheckModel(model));
   for (const PassStep& step : pipeline) {
     QEFF_ASSIGN_OR_RETURN(const PassInfo* pass, FindPass(step.name));
     QEFF_RETURN_IF_ERROR(CheckOptions(*pass, step.options));

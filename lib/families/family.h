@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A family is what a model_type of Hugging Face computes: one file that reads config.json into facts and builds the graph from
+// shared blocks, without any cache and for no target. families.def lists them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/checkpoint/checkpoint.h"
+#include "lib/checkpoint/model_config.h"
+#include "lib/families/blocks/builder.h"
+#include "lib/ir/graph.h"
+#include "lib/support/status.h"
+
+namespace qeff::families {
+
+/// What a family builds from.
+struct FamilyInputs {
+  checkpoint::ConfigReader& config;
+  const WeightTable& weights;
+  /// Rows of position tables if the user wants another number than the config's max_position_embeddings.
+  std::optional<int64_t> max_positions;
+};
+
+struct FamilyInfo {
+  std::string_view model_type;    ///< "qwen3": the value in config.json, and the file's name
+  std::string_view architecture;  ///< "Qwen3ForCausalLM"
+  Result<ir::Graph> (*build)(const FamilyInputs&);
+};
+
+/// All families, in the order of families.def.
+const std::vector<FamilyInfo>& AllFamilies();
+
+struct BuildOptions {
+  std::optional<int64_t> max_positions;
+};
+
+struct BuiltModel {
+  ir::Graph graph;
+  std::string architecture;
+  /// Lines for the user: config keys that no one reads.
+  std::vector<std::string> notes;
+};
+
+/// Builds the graph of a checkpoint. Errors: kUnsupported (a model_type or a config value that changes the mathematics and is not
+/// known); kInvalidInput (config keys, tensors).
+Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint, const BuildOptions& options);
+
+}  // namespace qeff::families

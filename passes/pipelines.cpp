@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/pipelines.h"
+
+namespace qeff::passes {
+namespace {
+
+PassStep Step(std::string name, PassOptions options = {}) {
+  return {std::move(name), std::move(options)};
+}
+
+}  // namespace
+
+Pipeline TransformPipeline(const Features& features) {
+  Pipeline pipeline;
+  // The cache first: what follows adds inputs to attentions that have one.
+  if (features.kv_cache) pipeline.push_back(Step("add-kv-cache"));
+  // Before batching: its input stands before batch_index.
+  if (features.compute_context_length) pipeline.push_back(Step("add-compute-context-length"));
+  if (features.continuous_batching) pipeline.push_back(Step("add-continuous-batching"));
+  // Without a cache all logits of the text are wanted; the target of speculation wants the last n.
+  if (features.speculative_target) {
+    pipeline.push_back(Step("keep-speculative-logits"));
+  } else if (features.kv_cache) {
+    pipeline.push_back(Step("select-last-logits"));
+  }
+  return pipeline;
+}
+
+Pipeline LoweringPipeline(const LoweringOptions& options) {
+  Pipeline pipeline;
+  // On semantic ops, where what is a weight and what is a position is still plain to see.
+  if (options.dtype != DType::kF32) {
+    pipeline.push_back(
+        Step("convert-float-dtype", {{"dtype", std::string(DTypeName(options.dtype))}}));
+  }
+  const bool outline = !options.layer_function.empty();
+  pipeline.push_back(Step("lower-context-length"));
+  pipeline.push_back(Step("lower-selection"));
+  pipeline.push_back(Step("lower-gated-mlp"));  // makes Linear and Activation
+  pipeline.push_back(Step("lower-activation"));
+  pipeline.push_back(
+      Step("lower-rope"));  // ends in the layout changes that lower-attention begins with
+  pipeline.push_back(
+      Step("lower-attention", outline ? PassOptions{{"invalid-index", "zero"}} : PassOptions{}));
+  pipeline.push_back(Step("lower-rms-norm"));
+  pipeline.push_back(Step("lower-linear"));
+  // From here on: no qeff op. Removes the layout changes that the lowerings above put back to back.
+  pipeline.push_back(Step("fold-reshapes"));
+  pipeline.push_back(Step("set-contract-shapes"));  // needs inferred types: before functions
+  if (outline) pipeline.push_back(Step("outline-layers", {{"name", options.layer_function}}));
+  return pipeline;
+}
+
+Pipeline RaisingPipeline() {
+  return {
+      Step("inline-functions"),  // patterns reach over the borders of layer functions
+      Step("drop-noop-nodes"),   // casts and identities between the nodes of a pattern
+      Step("fold-shapes"),  // from here on: shapes, axes and bounds are constants wherever they can
+                            // be
+      Step("fold-reshapes"),  // so that norms and rotations see their heads directly
+      Step("raise-rms-norm"),
+      Step("raise-activation"),  // before raise-linear takes the Adds that could be a bias
+      Step("raise-linear"),
+      Step("raise-gated-mlp"),  // needs Linear and Activation
+      Step("raise-rope"),
+      Step("raise-attention"),  // needs heads as the rotation leaves them
+      Step("raise-selection"),
+      Step("fold-reshapes"),  // cancels the layout changes that the raised ops brought
+      Step("drop-dead-nodes"),
+  };
+}
+
+Pipeline SpecializationPipeline(int64_t context_tokens) {
+  Pipeline pipeline;
+  if (context_tokens > 0) {
+    pipeline.push_back(Step("trim-position-tables", {{"rows", std::to_string(context_tokens)}}));
+  }
+  pipeline.push_back(Step("fold-shapes"));  // all shapes are numbers now
+  pipeline.push_back(Step(
+      "fold-constants"));  // what computes from constants only: masks' slots, longrope's choice
+  pipeline.push_back(Step("fold-reshapes"));
+  pipeline.push_back(Step("drop-dead-nodes"));
+  return pipeline;
+}
+
+}  // namespace qeff::passes

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The order of passes: which ones each stage runs, and why there.
+#pragma once
+
+#include <string>
+
+#include "lib/support/dtype.h"
+#include "passes/pass_manager.h"
+
+namespace qeff::passes {
+
+/// Deployment features that become passes.
+struct Features {
+  bool kv_cache = true;
+  bool compute_context_length = false;
+  bool continuous_batching = false;
+  bool speculative_target = false;
+};
+
+/// From a family's graph to one that can be deployed; semantic ops in and out.
+Pipeline TransformPipeline(const Features& features);
+
+struct LoweringOptions {
+  DType dtype = DType::kF32;
+  /// Function name of a layer; empty: layers are not outlined.
+  std::string layer_function;
+};
+
+/// From semantic ops to the ops of the compiler contract.
+Pipeline LoweringPipeline(const LoweringOptions& options);
+
+/// From ONNX, whoever wrote it, to semantic ops as far as they can be recognized.
+Pipeline RaisingPipeline();
+
+/// From a graph whose symbols have numbers to one without shape arithmetic. `context_tokens` 0: no
+/// position tables to cut.
+Pipeline SpecializationPipeline(int64_t context_tokens);
+
+}  // namespace qeff::passes
