@@ -127,6 +127,22 @@ TEST_CASE("draws depend on seed, stream and step alone") {
   }
 }
 
+TEST_CASE("a draw is the first kept id whose cumulated weight exceeds it") {
+  std::vector<float> logits(64);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 37 % 64) / 16.0f;
+  const SamplingOptions options = {.sample = true, .top_p = 0.7, .min_p = 0.1, .seed = 8};
+  Sampler sampler(options, 3);
+  for (uint64_t step = 0; step < 200; ++step) {
+    const std::span<const float> scores = sampler.Scores(logits).value();
+    double total = 0.0;
+    for (const float score : scores) total += std::exp(double{score});
+    double left = UniformDraw(8, 3, step) * total;
+    int64_t expected = -1;
+    while (left >= 0.0) left -= std::exp(double{scores[++expected]});
+    REQUIRE(sampler.Next(logits).value() == expected);
+  }
+}
+
 TEST_CASE("a huge spread of logits is drawn from without overflow") {
   Sampler sampler({.sample = true, .temperature = 0.01}, 0);
   CHECK(sampler.Next(std::vector<float>{-3e37f, 3e36f, -1e30f}).value() == 1);
