@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "lib/support/json.h"
+#include "lib/tokenizer/tokenizer.h"
 
 namespace qeff {
 namespace {

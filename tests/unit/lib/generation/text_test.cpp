@@ -9,6 +9,7 @@
 #include "lib/generation/generate.h"
 #include "lib/generation/generation_config.h"
 #include "lib/support/json.h"
+#include "lib/tokenizer/tokenizer.h"
 #include "tests/unit/lib/generation/fake_session.h"
 
 namespace qeff {
