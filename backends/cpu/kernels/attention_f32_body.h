@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the group) form tiles of up
+// to 12 rows, so that both products run in the register tile of Linear; the softmax streams over blocks of 256 slots.
+#pragma once
+
+#include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/kernels/tile_f32.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// What one unit works on.
+struct AttentionTile {
+  int64_t batch;
+  int64_t kv_head;
+  int64_t cache_row;
+  int64_t first_row;  ///< of the T * H / K rows that share the kv head
+  int64_t rows;
+  const float* keys;
+  const float* values;
+  int64_t position[kTileRows];
+  int64_t begin;  ///< slots that any row sees: [begin, end)
+  int64_t end;
+};
+
+inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit) {
+  const int64_t group = args.heads / args.kv_heads;
+  const int64_t tiles = AttentionTiles(args.tokens, args.heads, args.kv_heads);
+  AttentionTile tile;
+  tile.batch = unit / (args.kv_heads * tiles);
+  tile.kv_head = unit / tiles % args.kv_heads;
+  tile.cache_row = args.cache_rows == nullptr ? tile.batch : args.cache_rows[tile.batch];
+  tile.first_row = unit % tiles * kTileRows;
+  const int64_t left = args.tokens * group - tile.first_row;
+  tile.rows = left < kTileRows ? left : kTileRows;
+  const int64_t cache = tile.cache_row * args.kv_heads + tile.kv_head;
+  tile.keys = args.keys + cache * args.key_capacity * args.key_size;
+  tile.values = args.values + cache * args.value_capacity * args.value_size;
+  tile.begin = args.slots;
+  tile.end = 0;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const int64_t token = (tile.first_row + r) / group;
+    int64_t position = args.positions[tile.batch * args.tokens + token];
+    if (position >= args.slots) position = args.slots - 1;
+    tile.position[r] = position;
+    if (position < 0) continue;
+    const int64_t oldest = args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
+    if (oldest < tile.begin) tile.begin = oldest;
+    if (position + 1 > tile.end) tile.end = position + 1;
+  }
+  return tile;
+}
+
+/// Row r of a tile belongs to this row of q and out, and this head.
+struct RowPlace {
+  int64_t row;
+  int64_t head;
+};
+inline RowPlace PlaceOfRow(const AttentionArgs& args, const AttentionTile& tile, int64_t r) {
+  const int64_t group = args.heads / args.kv_heads;
+  const int64_t index = tile.first_row + r;
+  return {tile.batch * args.tokens + index / group, tile.kv_head * group + index % group};
+}
+
+/// [E][rows], times scale.
+inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, float* packed) {
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const RowPlace place = PlaceOfRow(args, tile, r);
+    const float* q = args.q + place.row * args.q_stride + place.head * args.key_size;
+    for (int64_t e = 0; e < args.key_size; ++e) packed[e * tile.rows + r] = q[e] * args.scale;
+  }
+}
+
+/// Turns the scores of one row, slots [low, high) of a block, into e^(score - max), zeros elsewhere; returns their sum.
+/// `max` is the row's maximum so far and is updated.
+inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, int64_t low,
+                       int64_t high, float* max) {
+  const Vec lowest = Broadcast(-__builtin_inff());
+  Vec largest = Broadcast(*max);
+  for (int64_t j = 0; j < count; j += kLanes) {
+    Vec value = Load(scores + j);
+    if (args.softcap > 0) {
+      const Vec scaled = value / args.softcap;
+      value = args.softcap * (2.0f / (1.0f + Exp(-2.0f * scaled)) - 1.0f);
+    }
+    const VecI slot = LaneIndex() + static_cast<int32_t>(j);
+    const VecI seen = (slot >= static_cast<int32_t>(low)) & (slot < static_cast<int32_t>(high));
+    value = seen ? value : lowest;
+    Store(scores + j, value);
+    largest = Max(value, largest);
+  }
+  *max = MaxLane(largest);
+  Vec sum{};
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Vec value = Load(scores + j);
+    const Vec weight = value == lowest ? Vec{} : Exp(value - *max);
+    Store(scores + j, weight);
+    sum += weight;
+  }
+  return SumLanes(sum);
+}
+
+struct AttentionScratch {
+  float* queries;
+  float* scores;   ///< [rows][256]
+  float* weights;  ///< [256][rows]
+  float* sums;     ///< [rows][sum_stride]
+  int64_t sum_stride;
+  float max[kTileRows];
+  float total[kTileRows];
+};
+
+inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64_t begin,
+                     AttentionScratch& scratch) {
+  const int64_t left = tile.end - begin;
+  const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
+  const TileF32Function product = TileF32For(tile.rows);
+  const int64_t padded = PanelCount(count) * kPanelColumns;
+  for (int64_t c = 0; c < padded; c += kPanelColumns) {
+    product(scratch.queries, tile.rows, tile.keys + (begin + c) * args.key_size, kPanelColumns,
+            args.key_size, scratch.scores + c, kAttentionBlockSlots, false);
+  }
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const int64_t position = tile.position[r];
+    const int64_t oldest = args.window > 0 ? position - args.window + 1 : 0;
+    const int64_t low = oldest > begin ? oldest - begin : 0;
+    const int64_t high = position + 1 - begin < count ? position + 1 - begin : count;
+    float* scores = scratch.scores + r * kAttentionBlockSlots;
+    if (low >= high) {
+      for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = 0;
+      continue;
+    }
+    const float old_max = scratch.max[r];
+    const float sum = ExpScores(args, scores, padded, low, high, &scratch.max[r]);
+    if (scratch.total[r] != 0) {
+      const float factor = __builtin_expf(old_max - scratch.max[r]);
+      scratch.total[r] *= factor;
+      float* sums = scratch.sums + r * scratch.sum_stride;
+      for (int64_t c = 0; c < scratch.sum_stride; ++c) sums[c] *= factor;
+    }
+    scratch.total[r] += sum;
+    for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
+  }
+  for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
+    product(scratch.weights, tile.rows, tile.values + begin * args.value_size + c, args.value_size,
+            count, scratch.sums + c, scratch.sum_stride, true);
+  }
+}
+
+inline void RunAttention(const AttentionArgs& args) {
+  AttentionScratch scratch;
+  scratch.sum_stride = PanelCount(args.value_size) * kPanelColumns;
+  scratch.queries = args.scratch;
+  scratch.scores = scratch.queries + kTileRows * args.key_size;
+  scratch.weights = scratch.scores + kTileRows * kAttentionBlockSlots;
+  scratch.sums = scratch.weights + kTileRows * kAttentionBlockSlots;
+  for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
+    const AttentionTile tile = MakeTile(args, unit);
+    PackQueries(args, tile, scratch.queries);
+    for (int64_t i = 0; i < tile.rows * scratch.sum_stride; ++i) scratch.sums[i] = 0;
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      scratch.max[r] = -__builtin_inff();
+      scratch.total[r] = 0;
+    }
+    const int64_t begin = tile.begin - tile.begin % kPanelColumns;
+    for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
+      AddBlock(args, tile, slot, scratch);
+    }
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      const RowPlace place = PlaceOfRow(args, tile, r);
+      float* out = args.out + place.row * args.out_stride + place.head * args.value_size;
+      const float* sums = scratch.sums + r * scratch.sum_stride;
+      const float factor = scratch.total[r] == 0 ? 0.0f : 1.0f / scratch.total[r];
+      for (int64_t e = 0; e < args.value_size; ++e) out[e] = sums[e] * factor;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qeff::cpu

@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/linear_bf16_body.h"
+
+namespace qeff::cpu {
+
+void LinearBf16Avx512(const LinearArgs& args) { RunLinear<LinearBf16Format<F32Rows>>(args); }
+
+}  // namespace qeff::cpu

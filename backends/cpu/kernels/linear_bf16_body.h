@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linear with bf16 weights: each weight becomes an f32 in registers, exactly; products and sums are f32. Rows are f32, or
+// bf16 where the machine has no instruction for products of bf16 pairs.
+#pragma once
+
+#include <utility>
+
+#include "backends/cpu/kernels/linear_body.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// 32 columns of one pair of k: the even k is the low half of each 32-bit lane.
+QEFF_INLINE Vec EvenWeights(VecU pair) { return BitsToFloat(pair << 16); }
+QEFF_INLINE Vec OddWeights(VecU pair) { return BitsToFloat(pair & 0xffff0000u); }
+
+/// Packed rows of one tile: element k of row r.
+struct F32Rows {
+  using Element = float;
+  static int64_t StoredDepth(int64_t depth) { return depth; }
+  QEFF_INLINE static float At(const float* a, int64_t rows, int half, int r) {
+    return a[half * rows + r];
+  }
+};
+struct Bf16Rows {
+  using Element = uint16_t;
+  static int64_t StoredDepth(int64_t depth) { return RoundUpToEven(depth); }
+  QEFF_INLINE static float At(const uint16_t* a, int64_t, int half, int r) {
+    const uint32_t bits = uint32_t{a[2 * r + half]} << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  }
+};
+
+/// Rows [first, first + kRows) of a tile of `rows`: `pairs` pairs of k, then the even half of one more if `has_single`.
+template <typename Rows, int kRows, int kVectors>
+QEFF_INLINE void MicroTileBf16(const typename Rows::Element* a, int64_t rows, int first,
+                               const uint16_t* b, int64_t pairs, bool has_single, float* acc,
+                               bool accumulate) {
+  Vec sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = accumulate ? Load(acc + r * kPanelColumns + v * kLanes) : Vec{};
+    }
+  }
+  for (int64_t p = 0; p < pairs; ++p) {
+    Vec even[kVectors];
+    Vec odd[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const VecU pair = LoadU(b + v * 2 * kLanes);
+      even[v] = EvenWeights(pair);
+      odd[v] = OddWeights(pair);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = Broadcast(Rows::At(a, rows, 0, first + r));
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * even[v];
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = Broadcast(Rows::At(a, rows, 1, first + r));
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * odd[v];
+    }
+    a += 2 * rows;
+    b += 2 * kPanelColumns;
+  }
+  if (has_single) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec even = EvenWeights(LoadU(b + v * 2 * kLanes));
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sum[r][v] += Broadcast(Rows::At(a, rows, 0, first + r)) * even;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) Store(acc + r * kPanelColumns + v * kLanes, sum[r][v]);
+  }
+}
+
+/// Rows [kFirst, kFirst + kRows) of a tile of `rows`.
+template <typename Rows, int kRows, int kFirst>
+QEFF_INLINE void TileBf16Part(const typename Rows::Element* a, int64_t rows, const uint16_t* b,
+                              int64_t depth, float* acc, bool accumulate) {
+  const bool has_single = depth % 2 != 0;
+  if constexpr (kLanes == 16) {
+    MicroTileBf16<Rows, kRows, 2>(a, rows, kFirst, b, depth / 2, has_single, acc, accumulate);
+  } else if constexpr (kRows > 4) {  // 8 sums, 4 weights, 1 row: 16 registers
+    TileBf16Part<Rows, 4, kFirst>(a, rows, b, depth, acc, accumulate);
+    TileBf16Part<Rows, kRows - 4, kFirst + 4>(a, rows, b, depth, acc, accumulate);
+  } else {
+    for (int c = 0; c < 32; c += 2 * kLanes) {
+      MicroTileBf16<Rows, kRows, 2>(a, rows, kFirst, b + 2 * c, depth / 2, has_single,
+                                    acc + kFirst * kPanelColumns + c, accumulate);
+    }
+  }
+}
+
+template <typename Rows, int kRows>
+void TileBf16(const typename Rows::Element* a, const uint16_t* b, int64_t depth, float* acc,
+              bool accumulate) {
+  TileBf16Part<Rows, kRows, 0>(a, kRows, b, depth, acc, accumulate);
+}
+
+template <typename Rows, size_t... kIndex>
+void SelectTileBf16(int64_t rows, const typename Rows::Element* a, const uint16_t* b, int64_t depth,
+                    float* acc, bool accumulate, std::index_sequence<kIndex...>) {
+  using Function = void (*)(const typename Rows::Element*, const uint16_t*, int64_t, float*, bool);
+  static constexpr Function kTiles[] = {&TileBf16<Rows, static_cast<int>(kIndex) + 1>...};
+  kTiles[rows - 1](a, b, depth, acc, accumulate);
+}
+
+template <typename Rows>
+struct LinearBf16Format {
+  using Weight = uint16_t;
+  using Row = typename Rows::Element;
+  static constexpr int64_t kBlockDepth = 256;  // the rows, [256][12], and the panel's block, 16 KiB
+  static int64_t RowDepth(int64_t depth) { return Rows::StoredDepth(depth); }
+  static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static void Tile(int64_t rows, const Row* x, const uint16_t* w, int64_t depth, float* sums,
+                   bool accumulate) {
+    SelectTileBf16<Rows>(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
+  }
+};
+
+}  // namespace
+}  // namespace qeff::cpu

@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/linear_bf16_dot_body.h"
+
+namespace qeff::cpu {
+
+void LinearBf16DotAvx512Bf16(const LinearArgs& args) { RunLinear<LinearBf16DotFormat>(args); }
+
+}  // namespace qeff::cpu

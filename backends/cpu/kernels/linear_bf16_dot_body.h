@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linear with bf16 weights and bf16 rows by vdpbf16ps: each 32-bit lane takes the products of one pair of k. The
+// instruction rounds the sum of a pair to nearest even and flushes denormals.
+#pragma once
+
+#include <immintrin.h>
+
+#include <utility>
+
+#include "backends/cpu/kernels/linear_body.h"
+
+namespace qeff::cpu {
+namespace {
+
+template <int kRows>
+void TileBf16Dot(const uint16_t* a, const uint16_t* b, int64_t depth, float* acc, bool accumulate) {
+  __m512 sum[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      sum[r][v] =
+          accumulate ? _mm512_loadu_ps(acc + r * kPanelColumns + v * 16) : _mm512_setzero_ps();
+    }
+  }
+  const int64_t pairs = (depth + 1) / 2;
+  for (int64_t p = 0; p < pairs; ++p) {
+    const auto w0 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b));
+    const auto w1 = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + 32));
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      int32_t pair;
+      std::memcpy(&pair, a + 2 * r, sizeof(pair));
+      const auto x = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
+      sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, w0);
+      sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, w1);
+    }
+    a += 2 * kRows;
+    b += 2 * kPanelColumns;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) _mm512_storeu_ps(acc + r * kPanelColumns + v * 16, sum[r][v]);
+  }
+}
+
+template <size_t... kIndex>
+void SelectTileBf16Dot(int64_t rows, const uint16_t* a, const uint16_t* b, int64_t depth,
+                       float* acc, bool accumulate, std::index_sequence<kIndex...>) {
+  using Function = void (*)(const uint16_t*, const uint16_t*, int64_t, float*, bool);
+  static constexpr Function kTiles[] = {&TileBf16Dot<static_cast<int>(kIndex) + 1>...};
+  kTiles[rows - 1](a, b, depth, acc, accumulate);
+}
+
+struct LinearBf16DotFormat {
+  using Weight = uint16_t;
+  using Row = uint16_t;
+  static constexpr int64_t kBlockDepth = 512;  // 512 x 32 bf16 = 32 KiB: fits beside the rows in 48 KiB
+  static int64_t RowDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,
+                   bool accumulate) {
+    SelectTileBf16Dot(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
+  }
+};
+
+}  // namespace
+}  // namespace qeff::cpu

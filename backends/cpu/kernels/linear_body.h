@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loops around the register tile of a Linear: panel of 32 columns outermost, then blocks of k small enough that the
+// panel's block stays in the first-level cache, then row tiles, whose packed rows stream from the second level. The
+// sums of a panel stay in scratch between blocks and get the epilogue while they are still in the first level.
+#pragma once
+
+#include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/kernels/vector.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// Adds the bias of `panel` to `rows` rows of 32 sums.
+inline void AddPanelBias(const LinearArgs& args, int64_t panel, int64_t rows, float* sums) {
+  if (args.bias == nullptr) return;
+  const float* bias = args.bias + panel * kPanelColumns;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < kPanelColumns; ++c) sums[r * kPanelColumns + c] += bias[c];
+  }
+}
+
+/// Finishes the sums of one tile whose first row is `row`; `gate` holds the finished gate sums of the tile if gated.
+inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
+                       float* sums, float* gate) {
+  AddPanelBias(args, panel, rows, sums);
+  int64_t column = panel * kPanelColumns;
+  if (args.epilogue == LinearEpilogue::kGated) {
+    const int64_t count = rows * kPanelColumns;
+    if ((panel & 1) == 0) {
+      args.activate({.kind = args.activation, .x = sums, .out = sums, .count = count});
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i) sums[i] *= gate[i];
+    column = (panel / 2) * kPanelColumns;
+  }
+  const int64_t left = args.columns - column;
+  const int64_t count = left < kPanelColumns ? left : kPanelColumns;
+  for (int64_t r = 0; r < rows; ++r) {
+    float* out = args.out + (row + r) * args.out_stride + column;
+    const float* from = sums + r * kPanelColumns;
+    if (args.residual == nullptr) {
+      for (int64_t c = 0; c < count; ++c) out[c] = from[c];
+    } else {
+      const float* residual = args.residual + (row + r) * args.residual_stride + column;
+      for (int64_t c = 0; c < count; ++c) out[c] = from[c] + residual[c];
+    }
+  }
+}
+
+/// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as stored),
+/// Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
+template <typename Format>
+void RunLinear(const LinearArgs& args) {
+  const auto* x = static_cast<const typename Format::Row*>(args.x);
+  const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
+  const int64_t depth = args.depth;
+  const int64_t weight_depth = Format::WeightDepth(depth);
+  const int64_t row_depth = Format::RowDepth(depth);
+  const int64_t block = args.rows <= kTileRows || depth <= Format::kBlockDepth ? depth : Format::kBlockDepth;
+  for (int64_t panel = args.panel_begin; panel < args.panel_end; ++panel) {
+    const auto* panel_weights = weights + panel * weight_depth * kPanelColumns;
+    const bool is_up = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 1;
+    float* strip = args.scratch + (is_up ? args.rows * kPanelColumns : 0);
+    int64_t k = 0;
+    do {  // at least once: depth may be 0
+      const int64_t count = depth - k < block ? depth - k : block;
+      for (int64_t row = 0; row < args.rows; row += kTileRows) {
+        const int64_t rows = args.rows - row < kTileRows ? args.rows - row : kTileRows;
+        float* sums = strip + row * kPanelColumns;
+        Format::Tile(rows, x + row * row_depth + k * rows, panel_weights + k * kPanelColumns,
+                     count, sums, k > 0);
+        if (k + count == depth) {
+          FinishTile(args, panel, row, rows, sums, args.scratch + row * kPanelColumns);
+        }
+      }
+      k += count;
+    } while (k < depth);
+  }
+}
+
+}  // namespace
+}  // namespace qeff::cpu

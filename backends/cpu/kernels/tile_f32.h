@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The register tile of f32 products: up to 12 rows by 32 columns. Used by Linear and by attention.
+#pragma once
+
+#include <utility>
+
+#include "backends/cpu/kernels/vector.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// acc[r][c] (+)= sum over k of a[k * a_stride + r] * b[k * b_stride + c] for r < kRows and kVectors vectors of columns.
+template <int kRows, int kVectors>
+QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+                              int64_t depth, float* acc, int64_t acc_stride, bool accumulate) {
+  Vec sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = accumulate ? Load(acc + r * acc_stride + v * kLanes) : Vec{};
+    }
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec w[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) w[v] = Load(b + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = Broadcast(a[r]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
+    }
+    a += a_stride;
+    b += b_stride;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) Store(acc + r * acc_stride + v * kLanes, sum[r][v]);
+  }
+}
+
+/// The same for 32 columns. 32 registers hold 12 rows of two vectors; 16 registers hold 6 rows of two.
+template <int kRows>
+void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
+             float* acc, int64_t acc_stride, bool accumulate) {
+  if constexpr (kLanes == 16) {
+    MicroTileF32<kRows, 2>(a, a_stride, b, b_stride, depth, acc, acc_stride, accumulate);
+  } else if constexpr (kRows > 6) {
+    TileF32<6>(a, a_stride, b, b_stride, depth, acc, acc_stride, accumulate);
+    TileF32<kRows - 6>(a + 6, a_stride, b, b_stride, depth, acc + 6 * acc_stride, acc_stride,
+                       accumulate);
+  } else {
+    constexpr int kVectors = kRows <= 2 ? 4 : 2;
+    for (int c = 0; c < 32; c += kVectors * kLanes) {
+      MicroTileF32<kRows, kVectors>(a, a_stride, b + c, b_stride, depth, acc + c, acc_stride,
+                                    accumulate);
+    }
+  }
+}
+
+using TileF32Function = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*,
+                                 int64_t, bool);
+
+template <size_t... kIndex>
+constexpr TileF32Function SelectTileF32(int64_t rows, std::index_sequence<kIndex...>) {
+  constexpr TileF32Function kTiles[] = {&TileF32<static_cast<int>(kIndex) + 1>...};
+  return kTiles[rows - 1];
+}
+/// The tile for `rows` in 1..12.
+QEFF_INLINE TileF32Function TileF32For(int64_t rows) {
+  return SelectTileF32(rows, std::make_index_sequence<12>());
+}
+
+}  // namespace
+}  // namespace qeff::cpu

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vectors of floats of the width that the including source is compiled for, written with the compiler's vector types,
+// so that one kernel body serves every instruction set. For *_body.h files only. Everything has internal linkage: code
+// compiled for one instruction set must never be merged with code for another.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace qeff::cpu {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+using Vec = float __attribute__((vector_size(kLanes * 4)));
+using VecI = int32_t __attribute__((vector_size(kLanes * 4)));
+using VecU = uint32_t __attribute__((vector_size(kLanes * 4)));
+
+#define QEFF_INLINE [[gnu::always_inline]] inline
+
+QEFF_INLINE Vec Load(const float* from) {
+  Vec value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+QEFF_INLINE VecU LoadU(const void* from) {
+  VecU value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+QEFF_INLINE void Store(float* to, Vec value) { std::memcpy(to, &value, sizeof(value)); }
+QEFF_INLINE Vec Broadcast(float value) { return value - Vec{}; }
+QEFF_INLINE VecI BroadcastI(int32_t value) { return value - VecI{}; }
+QEFF_INLINE Vec BitsToFloat(VecU bits) { return reinterpret_cast<Vec>(bits); }
+/// 0, 1, 2, ...
+QEFF_INLINE VecI LaneIndex() {
+  VecI index;
+  for (int i = 0; i < kLanes; ++i) index[i] = i;
+  return index;
+}
+QEFF_INLINE Vec Max(Vec a, Vec b) { return a > b ? a : b; }
+QEFF_INLINE Vec Min(Vec a, Vec b) { return a < b ? a : b; }
+
+QEFF_INLINE float SumLanes(Vec value) {
+  float lanes[kLanes];
+  std::memcpy(lanes, &value, sizeof(lanes));
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0];
+}
+QEFF_INLINE float MaxLane(Vec value) {
+  float lanes[kLanes];
+  std::memcpy(lanes, &value, sizeof(lanes));
+  float result = lanes[0];
+  for (int i = 1; i < kLanes; ++i) result = lanes[i] > result ? lanes[i] : result;
+  return result;
+}
+
+/// e^x with a relative error below 2e-7: x = n ln 2 + r, Taylor in r up to r^7, exponent added. Below -87.3 the result
+/// is 0, above 88.7 infinity; NaN stays NaN.
+QEFF_INLINE Vec Exp(Vec x) {
+  const Vec limited = Min(Max(x, Broadcast(-87.3f)), Broadcast(88.7f));
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const Vec shifted = limited * 1.44269504f + kRound;
+  const Vec n = shifted - kRound;
+  const Vec r = (limited - n * 0.693145752f) - n * 1.42860677e-6f;
+  Vec p = Broadcast(1.9841270e-4f);
+  p = p * r + 1.3888889e-3f;
+  p = p * r + 8.3333333e-3f;
+  p = p * r + 4.1666667e-2f;
+  p = p * r + 1.6666667e-1f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const VecI exponent = reinterpret_cast<VecI>(shifted) << 23;  // the low bits of `shifted` hold n
+  Vec result = reinterpret_cast<Vec>(reinterpret_cast<VecI>(p) + exponent);
+  result = x < -87.3f ? Broadcast(0.0f) : result;
+  result = x > 88.7f ? Broadcast(__builtin_inff()) : result;
+  return x == x ? result : x;
+}
+
+}  // namespace
+}  // namespace qeff::cpu

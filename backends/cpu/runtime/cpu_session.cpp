@@ -1,0 +1,251 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/cpu_session.h"
+
+#include <algorithm>
+
+#include "backends/cpu/runtime/memory.h"
+#include "backends/cpu/runtime/program.h"
+#include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/thread_pool.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// A step with its operands as addresses.
+struct BoundStep {
+  void (*run)(const StepRun&);
+  const std::byte* params;
+  const int64_t* part_begin;
+  bool has_barrier;
+  std::vector<std::byte*> operands;
+};
+
+class CpuSession : public Session {
+ public:
+  static Result<std::unique_ptr<Session>> Open(ProgramImage image, const CpuRunOptions& options);
+
+  const std::vector<SpecializationInfo>& specializations() const override { return infos_; }
+  const std::vector<TensorInfo>& retained_state() const override { return state_infos_; }
+  std::span<std::byte> Input(size_t specialization, std::string_view name) override;
+  std::span<const std::byte> Output(size_t specialization, std::string_view name) const override;
+  Status Run(size_t specialization) override;
+  Status ResetState() override;
+  Result<std::vector<float>> ReadState(std::string_view name) const override;
+
+ private:
+  CpuSession(ProgramImage image, Program program, const Kernels& kernels, int thread_count)
+      : image_(std::move(image)),
+        program_(std::move(program)),
+        kernels_(kernels),
+        step_barrier_(static_cast<uint32_t>(thread_count)),
+        pool_(thread_count) {}
+  Status Allocate();
+  void Describe();
+  void Bind();
+  std::byte* AreaData(size_t specialization, Area area) const;
+  void RunParts(const std::vector<BoundStep>& steps, int thread);
+  std::span<std::byte> Find(size_t specialization, const std::vector<IoTensor>& tensors,
+                            std::string_view name) const;
+
+  ProgramImage image_;
+  const Program program_;
+  const Kernels& kernels_;
+  std::vector<SpecializationInfo> infos_;
+  std::vector<TensorInfo> state_infos_;
+  Memory arena_;
+  Memory state_;
+  std::vector<Memory> io_;
+  std::vector<Memory> scratch_;
+  std::vector<std::vector<BoundStep>> steps_;
+  RunFault fault_;
+  Barrier step_barrier_;
+  ThreadPool pool_;
+};
+
+TensorInfo InfoOf(const IoTensor& tensor) { return {tensor.name, tensor.dtype, tensor.dims}; }
+
+Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
+                                                  const CpuRunOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(Program program,
+                        ReadProgram(image.program, image.path, image.program_offset_bytes));
+  if (image.constants.size() < program.constants_bytes + kAreaSlackBytes) {
+    return InvalidInput(Location::File(image.path),
+                        fmt::format("expected {} bytes of constants, got {}",
+                                    program.constants_bytes + kAreaSlackBytes,
+                                    image.constants.size()),
+                        {"the file is cut short: compile the model again"});
+  }
+  const Isa isa = options.isa.value_or(MachineIsa());
+  if (isa > MachineIsa()) {
+    return UsageError(Location::File(image.path),
+                      fmt::format("this machine has no '{}', its best is '{}'", IsaName(isa),
+                                  IsaName(MachineIsa())));
+  }
+  const int parts = static_cast<int>(program.part_count);
+  const int threads = std::clamp(options.thread_count.value_or(UsableProcessors()), 1, parts);
+  std::unique_ptr<CpuSession> session(
+      new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads));
+  QEFF_RETURN_IF_ERROR(session->Allocate());
+  session->Describe();
+  session->Bind();
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+Status CpuSession::Allocate() {
+  uint64_t arena_bytes = 0;
+  for (const SpecializationProgram& specialization : program_.specializations) {
+    arena_bytes = std::max(arena_bytes, specialization.arena_bytes);
+    QEFF_ASSIGN_OR_RETURN(Memory io,
+                          Memory::Allocate(specialization.io_bytes + kAreaSlackBytes, "inputs"));
+    io_.push_back(std::move(io));
+  }
+  QEFF_ASSIGN_OR_RETURN(arena_, Memory::Allocate(arena_bytes + kAreaSlackBytes, "arena"));
+  QEFF_ASSIGN_OR_RETURN(state_,
+                        Memory::Allocate(program_.state_bytes + kAreaSlackBytes, "retained state"));
+  const uint64_t scratch_bytes = ScratchBytes(program_);
+  for (int thread = 0; thread < pool_.thread_count(); ++thread) {
+    QEFF_ASSIGN_OR_RETURN(Memory scratch, Memory::Allocate(scratch_bytes, "scratch"));
+    scratch_.push_back(std::move(scratch));
+  }
+  return Status::Ok();
+}
+
+void CpuSession::Describe() {
+  for (const SpecializationProgram& specialization : program_.specializations) {
+    SpecializationInfo info = {specialization.name, specialization.symbols, {}, {}};
+    for (const IoTensor& tensor : specialization.inputs) info.inputs.push_back(InfoOf(tensor));
+    for (const IoTensor& tensor : specialization.outputs) info.outputs.push_back(InfoOf(tensor));
+    infos_.push_back(std::move(info));
+  }
+  for (const StateTensor& state : program_.states) {
+    state_infos_.push_back({state.name, state.dtype, state.dims});
+  }
+}
+
+std::byte* CpuSession::AreaData(size_t specialization, Area area) const {
+  switch (area) {
+    case Area::kArena:
+      return arena_.data();
+    case Area::kIo:
+      return io_[specialization].data();
+    case Area::kState:
+      return state_.data();
+    case Area::kConstants:
+      // Steps only read constants: StepCheck::Write refuses them.
+      return const_cast<std::byte*>(image_.constants.data());
+  }
+  return nullptr;
+}
+
+void CpuSession::Bind() {
+  for (size_t index = 0; index < program_.specializations.size(); ++index) {
+    const SpecializationProgram& specialization = program_.specializations[index];
+    std::vector<BoundStep>& steps = steps_.emplace_back();
+    for (const Step& step : specialization.steps) {
+      BoundStep bound = {FindStep(step.op)->run, step.params.data(), step.part_begin.data(),
+                         step.has_barrier, {}};
+      for (const Operand& operand : step.operands) {
+        if (operand.buffer < 0) {
+          bound.operands.push_back(nullptr);
+          continue;
+        }
+        const Buffer& buffer = specialization.buffers[operand.buffer];
+        bound.operands.push_back(AreaData(index, buffer.area) + buffer.offset_bytes +
+                                 operand.offset_bytes);
+      }
+      steps.push_back(std::move(bound));
+    }
+  }
+}
+
+void CpuSession::RunParts(const std::vector<BoundStep>& steps, int thread) {
+  const int threads = pool_.thread_count();
+  const auto parts = static_cast<int>(program_.part_count);
+  for (size_t index = 0; index < steps.size(); ++index) {
+    const BoundStep& step = steps[index];
+    if (step.has_barrier && threads > 1) step_barrier_.Wait();
+    for (int part = thread; part < parts; part += threads) {
+      const int64_t begin = step.part_begin[part];
+      const int64_t end = step.part_begin[part + 1];
+      if (begin == end) continue;
+      step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
+                fault_, static_cast<int64_t>(index)});
+    }
+  }
+}
+
+Status CpuSession::Run(size_t specialization) {
+  fault_.Clear();
+  const std::vector<BoundStep>& steps = steps_[specialization];
+  pool_.Run([&](int thread) { RunParts(steps, thread); });
+  if (!fault_.reported()) return Status::Ok();
+  const SpecializationProgram& program = program_.specializations[specialization];
+  const Step& step = program.steps[fault_.step()];
+  return InvalidInput(Location::Node(image_.path, step.name, fault_.step()),
+                      fmt::format("index {} is not in [0, {})", fault_.value(), fault_.limit()),
+                      {"check the token ids, positions and batch indices of the inputs"});
+}
+
+std::span<std::byte> CpuSession::Find(size_t specialization, const std::vector<IoTensor>& tensors,
+                                      std::string_view name) const {
+  for (const IoTensor& tensor : tensors) {
+    if (tensor.name == name) {
+      return {io_[specialization].data() + tensor.offset_bytes,
+              static_cast<size_t>(IoBytes(tensor))};
+    }
+  }
+  return {};
+}
+
+std::span<std::byte> CpuSession::Input(size_t specialization, std::string_view name) {
+  return Find(specialization, program_.specializations[specialization].inputs, name);
+}
+
+std::span<const std::byte> CpuSession::Output(size_t specialization, std::string_view name) const {
+  return Find(specialization, program_.specializations[specialization].outputs, name);
+}
+
+Status CpuSession::ResetState() {
+  state_.Clear();
+  return Status::Ok();
+}
+
+/// [Bc, K, C, E] out of panels of 32 slots.
+std::vector<float> UnpackKeys(const StateTensor& state, const float* from) {
+  const int64_t slots = state.dims[2];
+  const int64_t size = state.dims[3];
+  const int64_t stored = PanelCount(slots) * kPanelColumns;
+  std::vector<float> result;
+  for (int64_t head = 0; head < state.dims[0] * state.dims[1]; ++head) {
+    for (int64_t slot = 0; slot < slots; ++slot) {
+      const float* panel = from + head * stored * size + slot / kPanelColumns * kPanelColumns * size;
+      for (int64_t e = 0; e < size; ++e) {
+        result.push_back(panel[e * kPanelColumns + slot % kPanelColumns]);
+      }
+    }
+  }
+  return result;
+}
+
+Result<std::vector<float>> CpuSession::ReadState(std::string_view name) const {
+  for (const StateTensor& state : program_.states) {
+    if (state.name != name) continue;
+    const auto* from = reinterpret_cast<const float*>(state_.data() + state.offset_bytes);
+    if (!IsFloat(state.dtype)) {
+      return Unsupported(Location::Tensor(image_.path, name),
+                         fmt::format("expected a float state, got {}", DTypeName(state.dtype)));
+    }
+    if (state.layout == StateLayout::kKeyPanels) return UnpackKeys(state, from);
+    return std::vector<float>(from, from + *CheckedElementCount(state.dims));
+  }
+  return InvalidInput(Location::Tensor(image_.path, name), "no retained state of this name");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> OpenCpuSession(ProgramImage image, const CpuRunOptions& options) {
+  return CpuSession::Open(std::move(image), options);
+}
+
+}  // namespace qeff::cpu

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a program on this machine. Opening checks the program and allocates everything; running allocates nothing and
+// takes no lock.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "backends/cpu/kernels/isa.h"
+#include "lib/generation/session.h"
+
+namespace qeff::cpu {
+
+/// What a program is opened from. The spans must stay valid while `owner` lives; the session keeps it.
+struct ProgramImage {
+  std::span<const std::byte> program;    ///< the segment that WriteProgram made
+  std::span<const std::byte> constants;  ///< 64-byte aligned, kAreaSlackBytes longer than the program says
+  std::string path;                      ///< for messages
+  int64_t program_offset_bytes = 0;      ///< where `program` starts in that file
+  std::shared_ptr<const void> owner;
+};
+
+struct CpuRunOptions {
+  /// Threads; unset: as many as the program was divided for, but not more than the machine has.
+  std::optional<int> thread_count;
+  /// Kernels for this set instead of the machine's best.
+  std::optional<Isa> isa;
+};
+
+/// Errors: kInvalidInput (damaged program, constants too short), kVersionMismatch, kUsage (an instruction set that the
+/// machine does not have), kIo (memory).
+Result<std::unique_ptr<Session>> OpenCpuSession(ProgramImage image,
+                                                const CpuRunOptions& options = {});
+
+}  // namespace qeff::cpu

@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The interface of a step: a check that runs once when a program is opened, and the work itself. To add a step: a
+// struct in step_params.h, a file in steps/ that defines its StepDefinition, a line in steps.def.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+
+#include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/runtime/program.h"
+#include "lib/support/status.h"
+
+namespace qeff::cpu {
+
+/// The first index of a run that input data made invalid. Filled by any thread.
+class RunFault {
+ public:
+  void Clear() { state_.store(0, std::memory_order_relaxed); }
+  void Report(int64_t step, int64_t value, int64_t limit) {
+    int expected = 0;
+    if (!state_.compare_exchange_strong(expected, 1)) return;
+    step_ = step;
+    value_ = value;
+    limit_ = limit;
+    state_.store(2, std::memory_order_release);
+  }
+  bool reported() const { return state_.load(std::memory_order_acquire) == 2; }
+  int64_t step() const { return step_; }
+  int64_t value() const { return value_; }
+  int64_t limit() const { return limit_; }  ///< the value should lie in [0, limit)
+
+ private:
+  std::atomic<int> state_ = 0;
+  int64_t step_ = 0;
+  int64_t value_ = 0;
+  int64_t limit_ = 0;
+};
+
+/// What one thread needs to do units [begin, end) of one step.
+struct StepRun {
+  const Kernels& kernels;
+  const std::byte* params;
+  std::byte* const* operands;  ///< null where left out
+  int64_t begin;
+  int64_t end;
+  std::byte* scratch;  ///< 64-byte aligned
+  RunFault& fault;
+  int64_t step_index;
+
+  /// Copied, since parameters have no alignment.
+  template <typename Params>
+  Params params_as() const {
+    Params result;
+    std::memcpy(&result, params, sizeof(result));
+    return result;
+  }
+  template <typename T>
+  T* operand(int index) const {
+    return reinterpret_cast<T*>(operands[index]);
+  }
+};
+
+/// Checks one step: sizes first as numbers (every product saturates), then each operand against the bytes it has.
+class StepCheck {
+ public:
+  StepCheck(const Step& step, const SpecializationProgram& program);
+
+  template <typename Params>
+  Params params_as() const {
+    Params result;
+    std::memcpy(&result, step_.params.data(), sizeof(result));
+    return result;
+  }
+  bool has(int operand) const { return step_.operands[operand].buffer >= 0; }
+  /// Fails the check unless `condition`.
+  void Require(bool condition, std::string_view what);
+  /// Fails the check unless each value is in [0, 2^40].
+  void RequireSizes(std::initializer_list<int64_t> values);
+  /// The operand must be there, with at least `count` elements.
+  void Read(int operand, int64_t count, int64_t element_bytes);
+  /// The same, and it must not be a constant.
+  void Write(int operand, int64_t count, int64_t element_bytes);
+  void ReadOptional(int operand, int64_t count, int64_t element_bytes) {
+    if (has(operand)) Read(operand, count, element_bytes);
+  }
+  /// Says how many units the step has and what scratch a thread needs. Call once.
+  void Done(int64_t units, int64_t scratch_bytes = 0);
+
+  Status ToStatus(std::string_view path, int64_t index) const;
+  int64_t units() const { return units_; }
+  int64_t scratch_bytes() const { return scratch_bytes_; }
+
+ private:
+  const Step& step_;
+  const SpecializationProgram& program_;
+  std::string problem_;
+  int64_t units_ = 0;
+  int64_t scratch_bytes_ = 0;
+};
+
+/// Product that saturates at 2^62; requires values >= 0.
+int64_t Product(std::initializer_list<int64_t> values);
+/// Elements from the first of `rows` rows, `stride` apart, to the end of the last, `width` wide; 0 if there are none.
+int64_t StridedExtent(int64_t rows, int64_t stride, int64_t width);
+
+struct StepDefinition {
+  std::string_view name;
+  size_t params_bytes;
+  size_t operand_count;
+  void (*check)(StepCheck&);
+  void (*run)(const StepRun&);
+};
+
+/// Null for a number that no step has.
+const StepDefinition* FindStep(StepOp op);
+
+}  // namespace qeff::cpu

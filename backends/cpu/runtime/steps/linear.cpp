@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/step_params.h"
+
+namespace qeff::cpu {
+namespace {
+
+enum { kX, kWeights, kBias, kResidual, kOut, kOperandCount };
+
+int64_t UnitPanels(const LinearParams& p) { return p.epilogue == LinearEpilogue::kGated ? 2 : 1; }
+
+void Check(StepCheck& check) {
+  const auto p = check.params_as<LinearParams>();
+  check.RequireSizes({p.rows, p.depth, p.columns, p.out_stride, p.residual_stride});
+  check.Require(p.weights == WeightFormat::kF32 || p.weights == WeightFormat::kBf16,
+                "unknown weight format");
+  check.Require(p.row_format == RowFormat::kF32 ||
+                    (p.row_format == RowFormat::kBf16 && p.weights == WeightFormat::kBf16),
+                "unknown row format");
+  check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated,
+                "unknown epilogue");
+  check.Require(p.activation >= Activation::kNone &&
+                    static_cast<int32_t>(p.activation) < kActivationCount,
+                "unknown activation");
+  check.Require(p.columns <= p.out_stride || p.rows <= 1, "rows of the result overlap");
+  const int64_t units = PanelCount(p.columns);
+  const int64_t panels = units * UnitPanels(p);
+  const bool halves = p.weights == WeightFormat::kBf16;
+  const bool half_rows = p.row_format == RowFormat::kBf16;
+  check.Read(kX, Product({p.rows, half_rows ? RoundUpToEven(p.depth) : p.depth}),
+             half_rows ? 2 : 4);
+  check.Read(kWeights,
+             Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
+             halves ? 2 : 4);
+  check.ReadOptional(kBias, panels * kPanelColumns, 4);
+  check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
+  check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
+  check.Done(units, Product({LinearScratchFloats(p.rows), 4}));
+}
+
+void Run(const StepRun& run) {
+  const auto p = run.params_as<LinearParams>();
+  const int64_t panels = UnitPanels(p);
+  const LinearArgs args = {.x = run.operands[kX],
+                           .weights = run.operands[kWeights],
+                           .rows = p.rows,
+                           .depth = p.depth,
+                           .columns = p.columns,
+                           .panel_begin = run.begin * panels,
+                           .panel_end = run.end * panels,
+                           .bias = run.operand<float>(kBias),
+                           .residual = run.operand<float>(kResidual),
+                           .residual_stride = p.residual_stride,
+                           .out = run.operand<float>(kOut),
+                           .out_stride = p.out_stride,
+                           .epilogue = p.epilogue,
+                           .activation = p.activation,
+                           .activate = run.kernels.activate,
+                           .scratch = reinterpret_cast<float*>(run.scratch)};
+  if (p.row_format == RowFormat::kBf16) {
+    run.kernels.linear_bf16_dot(args);
+  } else if (p.weights == WeightFormat::kBf16) {
+    run.kernels.linear_bf16(args);
+  } else {
+    run.kernels.linear_f32(args);
+  }
+}
+
+}  // namespace
+
+extern constexpr StepDefinition kLinearStep = {"linear", sizeof(LinearParams), kOperandCount,
+                                               Check, Run};
+
+}  // namespace qeff::cpu

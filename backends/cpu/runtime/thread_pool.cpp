@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace qeff::cpu {
+namespace {
+
+/// Longer than the gap between the parts of one step, far shorter than a scheduler's time slice.
+constexpr std::chrono::microseconds kSpinTime{50};
+constexpr int kPausesPerClock = 32;
+
+void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old) {
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < kPausesPerClock; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() - start < kSpinTime);
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+void Barrier::Wait() {
+  const uint32_t round = round_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.store(round + 1, std::memory_order_release);
+    round_.notify_all();
+    return;
+  }
+  WaitWhileEqual(round_, round);
+}
+
+ThreadPool::ThreadPool(int thread_count) : finished_(static_cast<uint32_t>(thread_count)) {
+  for (int i = 1; i < thread_count; ++i) threads_.emplace_back([this, i] { Loop(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  is_stopping_.store(true);
+  generation_.fetch_add(1);
+  generation_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::Run(const std::function<void(int)>& work) {
+  if (threads_.empty()) {
+    work(0);
+    return;
+  }
+  work_ = &work;
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  work(0);
+  finished_.Wait();
+}
+
+void ThreadPool::Loop(int index) {
+  uint32_t seen = 0;
+  while (true) {
+    WaitWhileEqual(generation_, seen);
+    ++seen;
+    if (is_stopping_.load()) return;
+    (*work_)(index);
+    finished_.Wait();
+  }
+}
+
+int UsableProcessors() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace qeff::cpu

@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A fixed set of threads that run one function together, and the barrier inside it. Waiting threads spin for a few tens
+// of microseconds (a step of a small model takes about that) and then sleep, so that an idle or crowded machine is not
+// kept busy.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace qeff::cpu {
+
+/// Waits until `value` differs from `old`: spins first, then sleeps. Writers must call value.notify_all().
+void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old);
+
+/// All of `count` threads must arrive before any goes on.
+class Barrier {
+ public:
+  explicit Barrier(uint32_t count) : count_(count) {}
+  void Wait();
+
+ private:
+  const uint32_t count_;
+  std::atomic<uint32_t> arrived_ = 0;
+  std::atomic<uint32_t> round_ = 0;
+};
+
+class ThreadPool {
+ public:
+  /// Starts thread_count - 1 threads; the caller of Run is the other one.
+  explicit ThreadPool(int thread_count);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
+  /// Calls work(0) .. work(thread_count - 1), each on its own thread, and returns when all have returned. One caller at
+  /// a time.
+  void Run(const std::function<void(int)>& work);
+
+ private:
+  void Loop(int index);
+
+  const std::function<void(int)>* work_ = nullptr;
+  std::atomic<uint32_t> generation_ = 0;
+  std::atomic<bool> is_stopping_ = false;
+  Barrier finished_;
+  std::vector<std::thread> threads_;
+};
+
+/// Number of processors that this process may use, at least 1.
+int UsableProcessors();
+
+}  // namespace qeff::cpu
