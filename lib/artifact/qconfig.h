@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qconfig.json: what a program was compiled from, for people and for serving stacks that look into
+// it. Byte for byte as QEfficient writes it. Written by the compile stage; no stage of ours reads
+// it back.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/artifact/compile_files.h"
+#include "lib/support/json.h"
+
+namespace qeff::artifact {
+
+inline constexpr std::string_view kQconfigName = "qconfig.json";
+
+/// Choices of the loader that end up in the configuration object.
+struct HuggingFaceConfigOptions {
+  std::string name_or_path;       ///< as the user named the checkpoint
+  std::string dtype = "float32";  ///< of the exported weights, as torch spells it
+};
+
+/// Returns the configuration object that QEfficient (transformers 5.5.4) holds for a text model
+/// with this config.json: the fields that its base class adds, dtype under its new name and with
+/// "torch." before it, rope_theta and rope_scaling as rope_parameters. Defaults of a model's own
+/// class are not added: a config.json that leaves them out stays without.
+Json HuggingFaceConfigDict(const Json& config, const HuggingFaceConfigOptions& options);
+
+struct Qconfig {
+  Json huggingface_config;
+  std::string onnx_path;
+  std::vector<std::string> graph_transforms;  ///< "pytorch_transforms" in the file
+  std::vector<std::string> onnx_transforms;
+  std::optional<std::string> compile_dir;  ///< as the user gave it
+  std::string specializations_path;
+  std::vector<Specialization> specializations;
+  int64_t device_count = 1;
+  std::vector<int64_t> num_speculative_tokens;
+  /// An object: every other option of the compile call by its name, e.g. {"aic_num_cores": 16}.
+  Json compile_options = Json::object();
+  std::optional<std::string> sdk_apps_version;      ///< nothing without the vendor's SDK
+  std::optional<std::string> sdk_platform_version;  ///< nothing without the vendor's SDK
+};
+
+/// Returns the bytes of qconfig.json.
+std::string WriteQconfig(const Qconfig& qconfig);
+
+}  // namespace qeff::artifact
