@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Keys of config.json that do not change what a model computes when it generates text: training,
+// outputs of the Python classes, generation defaults of old configs (generation_config.json has
+// them now), tokens for the tokenizer, names and tasks. Collected from the configuration base
+// classes of transformers 4 and 5 and from checkpoints on the hub. A key that a family does read is
+// not affected by being listed here.
+#include <algorithm>
+#include <array>
+
+#include "lib/checkpoint/model_config.h"
+
+namespace qeff::checkpoint {
+namespace {
+
+constexpr auto kHarmless = std::to_array<std::string_view>({
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_attn_implementation_internal",
+    "_commit_hash",
+    "_diffusers_version",
+    "_experts_implementation",
+    "_experts_implementation_internal",
+    "_flash_attn_2_enabled",
+    "_name_or_path",
+    "_output_attentions",
+    "architectures",
+    "attn_implementation",
+    "auto_map",
+    "aux_loss_alpha",
+    "bad_words_ids",
+    "base_model_tp_plan",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "experts_implementation",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "gradient_checkpointing",
+    "id2label",
+    "init_device",
+    "init_std",
+    "initializer_factor",
+    "initializer_range",
+    "is_decoder",
+    "is_llama_config",
+    "label2id",
+    "layerdrop",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "model_type",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_past",
+    "output_router_logits",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "pretraining_tp",
+    "problem_type",
+    "pruned_heads",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "router_aux_loss_coef",
+    "sep_token_id",
+    "seq_aux",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tie_encoder_decoder",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+    "use_flash_attention",
+    "use_flash_attn",
+    "verbose",
+});
+
+}  // namespace
+
+bool IsHarmlessKey(std::string_view key) {
+  // Dropout acts in training only; its keys are spelled per family.
+  return std::find(kHarmless.begin(), kHarmless.end(), key) != kHarmless.end() ||
+         key.ends_with("_dropout") || key.ends_with("_dropout_prob") || key.ends_with("_pdrop");
+}
+
+}  // namespace qeff::checkpoint
