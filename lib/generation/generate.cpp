@@ -33,7 +33,9 @@ class Scheduler {
 
  private:
   Status Prefill();
-  Status PrefillChunk(const std::vector<size_t>& slots, int64_t first);
+  /// Reads the next tokens of the prompts, which all are read up to `first`; returns up to where
+  /// they are now.
+  Result<int64_t> PrefillChunk(const std::vector<size_t>& slots, int64_t first);
   Status Decode();
   Status Accept(size_t input, Sequence& sequence);
   std::vector<size_t> StartSequences();
@@ -98,37 +100,42 @@ std::vector<size_t> Scheduler::StartSequences() {
 
 Status Scheduler::Prefill() {
   std::vector<size_t> unread = StartSequences();
-  const int64_t chunk_tokens = program_.tokens(Phase::kPrefill);
-  for (int64_t first = 0; !unread.empty(); first += chunk_tokens) {
-    QEFF_RETURN_IF_ERROR(PrefillChunk(unread, first));
+  for (int64_t first = 0; !unread.empty();) {
+    QEFF_ASSIGN_OR_RETURN(first, PrefillChunk(unread, first));
     // A prompt that was read to its end takes no part in later chunks: its first token is chosen
     // already.
     std::erase_if(unread, [&](size_t slot) {
-      const auto& sequence = slots_[slot];
-      return !sequence || std::ssize(sequence->prompt()) <= first + chunk_tokens;
+      return !slots_[slot] || std::ssize(slots_[slot]->prompt()) <= first;
     });
   }
   return Status::Ok();
 }
 
-Status Scheduler::PrefillChunk(const std::vector<size_t>& slots, int64_t first) {
-  const int64_t chunk_tokens = program_.tokens(Phase::kPrefill);
+Result<int64_t> Scheduler::PrefillChunk(const std::vector<size_t>& slots, int64_t first) {
+  int64_t unread_end = 0;
+  for (const size_t slot : slots) {
+    unread_end = std::max(unread_end, std::ssize(slots_[slot]->prompt()));
+  }
+  // Decode reads what lies beyond the positions that prefill can look at.
+  const int64_t prefill_end = std::min(first + program_.tokens(Phase::kPrefill), unread_end);
+  const Phase phase =
+      prefill_end <= program_.context_tokens(Phase::kPrefill) ? Phase::kPrefill : Phase::kDecode;
+  const int64_t end = first + program_.tokens(phase);
   std::vector<RowInput> inputs;
   for (const size_t slot : slots) {
     const std::span<const int64_t> prompt = slots_[slot]->prompt();
-    const int64_t count = std::min(chunk_tokens, std::ssize(prompt) - first);
     inputs.push_back({.slot = static_cast<int64_t>(slot),
-                      .ids = prompt.subspan(first, count),
+                      .ids = prompt.subspan(first, std::min(end, std::ssize(prompt)) - first),
                       .position = first});
   }
-  QEFF_RETURN_IF_ERROR(program_.Run(Phase::kPrefill, inputs));
+  QEFF_RETURN_IF_ERROR(program_.Run(phase, inputs));
   for (size_t i = 0; i < slots.size(); ++i) {
     auto& sequence = slots_[slots[i]];
-    if (std::ssize(sequence->prompt()) > first + chunk_tokens) continue;
+    if (std::ssize(sequence->prompt()) > end) continue;
     QEFF_RETURN_IF_ERROR(Accept(i, *sequence));
     if (sequence->finished()) sequence.reset();
   }
-  return Status::Ok();
+  return end;
 }
 
 Status Scheduler::Decode() {
@@ -180,12 +187,12 @@ Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, const TextP
     return InvalidInput(where, fmt::format("prompt {} has no tokens", index),
                         {"give it at least one character or token id"});
   }
-  if (std::ssize(prompt) > program.context_tokens()) {
+  if (std::ssize(prompt) > program.context_tokens(Phase::kDecode)) {
     return InvalidInput(
         where,
         fmt::format("prompt {} has {} tokens, expected at most {} ('ctx_len' of the "
                     "compiled program)",
-                    index, prompt.size(), program.context_tokens()),
+                    index, prompt.size(), program.context_tokens(Phase::kDecode)),
         {fmt::format("shorten it, or compile with --ctx-len={} or more", prompt.size() + 1)});
   }
   for (size_t i = 0; i < prompt.size(); ++i) {
@@ -225,7 +232,7 @@ Result<GenerationResult> Generate(Session& session, const Tokenizer* tokenizer,
   }
   QEFF_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::Create(options.stop_strings));
   const SequenceContext context = {options, callbacks, tokenizer, std::move(stop_strings),
-                                   program.context_tokens()};
+                                   program.context_tokens(Phase::kDecode)};
   GenerationResult result;
   result.outputs.resize(prompts.size());
   QEFF_RETURN_IF_ERROR(Scheduler(std::move(program), context, prompts, result).Run());

@@ -92,14 +92,13 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
     return InvalidInput(Place(info, kPositionIds),
                         "the specialization has no symbol 'ctx_len' above 0");
   }
-  const int64_t context_tokens = symbol->second;
-  variant.context_tokens = context_tokens;
+  variant.context_tokens = symbol->second;
   if (const TensorInfo* lengths = FindTensor(info.inputs, kComputeContext)) {
     if (lengths->dims.size() != 1) {
       return Unsupported(Place(info, kComputeContext),
                          fmt::format("expected one dimension, got {}", lengths->dims.size()));
     }
-    variant.context_tokens = std::min(context_tokens, lengths->dims[0]);
+    variant.context_tokens = std::min(symbol->second, lengths->dims[0]);
   }
   const bool has_slot_index = FindTensor(info.inputs, kBatchIndex) != nullptr;
   if (has_slot_index) {
@@ -107,9 +106,9 @@ Status TextProgram::AddVariant(size_t specialization, std::vector<Variant>& vari
   }
   QEFF_RETURN_IF_ERROR(ReadLogits(info, variant));
   if (variants.empty()) {
-    context_tokens_ = context_tokens;
+    ctx_len_ = symbol->second;
     has_slot_index_ = has_slot_index;
-  } else if (context_tokens_ != context_tokens || has_slot_index_ != has_slot_index) {
+  } else if (ctx_len_ != symbol->second || has_slot_index_ != has_slot_index) {
     return InvalidInput(Place(info, kPositionIds),
                         "the specializations differ in 'ctx_len' or in having 'batch_index'");
   }
@@ -159,13 +158,6 @@ Status TextProgram::Divide(const std::vector<Variant>& variants) {
   };
   collect(*decode, decode_);
   collect(*prefill, prefill_);
-  for (const auto* group : {&prefill_, &decode_}) {
-    if (group->back().context_tokens == context_tokens_) continue;
-    const auto& info = session_->specializations()[group->back().specialization];
-    return InvalidInput(Place(info, kComputeContext),
-                        fmt::format("expected the longest to be 'ctx_len', {}, got {}",
-                                    context_tokens_, group->back().context_tokens));
-  }
   return Status::Ok();
 }
 
@@ -179,7 +171,7 @@ const TextProgram::Variant& TextProgram::Choose(Phase phase,
     if (needed_tokens <= variant.context_tokens) return variant;
   }
   QEFF_CHECK(false, "position {} lies outside the context of {} tokens", needed_tokens - 1,
-             context_tokens_);
+             context_tokens(phase));
 }
 
 int64_t TextProgram::RowOf(const Variant& variant, std::span<const RowInput> inputs,

@@ -34,7 +34,9 @@ class TextProgram {
   /// kInvalidInput if the specializations contradict each other.
   static Result<TextProgram> Open(Session& session, int64_t pad_id);
 
-  int64_t context_tokens() const { return context_tokens_; }  ///< positions a slot has room for
+  /// Positions that runs of `phase` can hold and look at. Decode's bound a prompt and its
+  /// continuation; prefill's may be fewer, as no two compute context lengths may be equal.
+  int64_t context_tokens(Phase phase) const { return Class(phase).back().context_tokens; }
   int64_t vocab_size() const { return vocab_size_; }
   int64_t slots() const { return slots_; }  ///< prompts that can live at the same time
   /// True if a slot can be prefilled alone while others live (the graph has `batch_index`); else
@@ -46,8 +48,8 @@ class TextProgram {
   }  ///< most tokens of one row
 
   /// Runs the inputs, at most rows(phase), each of another slot. Every other row is padding:
-  /// position -1. Requires inputs inside the limits above and positions inside the context. Errors:
-  /// those of Session::Run.
+  /// position -1. Requires inputs inside the limits above and positions inside
+  /// context_tokens(phase). Errors: those of Session::Run.
   Status Run(Phase phase, std::span<const RowInput> inputs);
 
   /// Returns the logits f32 [V] after the last token of `inputs[index]` of the last run. Valid
@@ -78,7 +80,7 @@ class TextProgram {
 
   Session* session_;
   int64_t pad_id_;
-  int64_t context_tokens_ = 0;
+  int64_t ctx_len_ = 0;  ///< the symbol, equal in all specializations
   int64_t vocab_size_ = 0;
   int64_t slots_ = 0;
   bool has_slot_index_ = false;

@@ -29,13 +29,18 @@ int64_t IndexOf(const std::vector<TensorInfo>& tensors, std::string_view name) {
 
 FakeSession::FakeSession(const FakeProgram& program, ToyModel model)
     : program_(program), model_(std::move(model)), slots_(program.batch) {
-  std::vector<int64_t> contexts = program.compute_contexts;
-  if (contexts.empty()) contexts.push_back(0);
-  const int64_t prefill_rows = program.has_slot_index ? program.prefill_batch : program.batch;
-  for (const int64_t context : contexts) {
-    if (program.prefill_tokens != program.decode_tokens) {
-      Add("Prefill", prefill_rows, program.prefill_tokens, 1, context);
+  const auto contexts_or_none = [](const std::vector<int64_t>& contexts) {
+    return contexts.empty() ? std::vector<int64_t>{0} : contexts;
+  };
+  if (program.prefill_tokens != program.decode_tokens) {
+    const int64_t rows = program.has_slot_index ? program.prefill_batch : program.batch;
+    const auto& contexts =
+        program.prefill_contexts.empty() ? program.compute_contexts : program.prefill_contexts;
+    for (const int64_t context : contexts_or_none(contexts)) {
+      Add("Prefill", rows, program.prefill_tokens, 1, context);
     }
+  }
+  for (const int64_t context : contexts_or_none(program.compute_contexts)) {
     Add("Decode", program.batch, program.decode_tokens, std::max<int64_t>(program.kept_rows, 1),
         context);
   }
@@ -94,12 +99,15 @@ int64_t FakeSession::SlotOfRow(size_t specialization, int64_t row) {
 
 void FakeSession::CheckComputeContext(size_t specialization, int64_t last_position) const {
   if (program_.compute_contexts.empty()) return;
-  const SpecializationInfo& info = infos_[specialization];
-  const int64_t used = info.inputs[IndexOf(info.inputs, "comp_ctx_lengths")].dims[0];
-  for (const int64_t context : program_.compute_contexts) {
-    if (context > last_position) REQUIRE(used <= context);
-  }
+  const auto context_of = [](const SpecializationInfo& info) {
+    return info.inputs[IndexOf(info.inputs, "comp_ctx_lengths")].dims[0];
+  };
+  const int64_t used = context_of(infos_[specialization]);
   REQUIRE(used > last_position);
+  for (const SpecializationInfo& other : infos_) {
+    if (other.name != infos_[specialization].name) continue;
+    if (context_of(other) > last_position) REQUIRE(used <= context_of(other));
+  }
 }
 
 Status FakeSession::Run(size_t specialization) {

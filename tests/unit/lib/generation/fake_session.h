@@ -27,7 +27,8 @@ struct FakeProgram {
   bool has_slot_index = false;
   int64_t prefill_batch = 1;              ///< with slot index
   int64_t kept_rows = 0;                  ///< above 0: num_logits_to_keep of decode
-  std::vector<int64_t> compute_contexts;  ///< comp_ctx_lengths, empty: no such input
+  std::vector<int64_t> compute_contexts;  ///< comp_ctx_lengths of decode; empty: no such input
+  std::vector<int64_t> prefill_contexts;  ///< of prefill, if not those of decode
   DType logits_dtype = DType::kF32;
   int64_t pad_id = 0;
 };

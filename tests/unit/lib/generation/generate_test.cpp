@@ -135,6 +135,16 @@ TEST_CASE("the smallest compute context that covers a position is used") {
   CheckAgainstModel({.batch = 2, .compute_contexts = {8, 64}}, Prompts({30, 2}), 20);
 }
 
+TEST_CASE("decode reads what prefill cannot look at") {
+  const FakeProgram program = {
+      .batch = 2, .prefill_tokens = 8, .compute_contexts = {32, 64}, .prefill_contexts = {16, 28}};
+  CheckAgainstModel(program, Prompts({28, 3}), 5);
+  CheckAgainstModel(program, Prompts({3, 35}), 5);
+  FakeProgram with_slots = program;
+  with_slots.has_slot_index = true;
+  CheckAgainstModel(with_slots, Prompts({3, 35, 29, 50}), 5);
+}
+
 TEST_CASE("a speculative target's last kept row is read") {
   CheckAgainstModel({.prefill_tokens = 8, .decode_tokens = 3, .kept_rows = 3}, Prompts({13}), 10);
   CheckAgainstModel({.batch = 2, .prefill_tokens = 8, .decode_tokens = 5, .kept_rows = 2},
@@ -311,6 +321,12 @@ TEST_CASE("bad_prompt is refused before anything runs") {
         "note: the tokenizer may belong to another model");
 }
 
+TEST_CASE("bad_prompt is longer than the longest compute context") {
+  FakeSession session({.compute_contexts = {16, 32}}, HashModel(kVocabSize));
+  CHECK(Failure(session, {TokenIds(33, 3)}).find("has 33 tokens, expected at most 32") !=
+        std::string::npos);
+}
+
 TEST_CASE("bad_options are refused before anything runs") {
   FakeSession session({}, HashModel(kVocabSize));
   CHECK(Failure(session, {{1}}, {.max_new_tokens = 0}) ==
@@ -385,10 +401,6 @@ TEST_CASE("bad_program: what text generation cannot drive is refused") {
         infos[0].outputs[0].dims[0] = 1;
       }) ==
       "specialization 'Prefill': tensor 'input_ids': error: expected a prefill batch of 2, got 1");
-  FakeSession session({.context_tokens = 64, .compute_contexts = {16, 32}}, HashModel(kVocabSize));
-  CHECK(Failure(session, {{1}}) ==
-        "specialization 'Prefill': tensor 'comp_ctx_lengths': error: expected the longest to be "
-        "'ctx_len', 64, got 32");
 }
 
 }  // namespace qeff
