@@ -16,7 +16,8 @@ class ToolFormatter : public CLI::Formatter {
  public:
   explicit ToolFormatter(const ToolInfo& info) : info_(info) { column_width(34); }
 
-  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
     std::string text = info_.description + "\n\nExamples:\n";
     std::istringstream lines(info_.examples);
     for (std::string line; std::getline(lines, line);) text += "  " + line + "\n";
@@ -39,7 +40,8 @@ std::string ExplainExtras(const CLI::App& app, const std::string& message) {
   for (const std::string& extra : app.remaining()) {
     if (!extra.starts_with("--")) continue;
     const std::string name = extra.substr(0, extra.find('='));
-    if (const auto nearest = Nearest(name, names)) text += fmt::format("\nnote: did you mean '{}'?", *nearest);
+    if (const auto nearest = Nearest(name, names))
+      text += fmt::format("\nnote: did you mean '{}'?", *nearest);
   }
   return text;
 }
@@ -73,8 +75,8 @@ void PrintResult(const std::string& line) {
   std::fflush(stdout);
 }
 
-int RunTool(int argc, char** argv, const ToolInfo& info, const std::function<void(CLI::App&)>& add_options,
-            const std::function<Status()>& run) {
+int RunTool(int argc, char** argv, const ToolInfo& info,
+            const std::function<void(CLI::App&)>& add_options, const std::function<Status()>& run) {
   CLI::App app(info.description, info.name);
   app.formatter(std::make_shared<ToolFormatter>(info));
   app.set_version_flag("--version", info.name + " " + VersionText());
@@ -88,7 +90,10 @@ int RunTool(int argc, char** argv, const ToolInfo& info, const std::function<voi
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    std::fputs(fmt::format("error: {}\nnote: see '{} --help'\n", ExplainExtras(app, error.what()), info.name).c_str(), stderr);
+    std::fputs(fmt::format("error: {}\nnote: see '{} --help'\n", ExplainExtras(app, error.what()),
+                           info.name)
+                   .c_str(),
+               stderr);
     return ExitCode(ErrorCode::kUsage);
   }
   SetLogLevel(quiet ? LogLevel::kQuiet : verbose ? LogLevel::kVerbose : LogLevel::kNormal);

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every program of the toolchain does alike: parse the command line, run, print the error once, return the exit code.
+// What every program of the toolchain does alike: parse the command line, run, print the error
+// once, return the exit code.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,10 +20,11 @@ struct ToolInfo {
   std::string examples;     ///< one command a line, without indentation
 };
 
-/// Adds --help, --version, -q and -v to `app` and gives its help our layout; `add_options` adds the rest; then parses and runs.
-/// Returns the exit code: 0 done, 1 bad or unsupported input, 2 command line, 3 machine.
-int RunTool(int argc, char** argv, const ToolInfo& info, const std::function<void(CLI::App&)>& add_options,
-            const std::function<Status()>& run);
+/// Adds --help, --version, -q and -v to `app` and gives its help our layout; `add_options` adds the
+/// rest; then parses and runs. Returns the exit code: 0 done, 1 bad or unsupported input, 2 command
+/// line, 3 machine.
+int RunTool(int argc, char** argv, const ToolInfo& info,
+            const std::function<void(CLI::App&)>& add_options, const std::function<Status()>& run);
 
 /// The exit code for an error: 1, 2 or 3.
 int ExitCode(ErrorCode code);

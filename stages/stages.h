@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The five stages as functions: what the programs of tools/ and the C++ API of include/qeff/ call.
+// Each reads a folder, writes a folder and returns its path; none prints. A result that exists
+// already, made from the same inputs by the same options and version, is found and not made again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "lib/generation/generation_config.h"
+#include "lib/support/dtype.h"
+#include "lib/support/status.h"
+
+namespace qeff::stages {
+
+// --- fetch: what the user calls a model -> checkpoint folder
+
+struct FetchOptions {
+  std::filesystem::path output;  ///< copy the checkpoint here; empty: use it where it is
+  bool verify_hashes = false;  ///< read everything and compare with the hashes that the cache knows
+};
+
+/// `model` is a folder, or an id "org/name[@revision]" that is in the Hugging Face cache.
+Result<std::filesystem::path> Fetch(const std::string& model, const FetchOptions& options);
+
+// --- transform: checkpoint folder -> graph folder
+
+struct TransformOptions {
+  bool kv_cache = true;              ///< off: a graph that computes all logits of a whole text
+  bool continuous_batching = false;  ///< rows choose their cache slots
+  bool compute_context_length =
+      false;  ///< attention over the first n slots, n by the input comp_ctx_lengths
+  bool speculative_target =
+      false;  ///< logits of the last n tokens, n by the input num_logits_to_keep
+  std::optional<int64_t>
+      max_positions;  ///< rows of position tables; absent: max_position_embeddings of config.json
+};
+
+/// Writes model.onnx in semantic ops, weight_spec.json and the carried files to `output`; an empty
+/// `output` means a folder in the cache whose name says model and options.
+Result<std::filesystem::path> Transform(const std::filesystem::path& checkpoint,
+                                        const std::filesystem::path& output,
+                                        const TransformOptions& options);
+
+// --- export: graph folder or checkpoint folder -> ONNX folder
+
+enum class WeightPlacement {
+  kExternal,   ///< model.onnx.data holds the weights
+  kReference,  ///< weights stay in the checkpoint; weight_spec.json says where
+};
+
+struct ExportOptions {
+  DType dtype = DType::kF32;  ///< f32, f16 or bf16
+  bool subfunctions = false;  ///< one ONNX function for each repeated layer
+  WeightPlacement weights = WeightPlacement::kExternal;
+  TransformOptions
+      transform;  ///< used if the input is a checkpoint; must be the default for a graph folder
+};
+
+Result<std::filesystem::path> Export(const std::filesystem::path& input,
+                                     const std::filesystem::path& output,
+                                     const ExportOptions& options);
+
+// --- compile: ONNX folder or file -> QPC folder
+
+struct CompileOptions {
+  std::string backend = "cpu";
+  int64_t prefill_seq_len = 32;
+  int64_t ctx_len = 128;
+  int64_t batch_size = 1;
+  std::optional<int64_t> full_batch_size;  ///< slots; needs a graph with continuous batching
+  std::optional<int64_t> num_speculative_tokens;
+  std::vector<int64_t> ccl_prefill;  ///< compute context lengths
+  std::vector<int64_t> ccl_decode;
+  BackendCompileOptions target;
+};
+
+Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
+                                      const std::filesystem::path& output,
+                                      const CompileOptions& options);
+
+// --- run: a QPC folder, opened
+
+/// Opens the program of a QPC folder with the backend that wrote it.
+Result<std::unique_ptr<Session>> OpenProgram(const std::filesystem::path& qpc,
+                                             const BackendOpenOptions& options);
+
+}  // namespace qeff::stages

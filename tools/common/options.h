@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command-line options of the stages. A stage's own program and qeff-infer, which runs them
+// all, take the same ones from here.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "stages/stages.h"
+#include "stages/text.h"
+
+namespace qeff::tools {
+
+void AddTransformOptions(CLI::App& app, stages::TransformOptions& options);
+
+/// Text of options that become enumerations after parsing.
+struct ExportArguments {
+  std::string dtype = "f32";
+  std::string weights = "external";
+  bool subfunctions = false;
+};
+void AddExportOptions(CLI::App& app, ExportArguments& arguments);
+stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
+                                      const stages::TransformOptions& transform);
+
+struct CompileArguments {
+  stages::CompileOptions options;
+  std::string weight_storage = "auto";
+};
+void AddCompileOptions(CLI::App& app, CompileArguments& arguments);
+stages::CompileOptions ToCompileOptions(const CompileArguments& arguments);
+
+struct RunArguments {
+  std::vector<std::string> prompts;
+  std::string prompts_file;
+  std::vector<std::string> input_ids;
+  double temperature = 0;
+  int64_t top_k = 0;
+  double top_p = 0;
+  double min_p = 0;
+  double repetition_penalty = 0;
+  uint64_t seed = 0;
+  int64_t max_new_tokens = 0;
+  std::vector<std::string> stop_strings;
+  std::string dump_logits;
+  bool ignore_eos = false;
+  bool parse_special = false;
+  bool show_special = false;
+  bool json = false;
+  int num_threads = 0;
+};
+void AddRunOptions(CLI::App& app, RunArguments& arguments);
+
+/// Generates text as the run arguments say: streams it to stdout (or prints JSON) and the
+/// statistics to stderr. With no prompt on the command line, standard input is the prompt.
+Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
+               const RunArguments& arguments);
+
+}  // namespace qeff::tools

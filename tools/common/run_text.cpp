@@ -1,0 +1,191 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <iterator>
+
+#include "lib/support/log.h"
+#include "tools/common/options.h"
+
+namespace qeff::tools {
+namespace {
+
+Result<std::vector<int64_t>> ParseIds(std::string_view text) {
+  std::vector<int64_t> ids;
+  while (true) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const std::string_view part = text.substr(0, comma);
+    int64_t id = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), id);
+    if (error != std::errc() || end != part.data() + part.size() || id < 0) {
+      return UsageError(Location::Flag("--input-ids"),
+                        fmt::format("expected token ids like 5,17,9, got '{}'", part));
+    }
+    ids.push_back(id);
+    if (comma == text.size()) return ids;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+/// One prompt a line; white space around it is dropped, blank lines too.
+Result<std::vector<std::string>> ReadPromptsFile(const std::string& path) {
+  QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  std::vector<std::string> prompts;
+  size_t start = 0;
+  while (start < text.size()) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    const std::string_view line = std::string_view(text).substr(start, end - start);
+    const size_t first = line.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos)
+      prompts.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") + 1 - first));
+    start = end + 1;
+  }
+  if (prompts.empty())
+    return InvalidInput(Location::File(path), "no prompt in the file: expected one a line");
+  return prompts;
+}
+
+/// Standard input up to its end, without its last line end.
+Result<std::string> ReadStandardInput() {
+  if (::isatty(STDIN_FILENO) == 1) {
+    return UsageError(
+        Location::Flag("--prompt"), "no prompt given",
+        {"use --prompt TEXT, --prompts-file FILE, --input-ids 5,17,9, or pipe text in"});
+  }
+  std::string text;
+  char buffer[4096];
+  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), stdin))
+    text.append(buffer, count);
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+Result<stages::TextRequest> MakeRequest(const CLI::App& app, const RunArguments& arguments) {
+  stages::TextRequest request{.prompts = arguments.prompts,
+                              .input_ids = {},
+                              .sampling = {.settings = {}, .seed = arguments.seed},
+                              .max_new_tokens = {},
+                              .stop_strings = arguments.stop_strings,
+                              .ignore_eos = arguments.ignore_eos,
+                              .parse_special = arguments.parse_special,
+                              .show_special = arguments.show_special,
+                              .dump_logits = arguments.dump_logits};
+  if (!arguments.prompts_file.empty()) {
+    QEFF_ASSIGN_OR_RETURN(std::vector<std::string> prompts,
+                          ReadPromptsFile(arguments.prompts_file));
+    request.prompts.insert(request.prompts.end(), prompts.begin(), prompts.end());
+  }
+  for (const std::string& text : arguments.input_ids) {
+    QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> ids, ParseIds(text));
+    request.input_ids.push_back(std::move(ids));
+  }
+  if (request.prompts.empty() && request.input_ids.empty()) {
+    QEFF_ASSIGN_OR_RETURN(std::string text, ReadStandardInput());
+    request.prompts.push_back(std::move(text));
+  }
+  SamplingSettings& settings = request.sampling.settings;
+  if (app.count("--temperature") > 0) settings.temperature = arguments.temperature;
+  if (app.count("--top-k") > 0) settings.top_k = arguments.top_k;
+  if (app.count("--top-p") > 0) settings.top_p = arguments.top_p;
+  if (app.count("--min-p") > 0) settings.min_p = arguments.min_p;
+  if (app.count("--repetition-penalty") > 0)
+    settings.repetition_penalty = arguments.repetition_penalty;
+  if (app.count("--max-new-tokens") > 0) request.max_new_tokens = arguments.max_new_tokens;
+  return request;
+}
+
+void PrintStatistics(const GenerationMetrics& m) {
+  LogInfo(
+      "prefill {:.3f} s ({} tokens, {:.1f} tok/s), decode {:.1f} tok/s ({} tokens), total {:.3f} s",
+      m.prefill_s, m.prefill_tokens, m.prefill_tok_s, m.decode_tok_s, m.decode_tokens, m.total_s);
+}
+
+void Write(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void AddRunOptions(CLI::App& app, RunArguments& arguments) {
+  const std::string prompts = "Prompts";
+  app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times")
+      ->group(prompts);
+  app.add_option("--prompts-file", arguments.prompts_file, "File with one prompt a line")
+      ->group(prompts);
+  app.add_option("--input-ids", arguments.input_ids,
+                 "Token ids to continue, e.g. 5,17,9; may be given several times")
+      ->group(prompts);
+  app.add_flag("--parse-special", arguments.parse_special,
+               "Special tokens typed in a prompt become their ids")
+      ->group(prompts);
+
+  const std::string sampling = "Sampling (default: what generation_config.json says, else greedy)";
+  app.add_option("--temperature", arguments.temperature, "0: greedy")->group(sampling);
+  app.add_option("--top-k", arguments.top_k, "Draw from the k most likely tokens; 0: all")
+      ->group(sampling);
+  app.add_option("--top-p", arguments.top_p, "Draw from the most likely tokens that sum to p")
+      ->group(sampling);
+  app.add_option("--min-p", arguments.min_p, "Drop tokens less likely than p times the likeliest")
+      ->group(sampling);
+  app.add_option("--repetition-penalty", arguments.repetition_penalty,
+                 "Over 1: tokens that were there become less likely")
+      ->group(sampling);
+  app.add_option("--seed", arguments.seed, "Equal seeds give equal text")
+      ->capture_default_str()
+      ->group(sampling);
+
+  const std::string output = "Output";
+  app.add_option("--max-new-tokens", arguments.max_new_tokens,
+                 "Default: as many as the context holds")
+      ->check(CLI::Range(1, 1 << 30))
+      ->group(output);
+  app.add_option("--stop", arguments.stop_strings,
+                 "Stop before this text; may be given several times")
+      ->group(output);
+  app.add_flag("--ignore-eos", arguments.ignore_eos,
+               "Go on after an end-of-text token (for benchmarks)")
+      ->group(output);
+  app.add_flag("--show-special", arguments.show_special, "Print special tokens too")->group(output);
+  app.add_flag("--json", arguments.json, "Print ids, text, stop reasons and metrics as JSON")
+      ->group(output);
+  app.add_option("--dump-logits", arguments.dump_logits,
+                 "Write the logits of each chosen token to this safetensors file")
+      ->group(output);
+  app.add_option("--num-threads", arguments.num_threads, "Threads to use (default: as compiled)")
+      ->check(CLI::Range(1, 1024))
+      ->group(output);
+}
+
+Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
+               const RunArguments& arguments) {
+  QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, arguments));
+  QEFF_ASSIGN_OR_RETURN(stages::TextModel model,
+                        stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads}));
+  // One prompt streams as it comes. Several would mix: each is printed whole, in order.
+  const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;
+  if (stream && !request.prompts.empty()) Write(request.prompts.front());
+  const auto on_token = [stream](const TokenEvent& event) {
+    if (stream) Write(event.text);
+    return Status::Ok();
+  };
+  Result<stages::TextResult> result = model.Run(request, on_token);
+  if (stream) Write("\n");
+  if (!result.ok()) return std::move(result).status();
+  if (!result->sampling_note.empty()) LogInfoText(result->sampling_note);
+  if (arguments.json) {
+    Write(DumpPretty(result->ToJson()));
+  } else if (!stream) {
+    for (size_t i = 0; i < result->generation.outputs.size(); ++i) {
+      const std::string prompt = i < request.prompts.size() ? request.prompts[i] : "";
+      Write(fmt::format("{}{}\n", prompt, result->generation.outputs[i].text));
+      if (i + 1 < result->generation.outputs.size()) Write("--------------------\n");
+    }
+  }
+  PrintStatistics(result->generation.metrics);
+  return Status::Ok();
+}
+
+}  // namespace qeff::tools
