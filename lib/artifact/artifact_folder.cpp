@@ -55,7 +55,11 @@ std::string TemporaryPrefix(const fs::path& final_path) {
   return fmt::format(".{}.tmp-", final_path.filename().string());
 }
 
-bool IsRunning(pid_t process) { return ::kill(process, 0) == 0 || errno != ESRCH; }
+/// Returns true if `process` is another process that runs. Our own number says nothing: in
+/// containers, the process that was killed often had the same.
+bool IsRunningElsewhere(pid_t process) {
+  return process != ::getpid() && (::kill(process, 0) == 0 || errno != ESRCH);
+}
 
 /// Returns the process of a name like "<prefix><pid>-<n>", or nothing if `name` is no such name.
 std::optional<pid_t> ProcessOfTemporary(std::string_view name, std::string_view prefix) {
@@ -79,7 +83,7 @@ void RemoveLeftovers(const fs::path& final_path) {
   for (fs::directory_iterator entry(final_path.parent_path(), error), end; !error && entry != end;
        entry.increment(error)) {
     const auto process = ProcessOfTemporary(entry->path().filename().string(), prefix);
-    if (process && !IsRunning(*process)) leftovers.push_back(entry->path());
+    if (process && !IsRunningElsewhere(*process)) leftovers.push_back(entry->path());
   }
   for (const fs::path& leftover : leftovers) {
     FolderLock lock;

@@ -136,6 +136,34 @@ TEST_CASE(
   CHECK(Content(folder / "out" / "model.onnx") == "first");
 }
 
+TEST_CASE("a process killed at any moment leaves the earlier artifact or the new one, whole") {
+  const TemporaryFolder folder;
+  REQUIRE(MakeArtifact(folder / "out", "first").ok());
+  for (int round = 0; round < 40; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      while (true) (void)MakeArtifact(folder / "out", std::string(100'000, 'x')).ok();
+    }
+    ::usleep(static_cast<useconds_t>(2'000 + 137 * round));
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    const Result<Manifest> manifest = ReadManifest(folder / "out", kOnnxFormat);
+    REQUIRE(manifest.ok());
+    Diagnostics findings;
+    VerifyFiles(folder / "out", *manifest, findings);
+    REQUIRE(findings.error_count() == 0);
+  }
+  REQUIRE(MakeArtifact(folder / "out", "last").ok());
+  CHECK(NamesIn(folder.path()) == std::vector<std::string>{"out"});
+}
+
+TEST_CASE("a leftover with our own process number is removed unless it is in use") {
+  const TemporaryFolder folder;
+  WriteText(folder / fmt::format(".out.tmp-{}-0", ::getpid()) / "model.onnx", "half");
+  REQUIRE(MakeArtifact(folder / "out", "new").ok());
+  CHECK(NamesIn(folder.path()) == std::vector<std::string>{"out"});
+}
+
 TEST_CASE("an artifact that a killed process had moved aside is put back") {
   const TemporaryFolder folder;
   REQUIRE(MakeArtifact(folder / "out", "old").ok());
