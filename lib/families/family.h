@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// A family is what a model_type of Hugging Face computes: one file that reads config.json into facts and builds the graph from
-// shared blocks, without any cache and for no target. families.def lists them.
+// A family is what a model_type of Hugging Face computes: one file that reads config.json into
+// facts and builds the graph from shared blocks, without any cache and for no target. families.def
+// lists them.
 #pragma once
 
 #include <optional>
@@ -20,9 +21,10 @@ namespace qeff::families {
 
 /// What a family builds from.
 struct FamilyInputs {
-  checkpoint::ConfigReader& config;
+  const checkpoint::ConfigReader& config;
   const WeightTable& weights;
-  /// Rows of position tables if the user wants another number than the config's max_position_embeddings.
+  /// Rows of position tables if the user wants another number than the config's
+  /// max_position_embeddings.
   std::optional<int64_t> max_positions;
 };
 
@@ -46,8 +48,9 @@ struct BuiltModel {
   std::vector<std::string> notes;
 };
 
-/// Builds the graph of a checkpoint. Errors: kUnsupported (a model_type or a config value that changes the mathematics and is not
-/// known); kInvalidInput (config keys, tensors).
-Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint, const BuildOptions& options);
+/// Builds the graph of a checkpoint. Errors: kUnsupported (a model_type or a config value that
+/// changes the mathematics and is not known); kInvalidInput (config keys, tensors).
+Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
+                              const BuildOptions& options);
 
 }  // namespace qeff::families

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/families/family.h"
+
+namespace qeff::families {
+
+#define FAMILY(file, function, architecture) Result<ir::Graph> function(const FamilyInputs&);
+#include "lib/families/families.def"
+#undef FAMILY
+
+namespace {
+
+Result<const FamilyInfo*> FindFamily(const checkpoint::ConfigReader& config) {
+  QEFF_ASSIGN_OR_RETURN(const std::string model_type, config.String("model_type"));
+  std::vector<std::string> known;
+  for (const FamilyInfo& family : AllFamilies()) {
+    if (family.model_type == model_type) return &family;
+    known.emplace_back(family.model_type);
+  }
+  return config.ErrorAt(ErrorCode::kUnsupported, "model_type",
+                        fmt::format("unknown model type '{}'", model_type),
+                        {fmt::format("supported: {}", fmt::join(known, ", "))});
+}
+
+/// Keys that, if set to something that matters, change what is computed and are not implemented by
+/// any family.
+Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
+  if (config.Has("quantization_config")) {
+    return config.ErrorAt(ErrorCode::kUnsupported, "quantization_config",
+                          "quantized checkpoints are not supported yet",
+                          {"use a checkpoint in f32, f16 or bf16"});
+  }
+  return Status::Ok();
+}
+
+WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
+  WeightTable table{.path = checkpoint.folder().string(), .weights = {}};
+  for (const checkpoint::TensorRef& tensor : checkpoint.tensors()) {
+    table.weights.emplace(
+        tensor.name, ir::FromFile(tensor.file, tensor.offset_bytes, tensor.dtype, tensor.shape));
+  }
+  return table;
+}
+
+}  // namespace
+
+const std::vector<FamilyInfo>& AllFamilies() {
+  static const std::vector<FamilyInfo> families = {
+#define FAMILY(file, function, architecture) {#file, architecture, function},
+#include "lib/families/families.def"
+#undef FAMILY
+  };
+  return families;
+}
+
+Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
+                              const BuildOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::ConfigReader config, checkpoint.OpenConfig());
+  QEFF_ASSIGN_OR_RETURN(const FamilyInfo* family, FindFamily(config));
+  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config));
+  const WeightTable weights = CollectWeights(checkpoint);
+  QEFF_ASSIGN_OR_RETURN(ir::Graph graph, family->build({config, weights, options.max_positions}));
+  BuiltModel built{
+      .graph = std::move(graph), .architecture = std::string(family->architecture), .notes = {}};
+  Diagnostics findings;
+  config.ReportUnread(findings);
+  for (const Diagnostic& finding : findings.findings()) built.notes.push_back(finding.ToString());
+  for (const Diagnostic& warning : checkpoint.warnings()) built.notes.push_back(warning.ToString());
+  return built;
+}
+
+}  // namespace qeff::families

@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Llama (1 to 3.2, TinyLlama, SmolLM and others): the shared decoder, with biases if the config
+// says so.
+#include "lib/families/blocks/decoder_config.h"
+
+namespace qeff::families {
+
+Result<ir::Graph> Llama(const FamilyInputs& inputs) {
+  QEFF_ASSIGN_OR_RETURN(
+      DecoderFacts facts,
+      ReadDecoderFacts(inputs, {.vocab_size = 32000, .max_position_embeddings = 2048}));
+  QEFF_ASSIGN_OR_RETURN(const bool attention_bias, inputs.config.BoolOr("attention_bias", false));
+  facts.query_key_value_have_bias = attention_bias;
+  facts.attention_output_has_bias = attention_bias;
+  QEFF_ASSIGN_OR_RETURN(facts.mlp_has_bias, inputs.config.BoolOr("mlp_bias", false));
+  return BuildDecoder(facts, inputs.weights);
+}
+
+}  // namespace qeff::families
