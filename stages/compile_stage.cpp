@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/artifact/cache.h"
+#include "lib/artifact/input_identity.h"
+#include "lib/artifact/qconfig.h"
+#include "lib/artifact/text_specializations.h"
+#include "lib/onnx_io/reader.h"
+#include "lib/support/json.h"
+#include "passes/pipelines.h"
+#include "passes/specialize.h"
+#include "stages/produce.h"
+#include "stages/stages.h"
+
+namespace qeff::stages {
+namespace {
+
+/// The .onnx file of `path` and the folder it lies in.
+struct OnnxInput {
+  std::filesystem::path file;
+  std::filesystem::path folder;
+};
+
+Result<OnnxInput> FindOnnx(const std::filesystem::path& path) {
+  if (std::filesystem::is_regular_file(path)) return OnnxInput{path, path.parent_path()};
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+    if (entry.path().extension() == ".onnx") found.push_back(entry.path());
+  }
+  if (error)
+    return IoError(Location::File(path.string()),
+                   fmt::format("cannot read the folder: {}", error.message()));
+  if (found.size() != 1) {
+    return InvalidInput(
+        Location::File(path.string()),
+        fmt::format("expected one .onnx file in the folder, got {}", found.size()),
+        {found.empty() ? "export a model first: qeff-export CHECKPOINT" : "name the file itself"});
+  }
+  return OnnxInput{found.front(), path};
+}
+
+Result<std::vector<artifact::Specialization>> ChooseSpecializations(const ir::Graph& graph,
+                                                                    const CompileOptions& options) {
+  artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
+                                           .ctx_len = options.ctx_len,
+                                           .batch_size = options.batch_size,
+                                           .full_batch_size = options.full_batch_size};
+  text.has_continuous_batching = graph.FindInput("batch_index") != nullptr;
+  text.keeps_speculative_logits = graph.FindInput("num_logits_to_keep") != nullptr;
+  text.has_compute_context_lengths = graph.FindInput("comp_ctx_lengths") != nullptr;
+  if (options.num_speculative_tokens)
+    text.num_speculative_tokens = {*options.num_speculative_tokens};
+  text.comp_ctx_lengths_prefill = options.ccl_prefill;
+  text.comp_ctx_lengths_decode = options.ccl_decode;
+  return artifact::BuildTextSpecializations(text);
+}
+
+/// Caches and their new states with their precision on a card, in graph order.
+std::vector<artifact::CustomIo> ListCustomIo(const ir::Graph& graph) {
+  std::vector<artifact::CustomIo> entries;
+  for (const ir::Value* input : graph.inputs()) {
+    const std::string output = input->name() + std::string(ir::kRetainedStateSuffix);
+    if (graph.FindOutput(output) == nullptr) continue;
+    const std::string precision = input->type().dtype == DType::kBf16 ? "bfloat16" : "float16";
+    entries.push_back({input->name(), precision});
+    entries.push_back({output, precision});
+  }
+  return entries;
+}
+
+Status WriteSideFiles(const ir::Graph& graph,
+                      const std::vector<artifact::Specialization>& specializations,
+                      const OnnxInput& input, const CompileOptions& options,
+                      artifact::ArtifactWriter& out) {
+  QEFF_RETURN_IF_ERROR(out.WriteFile(artifact::kSpecializationsName,
+                                     artifact::WriteSpecializations(specializations)));
+  const std::vector<artifact::CustomIo> custom_io = ListCustomIo(graph);
+  if (!custom_io.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const std::string text, artifact::WriteCustomIo(custom_io));
+    QEFF_RETURN_IF_ERROR(out.WriteFile(artifact::kCustomIoName, text));
+  }
+  if (!std::filesystem::exists(input.folder / "config.json")) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(input.folder / "config.json"));
+  artifact::Qconfig qconfig;
+  qconfig.huggingface_config =
+      artifact::HuggingFaceConfigDict(config, {.name_or_path = input.folder.filename().string()});
+  qconfig.onnx_path = input.file.filename().string();
+  qconfig.specializations_path = std::string(artifact::kSpecializationsName);
+  qconfig.specializations = specializations;
+  if (options.num_speculative_tokens)
+    qconfig.num_speculative_tokens = {*options.num_speculative_tokens};
+  qconfig.compile_options = {{"aic_num_cores", options.target.num_cores},
+                             {"backend", options.backend}};
+  return out.WriteFile(artifact::kQconfigName, artifact::WriteQconfig(qconfig));
+}
+
+Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const CompileOptions& options) {
+  artifact::Manifest manifest{.format = std::string(artifact::kQpcFormat), .tool = "qeff-compile"};
+  const BackendCompileOptions& target = options.target;
+  manifest.options = {
+      {"backend", options.backend},
+      {"prefill_seq_len", options.prefill_seq_len},
+      {"ctx_len", options.ctx_len},
+      {"batch_size", options.batch_size},
+      {"full_batch_size", options.full_batch_size.value_or(0)},
+      {"num_speculative_tokens", options.num_speculative_tokens.value_or(0)},
+      {"ccl_prefill", options.ccl_prefill},
+      {"ccl_decode", options.ccl_decode},
+      {"num_cores", int64_t{target.num_cores}},
+      {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
+                                     : target.weight_storage == WeightStorage::kBf16 ? "bf16"
+                                                                                     : "auto")}};
+  if (IsArtifact(input.folder, artifact::kOnnxFormat)) {
+    QEFF_ASSIGN_OR_RETURN(artifact::ParentEntry parent, artifact::DescribeParent(input.folder));
+    manifest.parents.push_back(std::move(parent));
+  } else {
+    // A foreign model: the graph, and every file beside it that may hold its weights or goes along.
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(input.folder)) {
+      const std::string name = entry.path().filename().string();
+      const bool relevant = entry.path() == input.file || name.find(".data") != std::string::npos ||
+                            entry.path().extension() == ".json";
+      if (entry.is_regular_file() && relevant) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const std::filesystem::path& file : files) {
+      QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry, artifact::IdentifyInput("model", file));
+      manifest.inputs.push_back(std::move(entry));
+    }
+  }
+  return manifest;
+}
+
+Result<std::vector<SpecializedGraph>> SpecializeAll(
+    const ir::Model& model, const std::vector<artifact::Specialization>& specializations) {
+  const std::vector<std::string> names = artifact::UniqueNames(specializations);
+  std::vector<SpecializedGraph> graphs;
+  for (size_t i = 0; i < specializations.size(); ++i) {
+    SpecializedGraph specialized{
+        .name = names[i],
+        .symbols = {specializations[i].symbols.begin(), specializations[i].symbols.end()},
+        .graph = {}};
+    QEFF_ASSIGN_OR_RETURN(specialized.graph,
+                          passes::Specialize(model, specialized.symbols)
+                              .WithNote(fmt::format("in specialization '{}'", names[i])));
+    graphs.push_back(std::move(specialized));
+  }
+  return graphs;
+}
+
+Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptions& options,
+                    const Backend& backend, artifact::ArtifactWriter& out) {
+  passes::Pipeline pipeline = passes::RaisingPipeline();
+  const passes::Pipeline own = backend.Pipeline();
+  pipeline.insert(pipeline.end(), own.begin(), own.end());
+  if (Result<passes::Change> change = passes::RunPipeline(model, pipeline); !change.ok())
+    return std::move(change).status();
+  QEFF_ASSIGN_OR_RETURN(const auto specializations, ChooseSpecializations(model.graph, options));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<SpecializedGraph> graphs,
+                        SpecializeAll(model, specializations));
+  Diagnostics diagnostics;
+  for (const SpecializedGraph& graph : graphs) backend.CheckSupport(graph.graph, diagnostics);
+  QEFF_RETURN_IF_ERROR(diagnostics.ToStatus());
+  QEFF_RETURN_IF_ERROR(backend.Compile(graphs, options.target, out));
+  QEFF_RETURN_IF_ERROR(WriteSideFiles(model.graph, specializations, input, options, out));
+  return CarryFiles(input.folder, out);
+}
+
+}  // namespace
+
+Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
+                                      const std::filesystem::path& output,
+                                      const CompileOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
+  QEFF_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
+  QEFF_ASSIGN_OR_RETURN(artifact::Manifest manifest, DescribeCompile(input, options));
+  return Produce({output, input.folder, "qpc"}, std::move(manifest),
+                 [&](artifact::ArtifactWriter& out) -> Status {
+                   QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(input.file));
+                   return CompileModel(model, input, options, *backend, out);
+                 });
+}
+
+Result<std::unique_ptr<Session>> OpenProgram(const std::filesystem::path& qpc,
+                                             const BackendOpenOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest,
+                        artifact::ReadManifest(qpc, artifact::kQpcFormat));
+  const auto option = manifest.options.find("backend");
+  const auto* name =
+      option == manifest.options.end() ? nullptr : std::get_if<std::string>(&option->second);
+  if (name == nullptr) {
+    return InvalidInput(Location::File((qpc / artifact::kManifestName).string()),
+                        "the manifest does not say which backend made it");
+  }
+  QEFF_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(*name));
+  return backend->Open(qpc, options);
+}
+
+}  // namespace qeff::stages

@@ -1,0 +1,167 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stages that make graphs: transform and export.
+#include "lib/artifact/cache.h"
+#include "lib/families/family.h"
+#include "lib/onnx_io/reader.h"
+#include "lib/support/log.h"
+#include "passes/pipelines.h"
+#include "stages/produce.h"
+#include "stages/stages.h"
+
+namespace qeff::stages {
+namespace {
+
+std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions& options) {
+  return {{"kv_cache", options.kv_cache},
+          {"continuous_batching", options.continuous_batching},
+          {"compute_context_length", options.compute_context_length},
+          {"speculative_target", options.speculative_target},
+          {"max_positions", options.max_positions.value_or(0)}};
+}
+
+Status CheckOptions(const TransformOptions& options) {
+  const bool needs_cache =
+      options.continuous_batching || options.compute_context_length || options.speculative_target;
+  if (!options.kv_cache && needs_cache) {
+    return UsageError(Location::Flag("--no-kv-cache"),
+                      "--continuous-batching, --ccl and --speculative-target need a KV cache");
+  }
+  return Status::Ok();
+}
+
+/// The names of a pipeline's passes, as the metadata of the ONNX file lists them.
+std::string PassNames(const passes::Pipeline& pipeline) {
+  std::string names;
+  for (const passes::PassStep& step : pipeline) names += (names.empty() ? "" : ",") + step.name;
+  return names;
+}
+
+/// A checkpoint's graph in semantic ops with its deployment features.
+Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
+                                     const TransformOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(families::BuiltModel built,
+                        families::BuildModel(checkpoint, {.max_positions = options.max_positions}));
+  for (const std::string& note : built.notes) LogInfoText(note);
+  ir::Model model{.graph = std::move(built.graph),
+                  .functions = {},
+                  .metadata = {},
+                  .path = checkpoint.folder().string()};
+  const passes::Pipeline pipeline =
+      passes::TransformPipeline({.kv_cache = options.kv_cache,
+                                 .compute_context_length = options.compute_context_length,
+                                 .continuous_batching = options.continuous_batching,
+                                 .speculative_target = options.speculative_target});
+  const Result<passes::Change> change = passes::RunPipeline(model, pipeline);
+  if (!change.ok())
+    return InvalidInput(change.diagnostic().where, change.diagnostic().message,
+                        change.diagnostic().notes);
+  model.metadata["qeff_architecture"] = built.architecture;
+  model.metadata["qeff_transforms"] = PassNames(pipeline);
+  return model;
+}
+
+/// The folder under the cache root for models of this architecture.
+Result<std::filesystem::path> ArchitectureFolder(const std::string& architecture) {
+  QEFF_ASSIGN_OR_RETURN(std::filesystem::path root, artifact::DefaultCacheRoot());
+  return root / architecture;
+}
+
+/// What export starts from, with the manifest's inputs filled in.
+struct ExportInput {
+  ir::Model model;
+  artifact::Manifest manifest;
+  std::filesystem::path carried_from;
+};
+
+Result<ExportInput> OpenExportInput(const std::filesystem::path& input,
+                                    const ExportOptions& options) {
+  ExportInput opened{
+      .model = {},
+      .manifest = {.format = std::string(artifact::kOnnxFormat), .tool = "qeff-export"},
+      .carried_from = input};
+  opened.manifest.options["dtype"] = std::string(DTypeName(options.dtype));
+  opened.manifest.options["subfunctions"] = options.subfunctions;
+  opened.manifest.options["weights"] =
+      options.weights == WeightPlacement::kReference ? "reference" : "external";
+  if (IsArtifact(input, artifact::kGraphFormat)) {
+    QEFF_ASSIGN_OR_RETURN(opened.model, onnx_io::ReadOnnx(input));
+    QEFF_ASSIGN_OR_RETURN(artifact::ParentEntry parent, artifact::DescribeParent(input));
+    opened.manifest.parents.push_back(std::move(parent));
+    return opened;
+  }
+  if (std::filesystem::exists(input / artifact::kManifestName)) {
+    QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest, artifact::ReadManifest(input));
+    return InvalidInput(Location::File(input.string()),
+                        fmt::format("expected a checkpoint or a '{}' folder, got '{}'",
+                                    artifact::kGraphFormat, manifest.format));
+  }
+  QEFF_RETURN_IF_ERROR(CheckOptions(options.transform));
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::Checkpoint checkpoint,
+                        checkpoint::Checkpoint::Open(input));
+  QEFF_ASSIGN_OR_RETURN(opened.model, BuildSemanticModel(checkpoint, options.transform));
+  QEFF_RETURN_IF_ERROR(AddCheckpointInputs(checkpoint, opened.manifest));
+  opened.manifest.options.merge(OptionValues(options.transform));
+  return opened;
+}
+
+}  // namespace
+
+Result<std::filesystem::path> Transform(const std::filesystem::path& input,
+                                        const std::filesystem::path& output,
+                                        const TransformOptions& options) {
+  QEFF_RETURN_IF_ERROR(CheckOptions(options));
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::Checkpoint checkpoint,
+                        checkpoint::Checkpoint::Open(input));
+  QEFF_ASSIGN_OR_RETURN(const ir::Model model, BuildSemanticModel(checkpoint, options));
+  artifact::Manifest manifest{.format = std::string(artifact::kGraphFormat),
+                              .tool = "qeff-transform"};
+  manifest.options = OptionValues(options);
+  // The graph refers to the checkpoint's files by path: another place makes another graph.
+  manifest.options["checkpoint"] = std::filesystem::absolute(input).lexically_normal().string();
+  QEFF_RETURN_IF_ERROR(AddCheckpointInputs(checkpoint, manifest));
+  const std::string& architecture = model.metadata.at("qeff_architecture");
+  QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder, ArchitectureFolder(architecture));
+  return Produce({output, folder, architecture + "-graph"}, std::move(manifest),
+                 [&](artifact::ArtifactWriter& out) -> Status {
+                   QEFF_RETURN_IF_ERROR(WriteModel(
+                       model, {.weights = onnx_io::WriteOptions::Weights::kReference}, out));
+                   return CarryFiles(input, out);
+                 });
+}
+
+Result<std::filesystem::path> Export(const std::filesystem::path& input,
+                                     const std::filesystem::path& output,
+                                     const ExportOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(ExportInput opened, OpenExportInput(input, options));
+  ir::Model& model = opened.model;
+  std::string architecture = model.metadata["qeff_architecture"];
+  if (architecture.empty()) architecture = "Model";
+  std::string layer = architecture;
+  if (const size_t at = layer.find("For"); at != std::string::npos) layer.resize(at);
+  if (options.weights == WeightPlacement::kReference) {
+    opened.manifest.options["checkpoint"] =
+        std::filesystem::absolute(input).lexically_normal().string();
+  }
+  QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder, ArchitectureFolder(architecture));
+  return Produce({output, folder, architecture}, std::move(opened.manifest),
+                 [&](artifact::ArtifactWriter& out) -> Status {
+                   const passes::Pipeline pipeline = passes::LoweringPipeline(
+                       {.dtype = options.dtype,
+                        .layer_function = options.subfunctions ? layer + "DecoderLayer" : ""});
+                   Result<passes::Change> change = passes::RunPipeline(model, pipeline);
+                   if (!change.ok()) return std::move(change).status();
+                   std::string& transforms = model.metadata["qeff_transforms"];
+                   transforms += (transforms.empty() ? "" : ",") + PassNames(pipeline);
+                   const bool reference = options.weights == WeightPlacement::kReference;
+                   QEFF_RETURN_IF_ERROR(WriteModel(
+                       model,
+                       {.weights = reference ? onnx_io::WriteOptions::Weights::kReference
+                                             : onnx_io::WriteOptions::Weights::kExternal},
+                       out));
+                   return CarryFiles(opened.carried_from, out);
+                 });
+}
+
+}  // namespace qeff::stages

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/produce.h"
+
+#include <array>
+
+#include "lib/artifact/cache.h"
+#include "lib/artifact/input_identity.h"
+#include "lib/support/log.h"
+#include "lib/support/progress.h"
+#include "lib/support/version.h"
+
+namespace qeff::stages {
+namespace {
+
+/// Files that later stages read from any artifact.
+constexpr std::array<std::string_view, 14> kCarriedFiles = {"config.json",
+                                                            "generation_config.json",
+                                                            "tokenizer.json",
+                                                            "tokenizer_config.json",
+                                                            "special_tokens_map.json",
+                                                            "added_tokens.json",
+                                                            "vocab.json",
+                                                            "merges.txt",
+                                                            "vocab.txt",
+                                                            "tokenizer.model",
+                                                            "chat_template.jinja",
+                                                            "chat_template.json",
+                                                            "preprocessor_config.json",
+                                                            "processor_config.json"};
+
+}  // namespace
+
+Result<std::filesystem::path> Produce(
+    const Destination& destination, artifact::Manifest manifest,
+    const std::function<Status(artifact::ArtifactWriter&)>& write) {
+  manifest.tool_version = std::string(Version());
+  const std::string key = artifact::CacheKey(manifest);
+  const std::filesystem::path path =
+      destination.given.empty() ? destination.folder / fmt::format("{}-{}", destination.stem, key)
+                                : destination.given;
+  const Result<artifact::Manifest> existing = artifact::ReadManifest(path, manifest.format);
+  if (existing.ok() && artifact::CacheKey(*existing) == key) {
+    LogDebug("'{}' is up to date", path.string());
+    return path;
+  }
+  QEFF_ASSIGN_OR_RETURN(artifact::ArtifactWriter out, artifact::ArtifactWriter::Create(path));
+  QEFF_RETURN_IF_ERROR(write(out));
+  QEFF_RETURN_IF_ERROR(out.Commit(std::move(manifest)));
+  return path;
+}
+
+Status AddCheckpointInputs(const checkpoint::Checkpoint& checkpoint, artifact::Manifest& manifest) {
+  for (const checkpoint::InputFile& file : checkpoint.input_files()) {
+    QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry,
+                          artifact::IdentifyInput(file.role, file.path));
+    manifest.inputs.push_back(std::move(entry));
+  }
+  return Status::Ok();
+}
+
+Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter& out) {
+  for (const std::string_view name : kCarriedFiles) {
+    if (std::filesystem::is_regular_file(source / name))
+      QEFF_RETURN_IF_ERROR(out.CopyFile(source / name, name));
+  }
+  return Status::Ok();
+}
+
+Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
+                  artifact::ArtifactWriter& out) {
+  int64_t total_bytes = 0;
+  for (const ir::Value* constant : model.graph.constants())
+    total_bytes += constant->constant()->size_bytes();
+  Progress progress("writing weights", total_bytes, "B");
+  std::optional<artifact::ArtifactFile> data;
+  const auto sink = [&](std::span<const std::byte> bytes) -> Status {
+    if (!data) {
+      QEFF_ASSIGN_OR_RETURN(artifact::ArtifactFile file,
+                            out.NewFile(options.data_file_name, artifact::HashKind::kXxh3));
+      data.emplace(std::move(file));
+    }
+    progress.Add(static_cast<int64_t>(bytes.size()));
+    return data->Append(bytes);
+  };
+  QEFF_ASSIGN_OR_RETURN(const onnx_io::WrittenModel written,
+                        onnx_io::WriteOnnx(model, options, sink));
+  if (data) QEFF_RETURN_IF_ERROR(data->Close());
+  if (!written.weight_spec.empty())
+    QEFF_RETURN_IF_ERROR(out.WriteFile("weight_spec.json", written.weight_spec));
+  return out.WriteFile("model.onnx", written.model);
+}
+
+bool IsArtifact(const std::filesystem::path& folder, std::string_view format) {
+  return artifact::ReadManifest(folder, format).ok();
+}
+
+}  // namespace qeff::stages

@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What transform, export and compile share: where the result goes, whether it is there already, and
+// writing it whole.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/artifact/artifact_folder.h"
+#include "lib/artifact/manifest.h"
+#include "lib/checkpoint/checkpoint.h"
+#include "lib/onnx_io/writer.h"
+
+namespace qeff::stages {
+
+/// Where a result goes: to `given` if it is not empty, else to `folder` / (`stem` + "-" + cache
+/// key).
+struct Destination {
+  std::filesystem::path given;
+  std::filesystem::path folder;
+  std::string stem;
+};
+
+/// Returns the path of the artifact that `manifest` describes (format, tool, options, inputs,
+/// parents; files and version are filled in here). If it is there already with the same key it is
+/// left as it is; else `write` fills a new one, which then takes its place in one step. Errors:
+/// those of `write`; kIo; kUsage if the place is taken by something that is not an artifact.
+Result<std::filesystem::path> Produce(
+    const Destination& destination, artifact::Manifest manifest,
+    const std::function<Status(artifact::ArtifactWriter&)>& write);
+
+/// Adds the checkpoint's files to `manifest.inputs`.
+Status AddCheckpointInputs(const checkpoint::Checkpoint& checkpoint, artifact::Manifest& manifest);
+
+/// Copies the files that a stage only carries along, if they are in `source`: configs, tokenizer,
+/// chat template.
+Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter& out);
+
+/// Writes model.onnx and, depending on `options`, model.onnx.data or weight_spec.json.
+Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
+                  artifact::ArtifactWriter& out);
+
+/// Returns true if `folder` holds an artifact of that format.
+bool IsArtifact(const std::filesystem::path& folder, std::string_view format);
+
+}  // namespace qeff::stages
