@@ -174,7 +174,10 @@ Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
   QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
   QEFF_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
   QEFF_ASSIGN_OR_RETURN(artifact::Manifest manifest, DescribeCompile(input, options));
-  return Produce({output, input.folder, "qpc"}, std::move(manifest),
+  QEFF_ASSIGN_OR_RETURN(const std::filesystem::path root, artifact::DefaultCacheRoot());
+  const std::string stem =
+      std::filesystem::absolute(input.folder).lexically_normal().filename().string();
+  return Produce({output, root / "qpc", stem.empty() ? "model" : stem}, std::move(manifest),
                  [&](artifact::ArtifactWriter& out) -> Status {
                    QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(input.file));
                    return CompileModel(model, input, options, *backend, out);

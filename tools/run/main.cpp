@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/common/options.h"
+#include "tools/common/run_tool.h"
+
+int main(int argc, char** argv) {
+  using namespace qeff;
+  std::string qpc;
+  tools::RunArguments arguments;
+  const CLI::App* parsed = nullptr;
+  const tools::ToolInfo info{
+      .name = "qeff-run",
+      .description =
+          "Continues prompts with a compiled model: text on stdout, statistics on stderr.",
+      .examples =
+          "qeff-run qpc --prompt \"Once upon a time\"\n"
+          "echo \"Once upon a time\" | qeff-run qpc --max-new-tokens 50\n"
+          "qeff-run qpc --prompt A --prompt B --temperature 0.8 --seed 7\n"
+          "qeff-run qpc --input-ids 5,17,9 --json"};
+  return tools::RunTool(
+      argc, argv, info,
+      [&](CLI::App& app) {
+        parsed = &app;
+        app.add_option("qpc", qpc, "QPC folder")->required();
+        tools::AddRunOptions(app, arguments);
+      },
+      [&]() -> Status { return tools::RunText(*parsed, qpc, arguments); });
+}
