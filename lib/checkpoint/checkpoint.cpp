@@ -213,8 +213,11 @@ Status Checkpoint::OpenShards(const fs::path& index_path) {
     const fs::path path = folder_ / index.shards[i];
     Result<SafetensorsFile> shard = SafetensorsFile::Open(path);
     if (!shard.ok()) {
-      return std::move(shard).status().WithNote(
+      const bool is_missing = shard.diagnostic().code == ErrorCode::kIo;
+      Status status = std::move(shard).status().WithNote(
           fmt::format("it is file {} of {} in '{}'", i + 1, index.shards.size(), kIndexName));
+      if (is_missing) return std::move(status).WithNote(std::string(kIncompleteNote));
+      return status;
     }
     for (const StoredTensor& tensor : shard->tensors()) {
       total_bytes += tensor.size_bytes;

@@ -104,12 +104,29 @@ constexpr auto kHarmless = std::to_array<std::string_view>({
     "verbose",
 });
 
+// Switches of the configuration base class and of whole generations of configs: what they switch on
+// matters.
+constexpr auto kHarmlessIfFalse = std::to_array<std::string_view>({
+    "add_cross_attention",
+    "is_encoder_decoder",
+    "rope_interleaved",
+    "use_bidirectional_attention",
+    "use_mrope",
+});
+
+template <size_t n>
+bool Contains(const std::array<std::string_view, n>& list, std::string_view key) {
+  return std::find(list.begin(), list.end(), key) != list.end();
+}
+
 }  // namespace
 
-bool IsHarmlessKey(std::string_view key) {
+KeyEffect EffectOfKey(std::string_view key) {
   // Dropout acts in training only; its keys are spelled per family.
-  return std::find(kHarmless.begin(), kHarmless.end(), key) != kHarmless.end() ||
-         key.ends_with("_dropout") || key.ends_with("_dropout_prob") || key.ends_with("_pdrop");
+  const bool is_dropout =
+      key.ends_with("_dropout") || key.ends_with("_dropout_prob") || key.ends_with("_pdrop");
+  if (is_dropout || Contains(kHarmless, key)) return KeyEffect::kNone;
+  return Contains(kHarmlessIfFalse, key) ? KeyEffect::kNoneIfFalse : KeyEffect::kUnknown;
 }
 
 }  // namespace qeff::checkpoint

@@ -46,6 +46,13 @@ std::optional<int64_t> AsInt(const Json& value) {
   return std::nullopt;
 }
 
+/// True if the key may go unread without a word.
+bool IsHarmless(const std::string& key, const Json& value) {
+  const KeyEffect effect = EffectOfKey(key);
+  return value.is_null() || effect == KeyEffect::kNone ||
+         (effect == KeyEffect::kNoneIfFalse && value == false);
+}
+
 std::string Describe(const IntRange& range) {
   if (range.maximum == IntRange{}.maximum) return fmt::format("at least {}", range.minimum);
   return fmt::format("{} to {}", range.minimum, range.maximum);
@@ -300,8 +307,7 @@ std::vector<std::string> ConfigReader::UnreadKeys() const {
       const std::string path = prefix + item.key();
       if (document_->sections.contains(path)) {
         self(self, item.value(), path + ".");
-      } else if (!document_->read.contains(path) && !item.value().is_null() &&
-                 !IsHarmlessKey(item.key())) {
+      } else if (!document_->read.contains(path) && !IsHarmless(item.key(), item.value())) {
         unread.push_back(path);
       }
     }

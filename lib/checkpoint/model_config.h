@@ -115,7 +115,10 @@ class ConfigReader {
 /// (4), both also with the prefix "torch."; nullopt if neither is given. Errors: kInvalidInput.
 Result<std::optional<DType>> ReadDType(const ConfigReader& config);
 
-/// True if a key of this name, at any level, does not change what the model computes.
-bool IsHarmlessKey(std::string_view key);
+/// What a key that no family reads can do to the results.
+enum class KeyEffect { kUnknown, kNoneIfFalse, kNone };
+
+/// Returns the effect of a key of this name, at any level of a config.
+KeyEffect EffectOfKey(std::string_view key);
 
 }  // namespace qeff::checkpoint
