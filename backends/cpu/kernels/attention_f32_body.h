@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the group) form tiles of up
-// to 12 rows, so that both products run in the register tile of Linear; the softmax streams over blocks of 256 slots.
+// Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the
+// group) form tiles of up to 12 rows, so that both products run in the register tile of Linear; the
+// softmax streams over blocks of 256 slots.
 #pragma once
 
 #include "backends/cpu/kernels/kernels.h"
@@ -46,7 +47,8 @@ inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit) {
     if (position >= args.slots) position = args.slots - 1;
     tile.position[r] = position;
     if (position < 0) continue;
-    const int64_t oldest = args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
+    const int64_t oldest =
+        args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
     if (oldest < tile.begin) tile.begin = oldest;
     if (position + 1 > tile.end) tile.end = position + 1;
   }
@@ -73,8 +75,8 @@ inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, fl
   }
 }
 
-/// Turns the scores of one row, slots [low, high) of a block, into e^(score - max), zeros elsewhere; returns their sum.
-/// `max` is the row's maximum so far and is updated.
+/// Turns the scores of one row, slots [low, high) of a block, into e^(score - max), zeros
+/// elsewhere; returns their sum. `max` is the row's maximum so far and is updated.
 inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, int64_t low,
                        int64_t high, float* max) {
   const Vec lowest = Broadcast(-__builtin_inff());

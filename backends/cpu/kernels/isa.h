@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Instruction sets for which kernels exist, weakest first, and what the machine at hand can run. Kernels are
-// compiled per set (kernels.def) and chosen at run time; nothing in a program names one.
+// Instruction sets for which kernels exist, weakest first, and what the machine at hand can run.
+// Kernels are compiled per set (kernels.def) and chosen at run time; nothing in a program names
+// one.
 #pragma once
 
 #include <optional>
@@ -12,7 +13,12 @@
 namespace qeff::cpu {
 
 /// A set includes the sets before it.
-enum class Isa { scalar, avx2, avx512, avx512_bf16 };  // lower case: kernels.def and file names spell them so
+enum class Isa {
+  scalar,
+  avx2,
+  avx512,
+  avx512_bf16
+};  // lower case: kernels.def and file names spell them so
 
 /// Returns the strongest set of this machine.
 Isa MachineIsa();

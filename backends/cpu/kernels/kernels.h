@@ -1,15 +1,19 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels that exist per instruction set: what each computes, on which layouts, and the table of the best ones of
-// a machine. Kernels trust their arguments (the runtime has checked every size when it opened the program), touch no
-// other memory, do not allocate, and may run on several threads on disjoint parts. Floats are f32 unless said
-// otherwise. Kernels that are the same loop on every machine are in generic.h.
+// The kernels that exist per instruction set: what each computes, on which layouts, and the table
+// of the best ones of a machine. Kernels trust their arguments (the runtime has checked every size
+// when it opened the program), touch no other memory, do not allocate, and may run on several
+// threads on disjoint parts. Floats are f32 unless said otherwise. Kernels that are the same loop
+// on every machine are in generic.h.
 //
 // Packed layouts, the same on every machine:
-//   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32, or [ceil(K/2)][32][2] bf16 (two
-//     consecutive k beside each other; an odd K ends with a zero). N is filled up with zero columns.
-//   rows of a left operand [M, K]: tiles of 12 rows, the last one shorter; a tile of r rows is [K][r] f32 or
+//   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32, or
+//   [ceil(K/2)][32][2] bf16 (two
+//     consecutive k beside each other; an odd K ends with a zero). N is filled up with zero
+//     columns.
+//   rows of a left operand [M, K]: tiles of 12 rows, the last one shorter; a tile of r rows is
+//   [K][r] f32 or
 //     [ceil(K/2)][r][2] bf16. Tile i starts at element 12 * i * K (bf16: K rounded up to even).
 //   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32].
 #pragma once
@@ -55,28 +59,32 @@ struct ActivateArgs {
 /// What is done with the sums of a Linear.
 enum class LinearEpilogue : int32_t {
   kPlain,  ///< out = sum + bias + residual
-  kGated,  ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(gate + bias) * (up + bias)
+  kGated,  ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(gate + bias) * (up +
+           ///< bias)
 };
 
-/// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k within blocks that
-/// depend on K and M only, so results do not depend on how panels are divided.
+/// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
+/// within blocks that depend on K and M only, so results do not depend on how panels are divided.
 struct LinearArgs {
-  const void* x = nullptr;  ///< packed rows: f32 for linear_f32 and linear_bf16, bf16 for linear_bf16_dot
+  const void* x =
+      nullptr;  ///< packed rows: f32 for linear_f32 and linear_bf16, bf16 for linear_bf16_dot
   const void* weights = nullptr;  ///< packed panels, 64-byte aligned
   int64_t rows = 0;
   int64_t depth = 0;
   int64_t columns = 0;  ///< of `out`
   int64_t panel_begin = 0;
-  int64_t panel_end = 0;          ///< kGated: both even
-  const float* bias = nullptr;    ///< in panel order, 32 for each panel; null: none
-  const float* residual = nullptr;  ///< [rows, columns], rows residual_stride apart; may be `out`; null: none
+  int64_t panel_end = 0;        ///< kGated: both even
+  const float* bias = nullptr;  ///< in panel order, 32 for each panel; null: none
+  const float* residual =
+      nullptr;  ///< [rows, columns], rows residual_stride apart; may be `out`; null: none
   int64_t residual_stride = 0;
   float* out = nullptr;
   int64_t out_stride = 0;
   LinearEpilogue epilogue = LinearEpilogue::kPlain;
   Activation activation = Activation::kNone;
   void (*activate)(const ActivateArgs&) = nullptr;  ///< for kGated
-  float* scratch = nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
+  float* scratch =
+      nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
 };
 constexpr int64_t LinearScratchFloats(int64_t rows) { return 2 * rows * kPanelColumns; }
 
@@ -107,9 +115,10 @@ struct NormArgs {
   int32_t subtract_mean = 0;
 };
 
-/// Rotates the first `rotary` channels of each head of each row, copies the others. cos, sin [rows, rotary], rows
-/// table_stride apart, hold the angles of rotary / 2 pairs twice.
-///   interleaved == 0: pairs (i, i + rotary / 2); else pairs (2i, 2i + 1). (a, b) -> (a cos - b sin, b cos + a sin).
+/// Rotates the first `rotary` channels of each head of each row, copies the others. cos, sin [rows,
+/// rotary], rows table_stride apart, hold the angles of rotary / 2 pairs twice.
+///   interleaved == 0: pairs (i, i + rotary / 2); else pairs (2i, 2i + 1). (a, b) -> (a cos - b
+///   sin, b cos + a sin).
 /// `out` may be `x`.
 struct RopeArgs {
   const float* x = nullptr;
@@ -126,15 +135,16 @@ struct RopeArgs {
   int32_t interleaved = 0;
 };
 
-/// Attention of queries over cached keys and values, with streaming softmax. Row (b, t) at position p sees the slots
-/// j < slots with j <= p and, if window > 0, j > p - window; a row that sees nothing gives zeros. Slots after the
-/// largest position of a tile are not read.
-/// A unit is (b, kv head, tile of 12 of the T * H / K query rows that share the kv head).
+/// Attention of queries over cached keys and values, with streaming softmax. Row (b, t) at position
+/// p sees the slots j < slots with j <= p and, if window > 0, j > p - window; a row that sees
+/// nothing gives zeros. Slots after the largest position of a tile are not read. A unit is (b, kv
+/// head, tile of 12 of the T * H / K query rows that share the kv head).
 struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
   const int64_t* positions = nullptr;  ///< [B, T]
-  const float* keys = nullptr;         ///< packed panels, key_capacity slots (a multiple of 32) per (cache row, kv head)
+  const float* keys =
+      nullptr;  ///< packed panels, key_capacity slots (a multiple of 32) per (cache row, kv head)
   const float* values = nullptr;  ///< [Bc, K, value_capacity, Ev], readable 32 floats past the end
   const int64_t* cache_rows = nullptr;  ///< [B], each checked to be below Bc; null: b
   float* out = nullptr;                 ///< row (b, t) at out_stride * (b * T + t): [H, Ev]
@@ -152,7 +162,8 @@ struct AttentionArgs {
   int64_t window = 0;  ///< 0: none
   int64_t unit_begin = 0;
   int64_t unit_end = 0;
-  float* scratch = nullptr;  ///< 64-byte aligned, AttentionScratchFloats(E, Ev) of them, this thread's own
+  float* scratch =
+      nullptr;  ///< 64-byte aligned, AttentionScratchFloats(E, Ev) of them, this thread's own
 };
 inline constexpr int64_t kAttentionBlockSlots = 256;
 constexpr int64_t AttentionTiles(int64_t tokens, int64_t heads, int64_t kv_heads) {

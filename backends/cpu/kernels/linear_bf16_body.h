@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linear with bf16 weights: each weight becomes an f32 in registers, exactly; products and sums are f32. Rows are f32, or
-// bf16 where the machine has no instruction for products of bf16 pairs.
+// Linear with bf16 weights: each weight becomes an f32 in registers, exactly; products and sums are
+// f32. Rows are f32, or bf16 where the machine has no instruction for products of bf16 pairs.
 #pragma once
 
 #include <utility>
@@ -35,7 +35,8 @@ struct Bf16Rows {
   }
 };
 
-/// Rows [first, first + kRows) of a tile of `rows`: `pairs` pairs of k, then the even half of one more if `has_single`.
+/// Rows [first, first + kRows) of a tile of `rows`: `pairs` pairs of k, then the even half of one
+/// more if `has_single`.
 template <typename Rows, int kRows, int kVectors>
 QEFF_INLINE void MicroTileBf16(const typename Rows::Element* a, int64_t rows, int first,
                                const uint16_t* b, int64_t pairs, bool has_single, float* acc,
@@ -77,7 +78,8 @@ QEFF_INLINE void MicroTileBf16(const typename Rows::Element* a, int64_t rows, in
     for (int v = 0; v < kVectors; ++v) {
       const Vec even = EvenWeights(LoadU(b + v * 2 * kLanes));
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) sum[r][v] += Broadcast(Rows::At(a, rows, 0, first + r)) * even;
+      for (int r = 0; r < kRows; ++r)
+        sum[r][v] += Broadcast(Rows::At(a, rows, 0, first + r)) * even;
     }
   }
 #pragma GCC unroll 16

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linear with bf16 weights and bf16 rows by vdpbf16ps: each 32-bit lane takes the products of one pair of k. The
-// instruction rounds the sum of a pair to nearest even and flushes denormals.
+// Linear with bf16 weights and bf16 rows by vdpbf16ps: each 32-bit lane takes the products of one
+// pair of k. The instruction rounds the sum of a pair to nearest even and flushes denormals.
 #pragma once
 
 #include <immintrin.h>
@@ -58,7 +58,8 @@ void SelectTileBf16Dot(int64_t rows, const uint16_t* a, const uint16_t* b, int64
 struct LinearBf16DotFormat {
   using Weight = uint16_t;
   using Row = uint16_t;
-  static constexpr int64_t kBlockDepth = 512;  // 512 x 32 bf16 = 32 KiB: fits beside the rows in 48 KiB
+  static constexpr int64_t kBlockDepth =
+      512;  // 512 x 32 bf16 = 32 KiB: fits beside the rows in 48 KiB
   static int64_t RowDepth(int64_t depth) { return RoundUpToEven(depth); }
   static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
   static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,

@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loops around the register tile of a Linear: panel of 32 columns outermost, then blocks of k small enough that the
-// panel's block stays in the first-level cache, then row tiles, whose packed rows stream from the second level. The
-// sums of a panel stay in scratch between blocks and get the epilogue while they are still in the first level.
+// The loops around the register tile of a Linear: panel of 32 columns outermost, then blocks of k
+// small enough that the panel's block stays in the first-level cache, then row tiles, whose packed
+// rows stream from the second level. The sums of a panel stay in scratch between blocks and get the
+// epilogue while they are still in the first level.
 #pragma once
 
 #include "backends/cpu/kernels/kernels.h"
@@ -21,7 +22,8 @@ inline void AddPanelBias(const LinearArgs& args, int64_t panel, int64_t rows, fl
   }
 }
 
-/// Finishes the sums of one tile whose first row is `row`; `gate` holds the finished gate sums of the tile if gated.
+/// Finishes the sums of one tile whose first row is `row`; `gate` holds the finished gate sums of
+/// the tile if gated.
 inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
                        float* sums, float* gate) {
   AddPanelBias(args, panel, rows, sums);
@@ -49,8 +51,8 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   }
 }
 
-/// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as stored),
-/// Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
+/// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
+/// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
 template <typename Format>
 void RunLinear(const LinearArgs& args) {
   const auto* x = static_cast<const typename Format::Row*>(args.x);
@@ -58,7 +60,8 @@ void RunLinear(const LinearArgs& args) {
   const int64_t depth = args.depth;
   const int64_t weight_depth = Format::WeightDepth(depth);
   const int64_t row_depth = Format::RowDepth(depth);
-  const int64_t block = args.rows <= kTileRows || depth <= Format::kBlockDepth ? depth : Format::kBlockDepth;
+  const int64_t block =
+      args.rows <= kTileRows || depth <= Format::kBlockDepth ? depth : Format::kBlockDepth;
   for (int64_t panel = args.panel_begin; panel < args.panel_end; ++panel) {
     const auto* panel_weights = weights + panel * weight_depth * kPanelColumns;
     const bool is_up = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 1;
@@ -69,8 +72,8 @@ void RunLinear(const LinearArgs& args) {
       for (int64_t row = 0; row < args.rows; row += kTileRows) {
         const int64_t rows = args.rows - row < kTileRows ? args.rows - row : kTileRows;
         float* sums = strip + row * kPanelColumns;
-        Format::Tile(rows, x + row * row_depth + k * rows, panel_weights + k * kPanelColumns,
-                     count, sums, k > 0);
+        Format::Tile(rows, x + row * row_depth + k * rows, panel_weights + k * kPanelColumns, count,
+                     sums, k > 0);
         if (k + count == depth) {
           FinishTile(args, panel, row, rows, sums, args.scratch + row * kPanelColumns);
         }

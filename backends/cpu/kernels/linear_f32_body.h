@@ -13,7 +13,8 @@ namespace {
 struct LinearF32Format {
   using Weight = float;
   using Row = float;
-  static constexpr int64_t kBlockDepth = 256;  // 256 x 32 f32 = 32 KiB: fits beside the rows in 48 KiB
+  static constexpr int64_t kBlockDepth =
+      256;  // 256 x 32 f32 = 32 KiB: fits beside the rows in 48 KiB
   static int64_t RowDepth(int64_t depth) { return depth; }
   static int64_t WeightDepth(int64_t depth) { return depth; }
   static void Tile(int64_t rows, const float* x, const float* w, int64_t depth, float* sums,

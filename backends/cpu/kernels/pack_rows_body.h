@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packing of one row tile. The loops are plain: compilers turn them into stores of single lanes, which is what a
-// transposition of so few rows costs anyway.
+// Packing of one row tile. The loops are plain: compilers turn them into stores of single lanes,
+// which is what a transposition of so few rows costs anyway.
 #pragma once
 
 #include <cstring>
@@ -13,7 +13,8 @@
 namespace qeff::cpu {
 namespace {
 
-/// As lib/support/float16.h, repeated here because kernels must not share functions with code for other machines.
+/// As lib/support/float16.h, repeated here because kernels must not share functions with code for
+/// other machines.
 inline uint16_t RoundToBf16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));

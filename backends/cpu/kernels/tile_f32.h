@@ -11,7 +11,8 @@
 namespace qeff::cpu {
 namespace {
 
-/// acc[r][c] (+)= sum over k of a[k * a_stride + r] * b[k * b_stride + c] for r < kRows and kVectors vectors of columns.
+/// acc[r][c] (+)= sum over k of a[k * a_stride + r] * b[k * b_stride + c] for r < kRows and
+/// kVectors vectors of columns.
 template <int kRows, int kVectors>
 QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
                               int64_t depth, float* acc, int64_t acc_stride, bool accumulate) {
@@ -43,7 +44,8 @@ QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, 
   }
 }
 
-/// The same for 32 columns. 32 registers hold 12 rows of two vectors; 16 registers hold 6 rows of two.
+/// The same for 32 columns. 32 registers hold 12 rows of two vectors; 16 registers hold 6 rows of
+/// two.
 template <int kRows>
 void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
              float* acc, int64_t acc_stride, bool accumulate) {

@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Vectors of floats of the width that the including source is compiled for, written with the compiler's vector types,
-// so that one kernel body serves every instruction set. For *_body.h files only. Everything has internal linkage: code
-// compiled for one instruction set must never be merged with code for another.
+// Vectors of floats of the width that the including source is compiled for, written with the
+// compiler's vector types, so that one kernel body serves every instruction set. For *_body.h files
+// only. Everything has internal linkage: code compiled for one instruction set must never be merged
+// with code for another.
 #pragma once
 
 #include <cstdint>
@@ -65,8 +66,8 @@ QEFF_INLINE float MaxLane(Vec value) {
   return result;
 }
 
-/// e^x with a relative error below 2e-7: x = n ln 2 + r, Taylor in r up to r^7, exponent added. Below -87.3 the result
-/// is 0, above 88.7 infinity; NaN stays NaN.
+/// e^x with a relative error below 2e-7: x = n ln 2 + r, Taylor in r up to r^7, exponent added.
+/// Below -87.3 the result is 0, above 88.7 infinity; NaN stays NaN.
 QEFF_INLINE Vec Exp(Vec x) {
   const Vec limited = Min(Max(x, Broadcast(-87.3f)), Broadcast(88.7f));
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer

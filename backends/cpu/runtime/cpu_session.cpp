@@ -70,11 +70,11 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   QEFF_ASSIGN_OR_RETURN(Program program,
                         ReadProgram(image.program, image.path, image.program_offset_bytes));
   if (image.constants.size() < program.constants_bytes + kAreaSlackBytes) {
-    return InvalidInput(Location::File(image.path),
-                        fmt::format("expected {} bytes of constants, got {}",
-                                    program.constants_bytes + kAreaSlackBytes,
-                                    image.constants.size()),
-                        {"the file is cut short: compile the model again"});
+    return InvalidInput(
+        Location::File(image.path),
+        fmt::format("expected {} bytes of constants, got {}",
+                    program.constants_bytes + kAreaSlackBytes, image.constants.size()),
+        {"the file is cut short: compile the model again"});
   }
   const Isa isa = options.isa.value_or(MachineIsa());
   if (isa > MachineIsa()) {
@@ -143,8 +143,8 @@ void CpuSession::Bind() {
     const SpecializationProgram& specialization = program_.specializations[index];
     std::vector<BoundStep>& steps = steps_.emplace_back();
     for (const Step& step : specialization.steps) {
-      BoundStep bound = {FindStep(step.op)->run, step.params.data(), step.part_begin.data(),
-                         step.has_barrier, {}};
+      BoundStep bound = {
+          FindStep(step.op)->run, step.params.data(), step.part_begin.data(), step.has_barrier, {}};
       for (const Operand& operand : step.operands) {
         if (operand.buffer < 0) {
           bound.operands.push_back(nullptr);
@@ -219,7 +219,8 @@ std::vector<float> UnpackKeys(const StateTensor& state, const float* from) {
   std::vector<float> result;
   for (int64_t head = 0; head < state.dims[0] * state.dims[1]; ++head) {
     for (int64_t slot = 0; slot < slots; ++slot) {
-      const float* panel = from + head * stored * size + slot / kPanelColumns * kPanelColumns * size;
+      const float* panel =
+          from + head * stored * size + slot / kPanelColumns * kPanelColumns * size;
       for (int64_t e = 0; e < size; ++e) {
         result.push_back(panel[e * kPanelColumns + slot % kPanelColumns]);
       }

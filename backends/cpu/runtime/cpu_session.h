@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a program on this machine. Opening checks the program and allocates everything; running allocates nothing and
-// takes no lock.
+// Runs a program on this machine. Opening checks the program and allocates everything; running
+// allocates nothing and takes no lock.
 #pragma once
 
 #include <memory>
@@ -14,12 +14,14 @@
 
 namespace qeff::cpu {
 
-/// What a program is opened from. The spans must stay valid while `owner` lives; the session keeps it.
+/// What a program is opened from. The spans must stay valid while `owner` lives; the session keeps
+/// it.
 struct ProgramImage {
-  std::span<const std::byte> program;    ///< the segment that WriteProgram made
-  std::span<const std::byte> constants;  ///< 64-byte aligned, kAreaSlackBytes longer than the program says
-  std::string path;                      ///< for messages
-  int64_t program_offset_bytes = 0;      ///< where `program` starts in that file
+  std::span<const std::byte> program;  ///< the segment that WriteProgram made
+  std::span<const std::byte>
+      constants;     ///< 64-byte aligned, kAreaSlackBytes longer than the program says
+  std::string path;  ///< for messages
+  int64_t program_offset_bytes = 0;  ///< where `program` starts in that file
   std::shared_ptr<const void> owner;
 };
 
@@ -30,8 +32,8 @@ struct CpuRunOptions {
   std::optional<Isa> isa;
 };
 
-/// Errors: kInvalidInput (damaged program, constants too short), kVersionMismatch, kUsage (an instruction set that the
-/// machine does not have), kIo (memory).
+/// Errors: kInvalidInput (damaged program, constants too short), kVersionMismatch, kUsage (an
+/// instruction set that the machine does not have), kIo (memory).
 Result<std::unique_ptr<Session>> OpenCpuSession(ProgramImage image,
                                                 const CpuRunOptions& options = {});
 

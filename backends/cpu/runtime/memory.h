@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Zeroed memory straight from the system: pages appear when they are first touched, large pages are asked for, and
-// everything can be set to zero again without writing.
+// Zeroed memory straight from the system: pages appear when they are first touched, large pages are
+// asked for, and everything can be set to zero again without writing.
 #pragma once
 
 #include <cstddef>

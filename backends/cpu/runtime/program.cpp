@@ -53,11 +53,11 @@ Status CheckIo(const SpecializationProgram& specialization, const std::vector<Io
 
 Status CheckStates(const Program& program, std::string_view path) {
   for (const StateTensor& state : program.states) {
-    const bool is_sound = CheckedElementCount(state.dims).has_value() &&
-                          (state.layout == StateLayout::kPlain || state.dims.size() == 4) &&
-                          state.offset_bytes % kBufferAlignment == 0 &&
-                          Fits(state.offset_bytes, static_cast<uint64_t>(StateBytes(state)),
-                               program.state_bytes);
+    const bool is_sound =
+        CheckedElementCount(state.dims).has_value() &&
+        (state.layout == StateLayout::kPlain || state.dims.size() == 4) &&
+        state.offset_bytes % kBufferAlignment == 0 &&
+        Fits(state.offset_bytes, static_cast<uint64_t>(StateBytes(state)), program.state_bytes);
     if (!is_sound) {
       return Damaged(path, fmt::format("state '{}' lies outside its area", state.name));
     }
@@ -65,8 +65,8 @@ Status CheckStates(const Program& program, std::string_view path) {
   return Status::Ok();
 }
 
-Status CheckStep(const Program& program, const SpecializationProgram& specialization,
-                 int64_t index, std::string_view path) {
+Status CheckStep(const Program& program, const SpecializationProgram& specialization, int64_t index,
+                 std::string_view path) {
   const Step& step = specialization.steps[index];
   const auto where = [&] { return Location::Node(path, step.name, index); };
   const StepDefinition* definition = FindStep(step.op);
@@ -78,22 +78,23 @@ Status CheckStep(const Program& program, const SpecializationProgram& specializa
   if (step.params.size() != definition->params_bytes ||
       step.operands.size() != definition->operand_count) {
     return InvalidInput(
-        where(), fmt::format("step '{}': expected {} parameter bytes and {} operands, got {} and {}",
-                             definition->name, definition->params_bytes, definition->operand_count,
-                             step.params.size(), step.operands.size()));
+        where(),
+        fmt::format("step '{}': expected {} parameter bytes and {} operands, got {} and {}",
+                    definition->name, definition->params_bytes, definition->operand_count,
+                    step.params.size(), step.operands.size()));
   }
   for (const Operand& operand : step.operands) {
     if (operand.buffer < 0) continue;
     if (static_cast<size_t>(operand.buffer) >= specialization.buffers.size() ||
         operand.offset_bytes > specialization.buffers[operand.buffer].size_bytes) {
-      return InvalidInput(where(), fmt::format("step '{}': an operand lies outside its buffer",
-                                               definition->name));
+      return InvalidInput(
+          where(), fmt::format("step '{}': an operand lies outside its buffer", definition->name));
     }
   }
   if (step.part_begin.size() != program.part_count + 1 ||
       !std::is_sorted(step.part_begin.begin(), step.part_begin.end())) {
-    return InvalidInput(where(), fmt::format("step '{}': its parts are out of order",
-                                             definition->name));
+    return InvalidInput(where(),
+                        fmt::format("step '{}': its parts are out of order", definition->name));
   }
   StepCheck check(step, specialization);
   definition->check(check);
@@ -127,8 +128,8 @@ int64_t StateBytes(const StateTensor& state) {
 
 Status CheckProgram(const Program& program, std::string_view path) {
   if (program.part_count < 1 || program.part_count > kLargestPartCount) {
-    return Damaged(path, fmt::format("{} parts are not in [1, {}]", program.part_count,
-                                     kLargestPartCount));
+    return Damaged(
+        path, fmt::format("{} parts are not in [1, {}]", program.part_count, kLargestPartCount));
   }
   if (program.state_bytes > kLargestArea || program.constants_bytes > kLargestArea) {
     return Damaged(path, "an area is larger than 2^50 bytes");
@@ -149,8 +150,7 @@ Status CheckProgram(const Program& program, std::string_view path) {
       }
     }
     for (size_t index = 0; index < specialization.steps.size(); ++index) {
-      QEFF_RETURN_IF_ERROR(
-          CheckStep(program, specialization, static_cast<int64_t>(index), path));
+      QEFF_RETURN_IF_ERROR(CheckStep(program, specialization, static_cast<int64_t>(index), path));
     }
   }
   return Status::Ok();

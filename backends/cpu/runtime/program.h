@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the CPU runs: for each specialization a flat list of steps over buffers that were placed when the program was
-// compiled. The planner builds it, WriteProgram and ReadProgram carry it through a file, CheckProgram proves before
-// the first run that no step can leave its buffers, whatever the file holds. Weights are not in it: they are the
-// constants, one mapped segment that all specializations share.
+// What the CPU runs: for each specialization a flat list of steps over buffers that were placed
+// when the program was compiled. The planner builds it, WriteProgram and ReadProgram carry it
+// through a file, CheckProgram proves before the first run that no step can leave its buffers,
+// whatever the file holds. Weights are not in it: they are the constants, one mapped segment that
+// all specializations share.
 //
-// File form, little-endian: magic "qeffcpu\0", u32 version, then the fields in the order of the structs; strings and
-// lists start with a u32 count.
-// Versions: 1 first.
+// File form, little-endian: magic "qeffcpu\0", u32 version, then the fields in the order of the
+// structs; strings and lists start with a u32 count. Versions: 1 first.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ namespace qeff::cpu {
 inline constexpr uint32_t kProgramVersion = 1;
 /// Alignment of every buffer within its area.
 inline constexpr uint64_t kBufferAlignment = 64;
-/// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value cache.
+/// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value
+/// cache.
 inline constexpr uint64_t kAreaSlackBytes = 256;
 
 /// Steps of a program, see steps.def.
@@ -58,8 +59,8 @@ struct Operand {
 struct Step {
   StepOp op = StepOp::kLinear;
   std::string name;  ///< of the node it comes from, for messages and profiles
-  /// All parts of all earlier steps must be done first; without it, a part waits only for the parts of the same
-  /// number.
+  /// All parts of all earlier steps must be done first; without it, a part waits only for the parts
+  /// of the same number.
   bool has_barrier = true;
   std::vector<Operand> operands;
   std::vector<std::byte> params;    ///< the struct that step_params.h gives the op
@@ -117,7 +118,8 @@ std::string WriteProgram(const Program& program);
 /// Reads and checks. `path` names the file in errors. Errors: kInvalidInput, kVersionMismatch.
 Result<Program> ReadProgram(std::span<const std::byte> bytes, std::string_view path,
                             int64_t base_offset_bytes = 0);
-/// Checks everything that running relies on: areas, sizes, and each step by its own rule. Errors: kInvalidInput.
+/// Checks everything that running relies on: areas, sizes, and each step by its own rule. Errors:
+/// kInvalidInput.
 Status CheckProgram(const Program& program, std::string_view path);
 /// Bytes of scratch that each thread needs to run `program`, which has been checked.
 uint64_t ScratchBytes(const Program& program);

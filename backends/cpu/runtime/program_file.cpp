@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::string_view kMagic("qeffcpu\0", 8);
 
-// One list of fields serves both directions: Writer and Reader have the same methods, and Fields is called with
-// either.
+// One list of fields serves both directions: Writer and Reader have the same methods, and Fields is
+// called with either.
 
 class Writer {
  public:
@@ -78,7 +78,8 @@ class Reader {
     const auto* begin = reinterpret_cast<const std::byte*>(text.data());
     value.assign(begin, begin + text.size());
   }
-  /// Each item takes at least `least_bytes` of the file, so a count cannot ask for more memory than the file has.
+  /// Each item takes at least `least_bytes` of the file, so a count cannot ask for more memory than
+  /// the file has.
   template <typename T, typename Function>
   void List(std::vector<T>& list, size_t least_bytes, const Function& each) {
     const uint32_t count = Count(least_bytes);
@@ -193,7 +194,8 @@ Status CheckEnumerators(const Program& program, std::string_view path) {
     for (const IoTensor& tensor : specialization.outputs) sound = sound && is_known(tensor.dtype);
   }
   if (sound) return Status::Ok();
-  return InvalidInput(Location::File(path), "a tensor of the program has an unknown dtype or layout",
+  return InvalidInput(Location::File(path),
+                      "a tensor of the program has an unknown dtype or layout",
                       {"the program is damaged or newer than this version: compile it again"});
 }
 

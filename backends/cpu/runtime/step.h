@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The interface of a step: a check that runs once when a program is opened, and the work itself. To add a step: a
-// struct in step_params.h, a file in steps/ that defines its StepDefinition, a line in steps.def.
+// The interface of a step: a check that runs once when a program is opened, and the work itself. To
+// add a step: a struct in step_params.h, a file in steps/ that defines its StepDefinition, a line
+// in steps.def.
 #pragma once
 
 #include <atomic>
@@ -66,7 +67,8 @@ struct StepRun {
   }
 };
 
-/// Checks one step: sizes first as numbers (every product saturates), then each operand against the bytes it has.
+/// Checks one step: sizes first as numbers (every product saturates), then each operand against the
+/// bytes it has.
 class StepCheck {
  public:
   StepCheck(const Step& step, const SpecializationProgram& program);
@@ -106,7 +108,8 @@ class StepCheck {
 
 /// Product that saturates at 2^62; requires values >= 0.
 int64_t Product(std::initializer_list<int64_t> values);
-/// Elements from the first of `rows` rows, `stride` apart, to the end of the last, `width` wide; 0 if there are none.
+/// Elements from the first of `rows` rows, `stride` apart, to the end of the last, `width` wide; 0
+/// if there are none.
 int64_t StridedExtent(int64_t rows, int64_t stride, int64_t width);
 
 struct StepDefinition {

@@ -1,14 +1,17 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parameters and operands of each step. The structs are stored as they are: fixed-width fields without gaps. Strides
-// and widths count elements. Rows of a value [B, T, D] are numbered b * T + t.
+// Parameters and operands of each step. The structs are stored as they are: fixed-width fields
+// without gaps. Strides and widths count elements. Rows of a value [B, T, D] are numbered b * T +
+// t.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/runtime/strided.h"
+#include "lib/support/dtype.h"
 
 namespace qeff::cpu {
 
@@ -18,8 +21,8 @@ inline constexpr int32_t kWeightFormatCount = 2;
 enum class RowFormat : int32_t { kF32, kBf16 };
 inline constexpr int32_t kRowFormatCount = 2;
 
-/// x (packed rows), weights (panels), bias? (in panel order), residual?, out. Units: panels (gated: pairs of them).
-/// kBf16 rows need kBf16 weights.
+/// x (packed rows), weights (panels), bias? (in panel order), residual?, out. Units: panels (gated:
+/// pairs of them). kBf16 rows need kBf16 weights.
 struct LinearParams {
   int64_t rows = 0;
   int64_t depth = 0;
@@ -35,7 +38,8 @@ struct LinearParams {
 enum class NormKind : int32_t { kNone, kRms, kLayer };
 inline constexpr int32_t kNormKindCount = 3;
 
-/// x, gamma?, beta?, out (packed). Normalises each row if asked, then packs. Units: tiles of 12 rows.
+/// x, gamma?, beta?, out (packed). Normalises each row if asked, then packs. Units: tiles of 12
+/// rows.
 struct PackRowsParams {
   int64_t rows = 0;
   int64_t depth = 0;
@@ -78,7 +82,8 @@ enum class TableLayout : int32_t {
 };
 inline constexpr int32_t kTableLayoutCount = 3;
 
-/// indices i64 [rows], table, out f32. Index i < 0 means row i + table_rows, as in ONNX. Units: rows.
+/// indices i64 [rows], table, out f32. Index i < 0 means row i + table_rows, as in ONNX. Units:
+/// rows.
 struct GatherRowsParams {
   int64_t rows = 0;
   int64_t width = 0;
@@ -88,8 +93,9 @@ struct GatherRowsParams {
   int32_t reserved = 0;
 };
 
-/// x (rows of [K, E]), positions i64 [B, T], cache_rows? i64 [B], cache. Row (b, t) goes to slot positions[b, t] of cache
-/// row b or cache_rows[b]; positions outside [0, slots) write nothing. Units: (b, head).
+/// x (rows of [K, E]), positions i64 [B, T], cache_rows? i64 [B], cache. Row (b, t) goes to slot
+/// positions[b, t] of cache row b or cache_rows[b]; positions outside [0, slots) write nothing.
+/// Units: (b, head).
 struct CacheWriteParams {
   int64_t batch = 0;
   int64_t tokens = 0;
@@ -98,11 +104,12 @@ struct CacheWriteParams {
   int64_t x_stride = 0;
   int64_t cache_batch = 0;
   int64_t slots = 0;
-  int32_t as_panels = 0;       ///< keys: StateLayout::kKeyPanels
-  int32_t must_fit = 0;  ///< a position >= slots is a fault of the input instead of being dropped
+  int32_t as_panels = 0;  ///< keys: StateLayout::kKeyPanels
+  int32_t must_fit = 0;   ///< a position >= slots is a fault of the input instead of being dropped
 };
 
-/// q, positions i64 [B, T], keys, values, cache_rows? i64 [B], out. Units as in AttentionArgs, for all b.
+/// q, positions i64 [B, T], keys, values, cache_rows? i64 [B], out. Units as in AttentionArgs, for
+/// all b.
 struct AttentionParams {
   int64_t batch = 0;
   int64_t tokens = 0;
@@ -120,8 +127,8 @@ struct AttentionParams {
   float softcap = 0;
 };
 
-/// hidden rows, positions i64 [B, T], out [B, keep, D]. With p the first token that has the largest position: rows
-/// p - keep + 1 .. p, or 0 .. keep - 1 if p < keep - 1. Units: b.
+/// hidden rows, positions i64 [B, T], out [B, keep, D]. With p the first token that has the largest
+/// position: rows p - keep + 1 .. p, or 0 .. keep - 1 if p < keep - 1. Units: b.
 struct SelectRowsParams {
   int64_t batch = 0;
   int64_t tokens = 0;
@@ -136,6 +143,19 @@ struct ActivateParams {
   int64_t count = 0;
   Activation kind = Activation::kNone;
   int32_t reserved = 0;
+};
+
+/// A dtype as a field of parameters.
+using StoredDType = int32_t;
+
+/// from, to. Copies elements; converts if the dtypes differ: floats to integers truncate, anything
+/// to bool is "not zero". Units: runs.
+struct CopyParams {
+  StepDims dims;
+  StepStrides from_strides;
+  StepStrides to_strides;
+  StoredDType from_dtype = 0;
+  StoredDType to_dtype = 0;
 };
 
 }  // namespace qeff::cpu

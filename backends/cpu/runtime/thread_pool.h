@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fixed set of threads that run one function together, and the barrier inside it. Waiting threads spin for a few tens
-// of microseconds (a step of a small model takes about that) and then sleep, so that an idle or crowded machine is not
-// kept busy.
+// A fixed set of threads that run one function together, and the barrier inside it. Waiting threads
+// spin for a few tens of microseconds (a step of a small model takes about that) and then sleep, so
+// that an idle or crowded machine is not kept busy.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,8 @@
 
 namespace qeff::cpu {
 
-/// Waits until `value` differs from `old`: spins first, then sleeps. Writers must call value.notify_all().
+/// Waits until `value` differs from `old`: spins first, then sleeps. Writers must call
+/// value.notify_all().
 void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old);
 
 /// All of `count` threads must arrive before any goes on.
@@ -37,8 +38,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
-  /// Calls work(0) .. work(thread_count - 1), each on its own thread, and returns when all have returned. One caller at
-  /// a time.
+  /// Calls work(0) .. work(thread_count - 1), each on its own thread, and returns when all have
+  /// returned. One caller at a time.
   void Run(const std::function<void(int)>& work);
 
  private:

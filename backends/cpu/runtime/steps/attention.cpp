@@ -8,7 +8,6 @@ namespace {
 
 enum { kQ, kPositions, kKeys, kValues, kCacheRows, kOut, kOperandCount };
 
-
 void Check(StepCheck& check) {
   const auto p = check.params_as<AttentionParams>();
   check.RequireSizes({p.batch, p.tokens, p.heads, p.kv_heads, p.key_size, p.value_size,

@@ -45,8 +45,8 @@ void Run(const StepRun& run) {
       run.fault.Report(run.step_index, cache_row, p.cache_batch);
       continue;
     }
-    float* cache = run.operand<float>(kCache) +
-                   (cache_row * p.heads + head) * StoredSlots(p) * p.head_size;
+    float* cache =
+        run.operand<float>(kCache) + (cache_row * p.heads + head) * StoredSlots(p) * p.head_size;
     for (int64_t t = 0; t < p.tokens; ++t) {
       const int64_t row = batch * p.tokens + t;
       const int64_t slot = run.operand<int64_t>(kPositions)[row];

@@ -12,8 +12,7 @@ enum { kIndices, kTable, kOut, kOperandCount };
 void Check(StepCheck& check) {
   const auto p = check.params_as<GatherRowsParams>();
   check.RequireSizes({p.rows, p.width, p.table_rows, p.out_stride});
-  check.Require(p.layout >= TableLayout::kF32 &&
-                    static_cast<int32_t>(p.layout) < kTableLayoutCount,
+  check.Require(p.layout >= TableLayout::kF32 && static_cast<int32_t>(p.layout) < kTableLayoutCount,
                 "unknown table layout");
   check.Require(p.width <= p.out_stride || p.rows <= 1, "rows of the result overlap");
   check.Read(kIndices, p.rows, 8);

@@ -20,9 +20,9 @@ void Check(StepCheck& check) {
                 "unknown row format");
   check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated,
                 "unknown epilogue");
-  check.Require(p.activation >= Activation::kNone &&
-                    static_cast<int32_t>(p.activation) < kActivationCount,
-                "unknown activation");
+  check.Require(
+      p.activation >= Activation::kNone && static_cast<int32_t>(p.activation) < kActivationCount,
+      "unknown activation");
   check.Require(p.columns <= p.out_stride || p.rows <= 1, "rows of the result overlap");
   const int64_t units = PanelCount(p.columns);
   const int64_t panels = units * UnitPanels(p);
@@ -30,8 +30,7 @@ void Check(StepCheck& check) {
   const bool half_rows = p.row_format == RowFormat::kBf16;
   check.Read(kX, Product({p.rows, half_rows ? RoundUpToEven(p.depth) : p.depth}),
              half_rows ? 2 : 4);
-  check.Read(kWeights,
-             Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
+  check.Read(kWeights, Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
              halves ? 2 : 4);
   check.ReadOptional(kBias, panels * kPanelColumns, 4);
   check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
@@ -69,7 +68,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kLinearStep = {"linear", sizeof(LinearParams), kOperandCount,
-                                               Check, Run};
+extern constexpr StepDefinition kLinearStep = {"linear", sizeof(LinearParams), kOperandCount, Check,
+                                               Run};
 
 }  // namespace qeff::cpu

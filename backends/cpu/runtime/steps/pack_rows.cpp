@@ -64,7 +64,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kPackRowsStep = {"pack_rows", sizeof(PackRowsParams),
-                                                 kOperandCount, Check, Run};
+extern constexpr StepDefinition kPackRowsStep = {"pack_rows", sizeof(PackRowsParams), kOperandCount,
+                                                 Check, Run};
 
 }  // namespace qeff::cpu

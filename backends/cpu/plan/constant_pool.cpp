@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/plan/constant_pool.h"
+
+#include <algorithm>
+
+#include "backends/cpu/plan/weight_blocks.h"
+#include "backends/cpu/runtime/program.h"
+
+namespace qeff::cpu {
+namespace {
+
+constexpr int64_t kPlainBlockBytes = int64_t{8} << 20;
+
+std::string Describe(const std::vector<ir::WeightPtr>& weights) {
+  std::string key;
+  for (const ir::WeightPtr& weight : weights) {
+    key += weight == nullptr ? "none;" : ir::DescribeWeight(*weight) + ";";
+  }
+  return key;
+}
+
+bool SameWeights(const std::vector<ir::WeightPtr>& a, const std::vector<ir::WeightPtr>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i]) continue;
+    if (a[i] == nullptr || b[i] == nullptr || !ir::SameRecipe(*a[i], *b[i])) return false;
+  }
+  return true;
+}
+
+ir::WeightPtr WithStoredDType(const ir::WeightPtr& weight) {
+  return IsFloat(weight->dtype()) ? ir::Converted(weight, DType::kF32) : weight;
+}
+
+Status WritePlain(const ir::Weight& weight, const ByteSink& sink) {
+  const int64_t total_bytes = weight.size_bytes();
+  if (total_bytes == 0) return Status::Ok();
+  const int64_t rows = weight.dims().empty() ? 1 : weight.dims()[0];
+  const int64_t row_bytes = total_bytes / rows;
+  const int64_t step = std::max<int64_t>(1, kPlainBlockBytes / row_bytes);
+  std::vector<std::byte> block;
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    const int64_t end = std::min(rows, begin + step);
+    block.resize(static_cast<size_t>((end - begin) * row_bytes));
+    QEFF_RETURN_IF_ERROR(ir::ReadWeightRows(weight, {begin, end}, block));
+    QEFF_RETURN_IF_ERROR(sink(block));
+  }
+  return Status::Ok();
+}
+
+Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format,
+                   const ByteSink& sink) {
+  const int64_t rows = weights[0]->dims()[0];
+  const int64_t depth = weights[0]->dims()[1];
+  const int64_t panel_bytes = PanelBytes(depth, format);
+  const auto kinds = static_cast<int64_t>(weights.size());
+  const int64_t panels = PanelCount(rows);
+  const int64_t step = PanelsPerBlock(depth);
+  std::vector<float> block;
+  std::vector<std::byte> out;
+  for (int64_t begin = 0; begin < panels; begin += step) {
+    const int64_t count = std::min(step, panels - begin);
+    out.assign(static_cast<size_t>(count * kinds * panel_bytes), std::byte{0});
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      QEFF_RETURN_IF_ERROR(
+          ReadRowsF32(*weights[kind], begin * kPanelColumns, count * kPanelColumns, block));
+      for (int64_t panel = 0; panel < count; ++panel) {
+        LayOutPanel(block.data() + panel * kPanelColumns * depth, depth, format,
+                    out.data() + (panel * kinds + kind) * panel_bytes);
+      }
+    }
+    QEFF_RETURN_IF_ERROR(sink(out));
+  }
+  return Status::Ok();
+}
+
+Status WritePanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns,
+                      const ByteSink& sink) {
+  const int64_t panels = PanelCount(columns);
+  const auto kinds = static_cast<int64_t>(biases.size());
+  std::vector<float> out(static_cast<size_t>(panels * kinds * kPanelColumns), 0.0f);
+  for (int64_t kind = 0; kind < kinds; ++kind) {
+    if (biases[kind] == nullptr) continue;
+    QEFF_ASSIGN_OR_RETURN(const std::vector<float> values, ir::ReadFloats(*biases[kind]));
+    for (int64_t i = 0; i < columns; ++i) {
+      const int64_t panel = i / kPanelColumns * kinds + kind;
+      out[panel * kPanelColumns + i % kPanelColumns] = values[i];
+    }
+  }
+  return sink(std::as_bytes(std::span(out)));
+}
+
+}  // namespace
+
+const ConstantPool::Entry* ConstantPool::Find(const std::string& key, Layout layout,
+                                              const std::vector<ir::WeightPtr>& weights) const {
+  const auto [begin, end] = index_.equal_range(key);
+  for (auto it = begin; it != end; ++it) {
+    const Entry& entry = entries_[it->second];
+    if (entry.layout == layout && SameWeights(entry.weights, weights)) return &entry;
+  }
+  return nullptr;
+}
+
+ConstantPlace ConstantPool::Append(const std::string& key, Entry entry) {
+  entry.place.offset_bytes = size_bytes_;
+  size_bytes_ +=
+      (entry.place.size_bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+  index_.emplace(key, entries_.size());
+  entries_.push_back(std::move(entry));
+  return entries_.back().place;
+}
+
+Result<ConstantPlace> ConstantPool::AddPlain(const ir::WeightPtr& weight) {
+  const ir::WeightPtr stored = WithStoredDType(weight);
+  const std::string key = Describe({stored});
+  if (const Entry* found = Find(key, Layout::kPlain, {stored})) return found->place;
+  return Append(key,
+                {Layout::kPlain, {stored}, 0, {0, static_cast<uint64_t>(stored->size_bytes())}});
+}
+
+Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>& weights) const {
+  if (storage_ == WeightStorage::kF32) return WeightFormat::kF32;
+  if (storage_ == WeightStorage::kBf16) return WeightFormat::kBf16;
+  for (const ir::WeightPtr& weight : weights) {
+    if (weight->dtype() == DType::kBf16) continue;
+    QEFF_ASSIGN_OR_RETURN(const bool is_exact, IsExactlyBf16(*weight));
+    if (!is_exact) return WeightFormat::kF32;
+  }
+  return WeightFormat::kBf16;
+}
+
+Result<ConstantPlace> ConstantPool::AddPanels(const std::vector<ir::WeightPtr>& weights) {
+  const std::string key = Describe(weights);
+  if (const Entry* found = Find(key, Layout::kPanels, weights)) return found->place;
+  QEFF_ASSIGN_OR_RETURN(const WeightFormat format, ChooseFormat(weights));
+  const std::vector<int64_t>& dims = weights[0]->dims();
+  const int64_t size_bytes =
+      PanelCount(dims[0]) * PanelBytes(dims[1], format) * static_cast<int64_t>(weights.size());
+  return Append(key, {Layout::kPanels, weights, 0, {0, static_cast<uint64_t>(size_bytes), format}});
+}
+
+Result<ConstantPlace> ConstantPool::AddPanelBias(const std::vector<ir::WeightPtr>& biases,
+                                                 int64_t columns) {
+  const std::string key = Describe(biases);
+  if (const Entry* found = Find(key, Layout::kPanelBias, biases)) return found->place;
+  const int64_t size_bytes =
+      PanelCount(columns) * kPanelColumns * 4 * static_cast<int64_t>(biases.size());
+  return Append(key, {Layout::kPanelBias, biases, columns, {0, static_cast<uint64_t>(size_bytes)}});
+}
+
+const ConstantPlace* ConstantPool::FindPanels(const ir::WeightPtr& weight) const {
+  const Entry* found = Find(Describe({weight}), Layout::kPanels, {weight});
+  return found == nullptr ? nullptr : &found->place;
+}
+
+Status ConstantPool::WriteEntry(const Entry& entry, const ByteSink& sink) const {
+  switch (entry.layout) {
+    case Layout::kPlain:
+      return WritePlain(*entry.weights[0], sink);
+    case Layout::kPanels:
+      return WritePanels(entry.weights, entry.place.format, sink);
+    case Layout::kPanelBias:
+      return WritePanelBias(entry.weights, entry.columns, sink);
+  }
+  return Status::Ok();
+}
+
+Status ConstantPool::Write(const ByteSink& sink) const {
+  for (const Entry& entry : entries_) {
+    QEFF_RETURN_IF_ERROR(WriteEntry(entry, sink));
+    const std::vector<std::byte> padding(
+        (kBufferAlignment - entry.place.size_bytes % kBufferAlignment) % kBufferAlignment);
+    QEFF_RETURN_IF_ERROR(sink(padding));
+    for (const ir::WeightPtr& weight : entry.weights) {
+      if (weight != nullptr) ir::ReleasePages(*weight);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace qeff::cpu

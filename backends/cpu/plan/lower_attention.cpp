@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attention: keys and values of the call go into the cache (or into a place in the arena that lives
+// for the call), then the queries meet it.
+#include "backends/cpu/plan/lowering.h"
+
+namespace qeff::cpu {
+namespace {
+
+enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths };
+
+struct AttentionNode {
+  View q;
+  View positions;
+  View batch_index;
+  View keys;    ///< cache
+  View values;  ///< cache
+  AttentionParams params;
+};
+
+/// Checks dims and fills what follows from them.
+Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
+  AttentionNode result;
+  QEFF_ASSIGN_OR_RETURN(result.q, lowering.GetRows(node.input(kQ)));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> k_dims, DimsOf(*node.input(kK)));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
+  QEFF_ASSIGN_OR_RETURN(result.positions, lowering.GetDense(node.input(kPositions)));
+  const int64_t heads = node.IntAttribute("num_heads", 0);
+  const int64_t kv_heads = node.IntAttribute("num_kv_heads", heads);
+  const std::vector<int64_t>& q_dims = result.q.dims;
+  if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0 || q_dims.size() != 3 ||
+      k_dims.size() != 3 || v_dims.size() != 3 || q_dims[2] % heads != 0 ||
+      k_dims[2] != q_dims[2] / heads * kv_heads || v_dims[2] % kv_heads != 0 ||
+      result.positions.dtype != DType::kI64 ||
+      ElementCount(result.positions) != q_dims[0] * q_dims[1]) {
+    return lowering.Unsupported(
+        node, "expected q [B, T, H * E], k [B, T, K * E], v [B, T, K * Ev], i64 positions [B, T]");
+  }
+  result.params = {.batch = q_dims[0],
+                   .tokens = q_dims[1],
+                   .heads = heads,
+                   .kv_heads = kv_heads,
+                   .key_size = q_dims[2] / heads,
+                   .value_size = v_dims[2] / kv_heads,
+                   .cache_batch = q_dims[0],
+                   .capacity = q_dims[1],
+                   .slots = q_dims[1],
+                   .q_stride = RowsOrDie(result.q).stride,
+                   .window = node.IntAttribute("window_tokens", 0),
+                   .scale = node.FloatAttribute("scale", 1),
+                   .softcap = node.FloatAttribute("softcap", 0)};
+  return result;
+}
+
+Status UseState(GraphLowering& lowering, const ir::Node& node, AttentionNode& attention) {
+  AttentionParams& params = attention.params;
+  for (const size_t input : {kPastKey, kPastValue}) {
+    const StateTensor* state = lowering.StateOf(node.input(input));
+    const StateLayout expected = input == kPastKey ? StateLayout::kKeyPanels : StateLayout::kPlain;
+    const int64_t size = input == kPastKey ? params.key_size : params.value_size;
+    if (state == nullptr || state->layout != expected || state->dims.size() != 4 ||
+        state->dims[1] != params.kv_heads || state->dims[3] != size || !IsFloat(state->dtype)) {
+      return lowering.Unsupported(
+          node,
+          "expected past keys and values [B, K, C, E] to be retained state of this node only");
+    }
+    if (input == kPastValue && state->dims[2] != params.capacity) {
+      return lowering.Unsupported(node, "expected as many past values as past keys");
+    }
+    params.cache_batch = state->dims[0];
+    params.capacity = state->dims[2];
+    params.slots = params.capacity;
+    QEFF_ASSIGN_OR_RETURN(View view, lowering.Get(node.input(input)));
+    const ir::Value* present = node.output(input - kPastKey + 1);
+    if (present != nullptr) lowering.Set(present, view);
+    (input == kPastKey ? attention.keys : attention.values) = std::move(view);
+  }
+  if (node.input(kContextLengths) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, DimsOf(*node.input(kContextLengths)));
+    params.slots = std::min(params.capacity, dims.empty() ? 1 : dims[0]);
+  }
+  if (node.input(kBatchIndex) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(attention.batch_index, lowering.GetDense(node.input(kBatchIndex)));
+    if (attention.batch_index.dtype != DType::kI64 ||
+        ElementCount(attention.batch_index) != params.batch) {
+      return lowering.Unsupported(node, "expected i64 batch_index [B, 1]");
+    }
+  } else if (params.batch > params.cache_batch) {
+    return lowering.Unsupported(node, "the batch is larger than the cache's");
+  }
+  return Status::Ok();
+}
+
+/// Writes the call's keys or values to slots.
+Status AddCacheWrite(GraphLowering& lowering, const ir::Node& node, const AttentionNode& attention,
+                     size_t input) {
+  const bool is_key = input == kK;
+  const AttentionParams& params = attention.params;
+  QEFF_ASSIGN_OR_RETURN(const View x, lowering.GetRows(node.input(input)));
+  const CacheWriteParams write = {.batch = params.batch,
+                                  .tokens = params.tokens,
+                                  .heads = params.kv_heads,
+                                  .head_size = is_key ? params.key_size : params.value_size,
+                                  .x_stride = RowsOrDie(x).stride,
+                                  .cache_batch = params.cache_batch,
+                                  .slots = params.capacity,
+                                  .as_panels = is_key ? 1 : 0,
+                                  .must_fit = node.input(kPastKey) == nullptr ? 1 : 0};
+  lowering.builder().AddStep(StepOp::kCacheWrite, node.name(), write,
+                             {Reads(x), Reads(attention.positions), Reads(attention.batch_index),
+                              Writes(is_key ? attention.keys : attention.values)},
+                             {.units = params.batch * params.kv_heads,
+                              .amount = static_cast<double>(params.batch * params.tokens *
+                                                            params.kv_heads * write.head_size)});
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
+  QEFF_ASSIGN_OR_RETURN(AttentionNode attention, ReadNode(lowering, node));
+  AttentionParams& params = attention.params;
+  if (node.input(kPastKey) != nullptr && node.input(kPastValue) != nullptr) {
+    QEFF_RETURN_IF_ERROR(UseState(lowering, node, attention));
+  } else {
+    const int64_t stored = PanelCount(params.tokens) * kPanelColumns;
+    attention.keys = lowering.builder().NewDense(
+        DType::kF32, {params.batch, params.kv_heads, stored, params.key_size});
+    attention.values = lowering.builder().NewDense(
+        DType::kF32, {params.batch, params.kv_heads, params.tokens, params.value_size});
+  }
+  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kK));
+  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kV));
+  QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
+  params.out_stride = RowsOrDie(out).stride;
+  const int64_t tiles = AttentionTiles(params.tokens, params.heads, params.kv_heads);
+  // Later tiles of a prompt see more slots.
+  const auto cost = [tiles](int64_t unit) { return static_cast<double>(unit % tiles + 1); };
+  lowering.builder().AddStep(
+      StepOp::kAttention, node.name(), params,
+      {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
+       Reads(attention.values), Reads(attention.batch_index), Writes(out)},
+      {.units = params.batch * params.kv_heads * tiles,
+       .amount = static_cast<double>(params.batch * params.tokens * params.heads) *
+                 params.key_size * params.slots,
+       .unit_cost = cost});
+  return Status::Ok();
+}
+
+}  // namespace qeff::cpu

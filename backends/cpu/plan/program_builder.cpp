@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/plan/program_builder.h"
+
+#include <algorithm>
+
+#include "backends/cpu/plan/arena.h"
+
+namespace qeff::cpu {
+namespace {
+
+/// Below this many elements a barrier costs more than a second thread saves.
+constexpr double kLeastDividedWork = 16384;
+
+bool Conflict(bool a_writes, bool b_writes) { return a_writes || b_writes; }
+
+/// The part that does everything, or -1.
+int32_t OnlyPart(const std::vector<int64_t>& part_begin) {
+  int32_t only = -1;
+  for (size_t part = 0; part + 1 < part_begin.size(); ++part) {
+    if (part_begin[part] == part_begin[part + 1]) continue;
+    if (only >= 0) return -1;
+    only = static_cast<int32_t>(part);
+  }
+  return std::max(only, 0);
+}
+
+}  // namespace
+
+int32_t ProgramBuilder::AddArena(int64_t size_bytes) {
+  storages_.push_back({{Area::kArena, 0, static_cast<uint64_t>(size_bytes)}});
+  return static_cast<int32_t>(storages_.size()) - 1;
+}
+
+int32_t ProgramBuilder::AddFixed(Area area, uint64_t offset_bytes, uint64_t size_bytes) {
+  storages_.push_back({{area, offset_bytes, size_bytes}});
+  return static_cast<int32_t>(storages_.size()) - 1;
+}
+
+View ProgramBuilder::NewDense(DType dtype, std::vector<int64_t> dims) {
+  View view;
+  view.dtype = HeldDType(dtype);
+  view.dims = std::move(dims);
+  view.strides = DenseStrides(view.dims);
+  view.storage = AddArena(ElementCount(view) * ElementBytes(view.dtype));
+  view.is_exclusive = true;
+  return view;
+}
+
+std::vector<int64_t> ProgramBuilder::Divide(const Work& work) const {
+  std::vector<int64_t> begin(part_count_ + 1, work.units);
+  begin[0] = 0;
+  if (work.amount < kLeastDividedWork || work.units < 2) return begin;
+  double total = 0;
+  const auto cost = [&](int64_t unit) { return work.unit_cost ? work.unit_cost(unit) : 1.0; };
+  for (int64_t unit = 0; unit < work.units; ++unit) total += cost(unit);
+  double done = 0;
+  int64_t unit = 0;
+  for (uint32_t part = 1; part < part_count_; ++part) {
+    const double wanted = total * part / part_count_;
+    while (unit < work.units && done + cost(unit) / 2 < wanted) done += cost(unit++);
+    begin[part] = unit;
+  }
+  return begin;
+}
+
+void ProgramBuilder::AddStepBytes(StepOp op, std::string_view name, std::vector<std::byte> params,
+                                  std::vector<OperandUse> operands, const Work& work) {
+  PendingStep pending;
+  pending.step.op = op;
+  pending.step.name = name;
+  pending.step.params = std::move(params);
+  pending.step.part_begin = Divide(work);
+  const auto index = static_cast<int64_t>(steps_.size());
+  for (const OperandUse& use : operands) {
+    if (!use.view.exists()) continue;
+    Storage& storage = storages_[use.view.storage];
+    if (storage.first_step < 0) storage.first_step = index;
+    storage.last_step = index;
+  }
+  pending.operands = std::move(operands);
+  steps_.push_back(std::move(pending));
+}
+
+void ProgramBuilder::PlaceArena(SpecializationProgram& program) {
+  std::vector<Lifetime> lifetimes;
+  std::vector<Storage*> placed;
+  for (Storage& storage : storages_) {
+    if (storage.buffer.area != Area::kArena || storage.first_step < 0) continue;
+    lifetimes.push_back({storage.buffer.size_bytes, storage.first_step, storage.last_step});
+    placed.push_back(&storage);
+  }
+  const ArenaPlan plan = PlaceInArena(lifetimes);
+  for (size_t i = 0; i < placed.size(); ++i) {
+    placed[i]->buffer.offset_bytes = plan.offsets_bytes[i];
+  }
+  program.arena_bytes = plan.size_bytes;
+}
+
+std::vector<ProgramBuilder::Access> ProgramBuilder::AccessesOf(const PendingStep& pending) const {
+  std::vector<Access> accesses;
+  const int32_t only_part = OnlyPart(pending.step.part_begin);
+  for (const OperandUse& use : pending.operands) {
+    if (!use.view.exists()) continue;
+    const Buffer& buffer = storages_[use.view.storage].buffer;
+    if (buffer.area == Area::kConstants) continue;
+    const int64_t bytes = ElementBytes(use.view.dtype);
+    const uint64_t begin = buffer.offset_bytes + static_cast<uint64_t>(use.view.offset * bytes);
+    accesses.push_back({buffer.area, begin, begin + static_cast<uint64_t>(Extent(use.view) * bytes),
+                        use.is_written, only_part});
+  }
+  return accesses;
+}
+
+void ProgramBuilder::FindBarriers() {
+  std::vector<Access> open;  // since the last barrier
+  for (PendingStep& pending : steps_) {
+    const std::vector<Access> accesses = AccessesOf(pending);
+    const auto collides = [&](const Access& mine) {
+      return std::any_of(open.begin(), open.end(), [&](const Access& other) {
+        const bool same_part = mine.only_part >= 0 && mine.only_part == other.only_part;
+        return !same_part && mine.area == other.area && mine.begin < other.end &&
+               other.begin < mine.end && Conflict(mine.is_written, other.is_written);
+      });
+    };
+    pending.step.has_barrier = std::any_of(accesses.begin(), accesses.end(), collides);
+    if (pending.step.has_barrier) open.clear();
+    open.insert(open.end(), accesses.begin(), accesses.end());
+  }
+}
+
+void ProgramBuilder::Finish(SpecializationProgram& program) {
+  PlaceArena(program);
+  FindBarriers();
+  std::vector<int32_t> numbers(storages_.size(), -1);
+  for (size_t i = 0; i < storages_.size(); ++i) {
+    if (storages_[i].first_step < 0) continue;
+    numbers[i] = static_cast<int32_t>(program.buffers.size());
+    program.buffers.push_back(storages_[i].buffer);
+  }
+  for (PendingStep& pending : steps_) {
+    for (const OperandUse& use : pending.operands) {
+      Operand operand;
+      if (use.view.exists()) {
+        operand.buffer = numbers[use.view.storage];
+        operand.offset_bytes =
+            static_cast<uint64_t>(use.view.offset * ElementBytes(use.view.dtype));
+      }
+      pending.step.operands.push_back(operand);
+    }
+    program.steps.push_back(std::move(pending.step));
+  }
+}
+
+}  // namespace qeff::cpu

@@ -1,0 +1,78 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/plan/weight_blocks.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "lib/support/float16.h"
+
+namespace qeff::cpu {
+namespace {
+
+constexpr int64_t kBlockBytes = int64_t{8} << 20;
+
+}  // namespace
+
+int64_t PanelsPerBlock(int64_t depth) {
+  return std::max<int64_t>(1, kBlockBytes / std::max<int64_t>(1, depth * kPanelColumns * 4));
+}
+
+Status ReadRowsF32(const ir::Weight& weight, int64_t first, int64_t count,
+                   std::vector<float>& out) {
+  const int64_t depth = weight.dims()[1];
+  out.assign(static_cast<size_t>(count * depth), 0.0f);
+  const int64_t there = std::clamp<int64_t>(weight.dims()[0] - first, 0, count);
+  if (there == 0 || depth == 0) return Status::Ok();
+  std::span<float> target(out.data(), static_cast<size_t>(there * depth));
+  const ir::WeightPtr same(&weight, [](const ir::Weight*) {});  // borrowed for this call
+  const ir::WeightPtr converted = ir::Converted(same, DType::kF32);
+  return ir::ReadWeightRows(*converted, {first, first + there}, std::as_writable_bytes(target));
+}
+
+Result<bool> IsExactlyBf16(const ir::Weight& weight) {
+  std::vector<float> rows;
+  const int64_t step = PanelsPerBlock(weight.dims()[1]) * kPanelColumns;
+  for (int64_t first = 0; first < weight.dims()[0]; first += step) {
+    QEFF_RETURN_IF_ERROR(
+        ReadRowsF32(weight, first, std::min(step, weight.dims()[0] - first), rows));
+    uint32_t low_bits = 0;
+    for (const float value : rows) low_bits |= std::bit_cast<uint32_t>(value);
+    if ((low_bits & 0xffffu) != 0) return false;
+  }
+  return true;
+}
+
+int64_t PanelBytes(int64_t depth, WeightFormat format) {
+  return format == WeightFormat::kBf16 ? kPanelColumns * RoundUpToEven(depth) * 2
+                                       : kPanelColumns * depth * 4;
+}
+
+void LayOutPanel(const float* rows, int64_t depth, WeightFormat format, std::byte* out) {
+  constexpr int64_t kStep = 16;  // a cache line of each of the 32 rows at a time
+  if (format == WeightFormat::kF32) {
+    auto* to = reinterpret_cast<float*>(out);
+    for (int64_t begin = 0; begin < depth; begin += kStep) {
+      const int64_t end = std::min(depth, begin + kStep);
+      for (int64_t c = 0; c < kPanelColumns; ++c) {
+        for (int64_t k = begin; k < end; ++k) to[k * kPanelColumns + c] = rows[c * depth + k];
+      }
+    }
+    return;
+  }
+  auto* to = reinterpret_cast<uint16_t*>(out);
+  for (int64_t begin = 0; begin < depth; begin += kStep) {
+    const int64_t end = std::min(depth, begin + kStep);
+    for (int64_t c = 0; c < kPanelColumns; ++c) {
+      for (int64_t k = begin; k < end; ++k) {
+        to[k / 2 * 2 * kPanelColumns + 2 * c + k % 2] = F32ToBf16(rows[c * depth + k]);
+      }
+    }
+  }
+  for (int64_t c = 0; depth % 2 != 0 && c < kPanelColumns; ++c) {
+    to[(depth - 1) * kPanelColumns + 2 * c + 1] = 0;
+  }
+}
+
+}  // namespace qeff::cpu
