@@ -35,17 +35,18 @@ Status CopyBlock(const std::byte* data, const Weight& weight, std::span<const Ra
   int64_t run = 1;
   while (axis > 0 && block[axis - 1].begin == 0 && block[axis - 1].end == dims[axis - 1])
     run *= dims[--axis];
+  if (axis == 0) {  // all of it, an odd number of 4-bit elements included
+    if (!out.empty()) std::memcpy(out.data(), data, out.size());
+    return Status::Ok();
+  }
   // `axis` axes are left; the last of them is contiguous together with the run behind it.
   std::vector<int64_t> strides(dims.size(), 1);
   for (size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
   int64_t pieces = 1;
-  if (axis > 0) {
-    run *= block[axis - 1].end - block[axis - 1].begin;
-    for (size_t i = 0; i + 1 < axis; ++i) pieces *= block[i].end - block[i].begin;
-  }
+  run *= block[axis - 1].end - block[axis - 1].begin;
+  for (size_t i = 0; i + 1 < axis; ++i) pieces *= block[i].end - block[i].begin;
   const int bits = DTypeBits(weight.dtype());
-  if (run * bits % 8 != 0 ||
-      (axis > 0 && block[axis - 1].begin * strides[axis - 1] * bits % 8 != 0)) {
+  if (run * bits % 8 != 0 || block[axis - 1].begin * strides[axis - 1] * bits % 8 != 0) {
     return Unsupported({}, fmt::format("a block of {} that does not lie on byte borders",
                                        DTypeName(weight.dtype())));
   }
@@ -57,7 +58,7 @@ Status CopyBlock(const std::byte* data, const Weight& weight, std::span<const Ra
     int64_t element = 0;
     for (size_t i = 0; i < axis; ++i) element += (block[i].begin + index[i]) * strides[i];
     std::memcpy(target, data + element * bits / 8, static_cast<size_t>(run_bytes));
-    for (size_t i = axis > 0 ? axis - 1 : 0; i-- > 0;) {
+    for (size_t i = axis - 1; i-- > 0;) {
       if (++index[i] < block[i].end - block[i].begin) break;
       index[i] = 0;
     }

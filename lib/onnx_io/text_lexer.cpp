@@ -135,8 +135,8 @@ Status TextLexer::Unexpected(std::string_view what) const {
   return ErrorHere(fmt::format("expected {}, got {}", what, got));
 }
 
-Status TextLexer::ErrorHere(std::string message) const {
-  return InvalidInput(Location::Line(path_, token_.line, token_.column), std::move(message));
+Status TextLexer::ErrorAt(const Token& token, std::string message) const {
+  return InvalidInput(Location::Line(path_, token.line, token.column), std::move(message));
 }
 
 }  // namespace qeff::onnx_io

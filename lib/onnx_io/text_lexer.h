@@ -49,7 +49,9 @@ class TextLexer {
 
   /// An error at the current token: "expected <what>, got '<token>'".
   Status Unexpected(std::string_view what) const;
-  Status ErrorHere(std::string message) const;
+  Status ErrorHere(std::string message) const { return ErrorAt(token_, std::move(message)); }
+  /// An error at a token that was read before.
+  Status ErrorAt(const Token& token, std::string message) const;
 
  private:
   void SkipSpace();

@@ -54,7 +54,7 @@ class HeaderParser {
       return lexer_.ExpectName("a text").status();
     }
     if (key.text != "domain") {
-      return lexer_.ErrorHere(fmt::format("unknown header key '{}'", key.text));
+      return lexer_.ErrorAt(key, fmt::format("unknown header key '{}'", key.text));
     }
     QEFF_ASSIGN_OR_RETURN(header_.domain, lexer_.ExpectName("a domain"));
     return Status::Ok();
@@ -63,9 +63,11 @@ class HeaderParser {
   Status ParseOpset() {
     QEFF_ASSIGN_OR_RETURN(const std::string domain, lexer_.ExpectName("a domain"));
     QEFF_RETURN_IF_ERROR(lexer_.Expect(":"));
+    const Token token = lexer_.token();
     QEFF_ASSIGN_OR_RETURN(const int64_t version, lexer_.ExpectInteger("a version"));
     if (CanonicalDomain(domain).empty() && version != kCanonicalOpset) {
-      return lexer_.ErrorHere(fmt::format("expected opset {}, got {}", kCanonicalOpset, version));
+      return lexer_.ErrorAt(token,
+                            fmt::format("expected opset {}, got {}", kCanonicalOpset, version));
     }
     return Status::Ok();
   }
@@ -149,9 +151,9 @@ class GraphParser {
   Result<std::string> NewName(std::string_view what) {
     const Token token = lexer_.token();
     QEFF_ASSIGN_OR_RETURN(std::string name, lexer_.ExpectName(what));
-    if (name.empty() || !IsPlainText(name)) return lexer_.ErrorHere("a value needs a name");
+    if (name.empty() || !IsPlainText(name)) return lexer_.ErrorAt(token, "a value needs a name");
     if (values_.contains(name)) {
-      return lexer_.ErrorHere(fmt::format("two values are named '{}'", name));
+      return lexer_.ErrorAt(token, fmt::format("two values are named '{}'", name));
     }
     return name;
   }
@@ -229,10 +231,11 @@ class GraphParser {
   }
 
   Status ParseOperand(std::vector<ir::Value*>* inputs) {
+    const Token token = lexer_.token();
     QEFF_ASSIGN_OR_RETURN(const std::string name, lexer_.ExpectName("an input"));
     const auto found = values_.find(name);
     if (!name.empty() && found == values_.end()) {
-      return lexer_.ErrorHere(fmt::format("'{}' is made by nothing before this node", name));
+      return lexer_.ErrorAt(token, fmt::format("'{}' is made by nothing before this node", name));
     }
     inputs->push_back(name.empty() ? nullptr : found->second);
     return Status::Ok();
@@ -256,6 +259,7 @@ class GraphParser {
   }
 
   Status ParseAttribute(ir::AttributeMap* attributes) {
+    const Token token = lexer_.token();
     QEFF_ASSIGN_OR_RETURN(const std::string name, lexer_.ExpectName("an attribute"));
     std::string kind;
     QEFF_ASSIGN_OR_RETURN(const bool has_kind, lexer_.Accept(":"));
@@ -265,7 +269,7 @@ class GraphParser {
     QEFF_RETURN_IF_ERROR(lexer_.Expect("="));
     QEFF_ASSIGN_OR_RETURN(ir::Attribute value, ParseValue(kind));
     if (!attributes->emplace(name, std::move(value)).second) {
-      return lexer_.ErrorHere(fmt::format("attribute '{}' is given twice", name));
+      return lexer_.ErrorAt(token, fmt::format("attribute '{}' is given twice", name));
     }
     return Status::Ok();
   }

@@ -35,8 +35,8 @@ Status AppendInteger(TextLexer* lexer, T least, T most, size_t size_bytes,
   const Token token = lexer->token();
   QEFF_ASSIGN_OR_RETURN(const T value, ParseNumber<T>(lexer, "an integer"));
   if (value < least || value > most) {
-    return lexer->ErrorHere(
-        fmt::format("expected an element from {} to {}, got {}", least, most, value));
+    return lexer->ErrorAt(
+        token, fmt::format("expected an element from {} to {}, got {}", least, most, value));
   }
   const auto* raw = reinterpret_cast<const std::byte*>(&value);
   bytes->insert(bytes->end(), raw, raw + size_bytes);

@@ -151,20 +151,20 @@ TEST_CASE("bad_text is refused with line and column") {
   REQUIRE(ParseError("g () => (float y) { }") ==
           "g.txt:1:22: error: output 'y' is made by no node");
   REQUIRE(ParseError("g (float x, float x) => () {}") ==
-          "g.txt:1:20: error: two values are named 'x'");
+          "g.txt:1:19: error: two values are named 'x'");
   REQUIRE(ParseError("g () => () <float[2] w = {1}> {}") ==
           "g.txt:1:28: error: expected 2 elements for f32 [2], got 1");
   REQUIRE(ParseError("g () => () <int8 w = {128}> {}") ==
-          "g.txt:1:26: error: expected an element from -128 to 127, got 128");
+          "g.txt:1:23: error: expected an element from -128 to 127, got 128");
   REQUIRE(ParseError("g () => () <int64 w = {9223372036854775808}> {}") ==
           "g.txt:1:24: error: expected an integer, got '9223372036854775808'");
   REQUIRE(ParseError("<opset_import: [\"\" : 16]> g () => () {}") ==
-          "g.txt:1:24: error: expected opset 17, got 16");
+          "g.txt:1:22: error: expected opset 17, got 16");
   REQUIRE(ParseError("g () => () { \"a") == "g.txt:1:14: error: a string without closing quote");
   REQUIRE(ParseError("g () => () { ! }") ==
           "g.txt:1:14: error: a character that starts nothing here");
   REQUIRE(ParseError("g (float x) => () { y = Op <a: int = 1, a: int = 2> (x) }") ==
-          "g.txt:1:51: error: attribute 'a' is given twice");
+          "g.txt:1:41: error: attribute 'a' is given twice");
   REQUIRE(ParseError("g () => () <float[9999999999999,9999999999999] w = {}> {}") ==
           "g.txt:1:52: error: expected a constant of a known type, got f32 [9999999999999, "
           "9999999999999]");
