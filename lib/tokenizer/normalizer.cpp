@@ -1,0 +1,279 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/tokenizer/normalizer.h"
+
+#include <vector>
+
+#include "lib/tokenizer/byte_level.h"
+#include "lib/tokenizer/component_table.h"
+#include "lib/tokenizer/config_node.h"
+#include "lib/tokenizer/pattern.h"
+#include "lib/tokenizer/precompiled_map.h"
+#include "lib/tokenizer/unicode.h"
+
+namespace qeff {
+namespace {
+
+using NormalizerResult = Result<std::unique_ptr<Normalizer>>;
+
+/// Rewrites a piece character by character: `rewrite(character, out)` appends what it becomes.
+template <typename Rewrite>
+void RewriteCharacters(Piece& piece, Rewrite rewrite) {
+  std::string out;
+  out.reserve(piece.text.size());
+  for (size_t position = 0; position < piece.text.size();) {
+    rewrite(NextCharacter(piece.text, position), out);
+    if (out.empty()) piece.is_at_start = false;
+  }
+  piece.text = std::move(out);
+}
+
+class Unicode final : public Normalizer {
+ public:
+  explicit Unicode(NormalForm form) : form_(form) {}
+  Status Apply(Piece& piece) const override {
+    piece.text = ToNormalForm(form_, piece.text);
+    return Status::Ok();
+  }
+
+ private:
+  NormalForm form_;
+};
+
+template <NormalForm kForm>
+NormalizerResult MakeUnicode(const ConfigNode&) {
+  return {std::make_unique<Unicode>(kForm)};
+}
+
+class Lowercase final : public Normalizer {
+ public:
+  Status Apply(Piece& piece) const override {
+    RewriteCharacters(piece, AppendLowerCase);
+    return Status::Ok();
+  }
+};
+
+class StripAccents final : public Normalizer {
+ public:
+  Status Apply(Piece& piece) const override {
+    RewriteCharacters(piece, [](char32_t character, std::string& out) {
+      if (!IsMark(character)) AppendCharacter(character, out);
+    });
+    return Status::Ok();
+  }
+};
+
+class Prepend final : public Normalizer {
+ public:
+  explicit Prepend(std::string prefix) : prefix_(std::move(prefix)) {}
+  Status Apply(Piece& piece) const override {
+    if (!piece.text.empty()) piece.text.insert(0, prefix_);
+    return Status::Ok();
+  }
+
+ private:
+  std::string prefix_;
+};
+
+NormalizerResult MakePrepend(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(std::string prefix, node.Member("prepend").String());
+  return {std::make_unique<Prepend>(std::move(prefix))};
+}
+
+class Replace final : public Normalizer {
+ public:
+  Replace(Pattern pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  Status Apply(Piece& piece) const override {
+    QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, pattern_.FindAll(piece.text));
+    if (matches.empty()) return Status::Ok();
+    if (content_.empty() && matches[0].begin == 0 && matches[0].end > 0) piece.is_at_start = false;
+    piece.text = ReplaceMatches(piece.text, matches, content_);
+    return Status::Ok();
+  }
+
+ private:
+  Pattern pattern_;
+  std::string content_;
+};
+
+NormalizerResult MakeReplace(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(Pattern pattern, Pattern::FromConfig(node.Member("pattern")));
+  QEFF_ASSIGN_OR_RETURN(std::string content, node.Member("content").String());
+  return {std::make_unique<Replace>(std::move(pattern), std::move(content))};
+}
+
+class Strip final : public Normalizer {
+ public:
+  Strip(bool left, bool right) : left_(left), right_(right) {}
+  Status Apply(Piece& piece) const override {
+    size_t begin = 0;
+    while (left_ && begin < piece.text.size()) {
+      size_t next = begin;
+      if (!IsWhiteSpace(NextCharacter(piece.text, next))) break;
+      begin = next;
+    }
+    size_t end = piece.text.size();
+    while (right_ && end > begin) {
+      size_t last = end - 1;
+      while ((piece.text[last] & 0xC0) == 0x80) --last;
+      size_t next = last;
+      if (!IsWhiteSpace(NextCharacter(piece.text, next))) break;
+      end = last;
+    }
+    if (begin > 0) piece.is_at_start = false;
+    piece.text = piece.text.substr(begin, end - begin);
+    return Status::Ok();
+  }
+
+ private:
+  bool left_;
+  bool right_;
+};
+
+NormalizerResult MakeStrip(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(const bool left, node.Member("strip_left").BooleanOr(true));
+  QEFF_ASSIGN_OR_RETURN(const bool right, node.Member("strip_right").BooleanOr(true));
+  return {std::make_unique<Strip>(left, right)};
+}
+
+/// What BERT does before it splits words.
+class Bert final : public Normalizer {
+ public:
+  struct Options {
+    bool clean_text;
+    bool separate_cjk;
+    bool strip_accents;
+    bool lower_case;
+  };
+  explicit Bert(Options options) : options_(options) {}
+
+  Status Apply(Piece& piece) const override {
+    if (options_.clean_text || options_.separate_cjk) {
+      RewriteCharacters(piece, [this](char32_t c, std::string& out) { Clean(c, out); });
+    }
+    if (options_.strip_accents) {
+      piece.text = ToNormalForm(NormalForm::kNfd, piece.text);
+      RewriteCharacters(piece, [](char32_t character, std::string& out) {
+        if (!IsNonSpacingMark(character)) AppendCharacter(character, out);
+      });
+    }
+    if (options_.lower_case) RewriteCharacters(piece, AppendLowerCase);
+    return Status::Ok();
+  }
+
+ private:
+  void Clean(char32_t character, std::string& out) const {
+    if (options_.clean_text) {
+      const bool is_blank = character == '\t' || character == '\n' || character == '\r';
+      if (character == 0 || character == 0xFFFD || (IsControl(character) && !is_blank)) return;
+      if (is_blank || IsWhiteSpace(character)) character = ' ';
+    }
+    if (options_.separate_cjk && IsCjkIdeograph(character)) {
+      out += ' ';
+      AppendCharacter(character, out);
+      out += ' ';
+    } else {
+      AppendCharacter(character, out);
+    }
+  }
+
+  Options options_;
+};
+
+NormalizerResult MakeBert(const ConfigNode& node) {
+  Bert::Options options;
+  QEFF_ASSIGN_OR_RETURN(options.clean_text, node.Member("clean_text").BooleanOr(true));
+  QEFF_ASSIGN_OR_RETURN(options.separate_cjk, node.Member("handle_chinese_chars").BooleanOr(true));
+  QEFF_ASSIGN_OR_RETURN(options.lower_case, node.Member("lowercase").BooleanOr(true));
+  QEFF_ASSIGN_OR_RETURN(options.strip_accents,
+                        node.Member("strip_accents").BooleanOr(options.lower_case));
+  return {std::make_unique<Bert>(options)};
+}
+
+/// The cleaning of neural machine translation data that SentencePiece models start with.
+class Nmt final : public Normalizer {
+ public:
+  Status Apply(Piece& piece) const override {
+    RewriteCharacters(piece, [](char32_t c, std::string& out) {
+      const bool is_dropped = (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) ||
+                              c == 0x7F || c == 0x8F || c == 0x9F;
+      if (is_dropped) return;
+      const bool is_space = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
+                            (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 ||
+                            c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+      AppendCharacter(is_space ? U' ' : c, out);
+    });
+    return Status::Ok();
+  }
+};
+
+class ByteLevel final : public Normalizer {
+ public:
+  Status Apply(Piece& piece) const override {
+    piece.text = BytesToSymbols(piece.text);
+    return Status::Ok();
+  }
+};
+
+class Precompiled final : public Normalizer {
+ public:
+  explicit Precompiled(PrecompiledMap map) : map_(std::move(map)) {}
+  Status Apply(Piece& piece) const override {
+    std::string text = map_.Apply(piece.text);
+    if (text.empty() && !piece.text.empty()) piece.is_at_start = false;
+    piece.text = std::move(text);
+    return Status::Ok();
+  }
+
+ private:
+  PrecompiledMap map_;
+};
+
+NormalizerResult MakePrecompiled(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(PrecompiledMap map,
+                        PrecompiledMap::FromConfig(node.Member("precompiled_charsmap")));
+  return {std::make_unique<Precompiled>(std::move(map))};
+}
+
+class Sequence final : public Normalizer {
+ public:
+  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> steps) : steps_(std::move(steps)) {}
+  Status Apply(Piece& piece) const override {
+    for (const auto& step : steps_) QEFF_RETURN_IF_ERROR(step->Apply(piece));
+    return Status::Ok();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Normalizer>> steps_;
+};
+
+NormalizerResult MakeSequence(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(auto steps, MakeSteps(node.Member("normalizers"), MakeNormalizer));
+  return {std::make_unique<Sequence>(std::move(steps))};
+}
+
+constexpr ComponentEntry<Normalizer> kNormalizers[] = {
+    {"BertNormalizer", MakeBert},
+    {"ByteLevel", MakeDefault<Normalizer, ByteLevel>},
+    {"Lowercase", MakeDefault<Normalizer, Lowercase>},
+    {"NFC", MakeUnicode<NormalForm::kNfc>},
+    {"NFD", MakeUnicode<NormalForm::kNfd>},
+    {"NFKC", MakeUnicode<NormalForm::kNfkc>},
+    {"NFKD", MakeUnicode<NormalForm::kNfkd>},
+    {"Nmt", MakeDefault<Normalizer, Nmt>},
+    {"Precompiled", MakePrecompiled},
+    {"Prepend", MakePrepend},
+    {"Replace", MakeReplace},
+    {"Sequence", MakeSequence},
+    {"Strip", MakeStrip},
+    {"StripAccents", MakeDefault<Normalizer, StripAccents>},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Normalizer>> MakeNormalizer(const ConfigNode& node) {
+  return MakeComponent<Normalizer>(node, "normalizer", kNormalizers);
+}
+
+}  // namespace qeff

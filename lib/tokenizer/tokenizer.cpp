@@ -1,0 +1,272 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/tokenizer/tokenizer.h"
+
+#include <algorithm>
+
+#include "lib/support/file.h"
+#include "lib/tokenizer/added_tokens.h"
+#include "lib/tokenizer/config_node.h"
+#include "lib/tokenizer/decoder.h"
+#include "lib/tokenizer/model.h"
+#include "lib/tokenizer/normalizer.h"
+#include "lib/tokenizer/post_processor.h"
+#include "lib/tokenizer/pre_tokenizer.h"
+#include "lib/tokenizer/unicode.h"
+
+namespace qeff {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{128} << 20;  // the largest known has 35 MiB
+constexpr size_t kMaxTextBytes = size_t{256} << 20;
+
+/// The roles that the files beside tokenizer.json give to tokens.
+struct Roles {
+  std::optional<std::string> bos;
+  std::optional<std::string> pad;
+  std::optional<std::string> unknown;
+  std::vector<std::string> eos;
+};
+
+/// Reads "token" or {"content": "token", ...}; none if absent.
+Result<std::optional<std::string>> ReadRole(const ConfigNode& node) {
+  if (node.is_absent()) return {std::nullopt};
+  const ConfigNode content = node.is_object() ? node.Member("content") : node;
+  QEFF_ASSIGN_OR_RETURN(std::string token, content.String());
+  return {std::move(token)};
+}
+
+/// Adds the roles that `path` names and that have no token yet.
+Status AddRoles(const std::filesystem::path& path, Roles& roles) {
+  if (!std::filesystem::exists(path)) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  QEFF_ASSIGN_OR_RETURN(const ConfigDocument document, ConfigDocument::Parse(text, path.string()));
+  const ConfigNode root = document.root();
+  if (!root.is_object()) return root.Expected("an object");
+  const auto fill = [&root](std::string_view key, std::optional<std::string>& role) -> Status {
+    QEFF_ASSIGN_OR_RETURN(auto token, ReadRole(root.Member(key)));
+    if (!role.has_value()) role = std::move(token);
+    return Status::Ok();
+  };
+  QEFF_RETURN_IF_ERROR(fill("bos_token", roles.bos));
+  QEFF_RETURN_IF_ERROR(fill("pad_token", roles.pad));
+  QEFF_RETURN_IF_ERROR(fill("unk_token", roles.unknown));
+  std::optional<std::string> eos;
+  QEFF_RETURN_IF_ERROR(fill("eos_token", eos));
+  if (eos.has_value()) roles.eos.push_back(*std::move(eos));
+  return Status::Ok();
+}
+
+Status NoTokenizerFile(const std::filesystem::path& folder) {
+  const std::string remedy = fmt::format(
+      "write it with transformers: AutoTokenizer.from_pretrained('{0}').save_pretrained('{0}')",
+      folder.string());
+  for (const char* name : {"tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"}) {
+    if (std::filesystem::exists(folder / name)) {
+      return Unsupported(Location::File(folder.string()),
+                         fmt::format("expected 'tokenizer.json', got only '{}'", name), {remedy});
+    }
+  }
+  return IoError(Location::File((folder / "tokenizer.json").string()), "there is no such file", 0,
+                 {"a checkpoint folder needs its tokenizer's files"});
+}
+
+}  // namespace
+
+struct Tokenizer::Data {
+  std::unique_ptr<Normalizer> normalizer;       ///< may be null
+  std::unique_ptr<PreTokenizer> pre_tokenizer;  ///< may be null
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Decoder> decoder;
+  AddedTokens added;
+  PostProcessor post_processor;
+  Roles roles;
+  std::string path;
+
+  std::optional<std::string_view> Token(int64_t id) const {
+    const auto token = added.Token(id);
+    return token.has_value() ? token : model->vocabulary().Token(id);
+  }
+  std::optional<int64_t> Find(std::string_view token) const {
+    const auto id = added.Find(token);
+    return id.has_value() ? id : model->vocabulary().Find(token);
+  }
+  std::optional<int64_t> Find(const std::optional<std::string>& token) const {
+    return token.has_value() ? Find(std::string_view(*token)) : std::nullopt;
+  }
+
+  static Result<std::shared_ptr<Data>> Read(std::string_view json, std::string_view path);
+  Status EncodePiece(Piece piece, bool parse_special, std::vector<int64_t>& ids) const;
+  Status PushId(int64_t id, const DecodeOptions& options, DecodeStream& stream) const;
+};
+
+Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(std::string_view json,
+                                                               std::string_view path) {
+  QEFF_ASSIGN_OR_RETURN(const ConfigDocument document, ConfigDocument::Parse(json, path));
+  const ConfigNode root = document.root();
+  if (!root.is_object()) return root.Expected("an object");
+  auto data = std::make_shared<Data>();
+  data->path = path;
+  QEFF_ASSIGN_OR_RETURN(data->normalizer, MakeNormalizer(root.Member("normalizer")));
+  QEFF_ASSIGN_OR_RETURN(data->pre_tokenizer, MakePreTokenizer(root.Member("pre_tokenizer")));
+  QEFF_ASSIGN_OR_RETURN(data->model, MakeModel(root.Member("model")));
+  QEFF_ASSIGN_OR_RETURN(data->decoder, MakeDecoder(root.Member("decoder")));
+  QEFF_ASSIGN_OR_RETURN(
+      data->added, AddedTokens::FromConfig(root.Member("added_tokens"), data->model->vocabulary(),
+                                           data->normalizer.get()));
+  QEFF_ASSIGN_OR_RETURN(
+      data->post_processor,
+      PostProcessor::FromConfig(root.Member("post_processor"),
+                                [&data](int64_t id) { return data->Token(id).has_value(); }));
+  return data;
+}
+
+Result<Tokenizer> Tokenizer::FromJson(std::string_view tokenizer_json, std::string_view path) {
+  QEFF_ASSIGN_OR_RETURN(std::shared_ptr<Data> data, Data::Read(tokenizer_json, path));
+  return Tokenizer(std::move(data));
+}
+
+Result<Tokenizer> Tokenizer::Load(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "tokenizer.json";
+  if (!std::filesystem::exists(path)) return NoTokenizerFile(folder);
+  QEFF_ASSIGN_OR_RETURN(const std::string json, ReadSmallFile(path, kMaxFileBytes));
+  QEFF_ASSIGN_OR_RETURN(std::shared_ptr<Data> data, Data::Read(json, path.string()));
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    QEFF_RETURN_IF_ERROR(AddRoles(folder / name, data->roles));
+  }
+  return Tokenizer(std::move(data));
+}
+
+Status Tokenizer::Data::EncodePiece(Piece piece, bool parse_special,
+                                    std::vector<int64_t>& ids) const {
+  if (normalizer != nullptr) QEFF_RETURN_IF_ERROR(normalizer->Apply(piece));
+  std::vector<Piece> parts;
+  added.SplitNormalized(std::move(piece), parse_special, parts);
+  std::vector<Piece> words;
+  for (Piece& part : parts) {
+    if (part.token_id >= 0) {
+      ids.push_back(part.token_id);
+      continue;
+    }
+    if (pre_tokenizer == nullptr) {
+      QEFF_RETURN_IF_ERROR(model->Encode(part.text, ids));
+      continue;
+    }
+    words.clear();
+    QEFF_RETURN_IF_ERROR(pre_tokenizer->Apply(std::move(part), words));
+    for (const Piece& word : words) {
+      if (!word.text.empty()) QEFF_RETURN_IF_ERROR(model->Encode(word.text, ids));
+    }
+  }
+  return Status::Ok();
+}
+
+Result<std::vector<int64_t>> Tokenizer::Encode(std::string_view text,
+                                               const EncodeOptions& options) const {
+  if (text.size() > kMaxTextBytes) {
+    return InvalidInput(
+        Location::Byte("", kMaxTextBytes),
+        fmt::format("expected a text of at most {} bytes, got {}", kMaxTextBytes, text.size()));
+  }
+  if (const auto offset = FindInvalidUtf8(text)) {
+    return InvalidInput(Location::Byte("", static_cast<int64_t>(*offset)), "the text is not UTF-8",
+                        {"convert the text to UTF-8"});
+  }
+  std::vector<int64_t> ids;
+  for (Piece& piece : data_->added.SplitText(text, options.parse_special)) {
+    if (piece.token_id >= 0) {
+      ids.push_back(piece.token_id);
+    } else {
+      QEFF_RETURN_IF_ERROR(data_->EncodePiece(std::move(piece), options.parse_special, ids));
+    }
+  }
+  if (!options.add_special_tokens) return ids;
+  return data_->post_processor.Apply(std::move(ids), options.parse_special);
+}
+
+Status Tokenizer::Data::PushId(int64_t id, const DecodeOptions& options,
+                               DecodeStream& stream) const {
+  const auto token = Token(id);
+  if (!token.has_value()) {
+    const int64_t largest = std::max(model->vocabulary().largest_id(), added.largest_id());
+    return InvalidInput(Location::File(path),
+                        fmt::format("no token has id {}; the largest id is {}", id, largest),
+                        {"the ids may come from another model's vocabulary"});
+  }
+  if (options.skip_special_tokens && added.IsSpecial(id)) return Status::Ok();
+  return stream.Push(*token);
+}
+
+Result<std::string> Tokenizer::Decode(std::span<const int64_t> ids,
+                                      const DecodeOptions& options) const {
+  DecodeStream stream(*data_->decoder);
+  for (const int64_t id : ids) QEFF_RETURN_IF_ERROR(data_->PushId(id, options, stream));
+  QEFF_RETURN_IF_ERROR(stream.Finish());
+  return stream.Take();
+}
+
+int64_t Tokenizer::vocab_size() const {
+  return std::max(data_->model->vocabulary().largest_id(), data_->added.largest_id()) + 1;
+}
+
+std::optional<int64_t> Tokenizer::bos_id() const { return data_->Find(data_->roles.bos); }
+
+std::optional<int64_t> Tokenizer::eos_id() const {
+  const std::vector<int64_t> ids = eos_ids();
+  if (ids.empty()) return std::nullopt;
+  return ids.front();
+}
+
+std::optional<int64_t> Tokenizer::pad_id() const { return data_->Find(data_->roles.pad); }
+
+std::optional<int64_t> Tokenizer::unk_id() const {
+  const auto id = data_->Find(data_->roles.unknown);
+  return id.has_value() ? id : data_->model->unknown_id();
+}
+
+std::vector<int64_t> Tokenizer::eos_ids() const {
+  std::vector<int64_t> ids;
+  for (const std::string& token : data_->roles.eos) {
+    const auto id = data_->Find(std::string_view(token));
+    if (id.has_value() && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
+  }
+  return ids;
+}
+
+std::optional<std::string> Tokenizer::IdToToken(int64_t id) const {
+  const auto token = data_->Token(id);
+  if (!token.has_value()) return std::nullopt;
+  return std::string(*token);
+}
+
+std::optional<int64_t> Tokenizer::TokenToId(std::string_view token) const {
+  return data_->Find(token);
+}
+
+bool Tokenizer::IsSpecial(int64_t id) const { return data_->added.IsSpecial(id); }
+
+struct IncrementalDecoder::State {
+  std::shared_ptr<const Tokenizer::Data> data;
+  DecodeOptions options;
+  DecodeStream stream;
+};
+
+IncrementalDecoder::IncrementalDecoder(const Tokenizer& tokenizer, const DecodeOptions& options)
+    : state_(std::make_unique<State>(
+          State{tokenizer.data_, options, DecodeStream(*tokenizer.data_->decoder)})) {}
+
+IncrementalDecoder::IncrementalDecoder(IncrementalDecoder&&) noexcept = default;
+IncrementalDecoder& IncrementalDecoder::operator=(IncrementalDecoder&&) noexcept = default;
+IncrementalDecoder::~IncrementalDecoder() = default;
+
+Result<std::string> IncrementalDecoder::Push(int64_t id) {
+  QEFF_RETURN_IF_ERROR(state_->data->PushId(id, state_->options, state_->stream));
+  return state_->stream.Take();
+}
+
+Result<std::string> IncrementalDecoder::Flush() {
+  QEFF_RETURN_IF_ERROR(state_->stream.Finish());
+  return state_->stream.Take();
+}
+
+}  // namespace qeff

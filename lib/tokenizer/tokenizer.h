@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Text to token ids and back, as a checkpoint's tokenizer.json says: the file is executed as data,
+// and no model is known by name. Gives the ids of Hugging Face's `tokenizers`, except that a start
+// token is never doubled. Chat templates are not part of this.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/support/status.h"
+
+namespace qeff {
+
+struct EncodeOptions {
+  /// Adds what the file's post-processor adds (BOS, [CLS], ...). With `parse_special`, a text that
+  /// starts with the first of these tokens does not get them twice.
+  bool add_special_tokens = true;
+  /// Special tokens that stand in the text become their ids; else they are plain text, so that a
+  /// user cannot forge them. Added tokens that are not special are always found.
+  bool parse_special = false;
+};
+
+struct DecodeOptions {
+  bool skip_special_tokens = false;  ///< leaves special added tokens out of the text
+};
+
+/// Immutable; copies share their data; safe from several threads.
+class Tokenizer {
+ public:
+  /// Reads `folder`/tokenizer.json, and tokenizer_config.json and special_tokens_map.json (both
+  /// optional) for the names of BOS, EOS, padding and unknown token. "truncation" and "padding" of
+  /// tokenizer.json are left to the caller, as transformers does. Errors: kIo; kInvalidInput;
+  /// kUnsupported for a component that is not implemented and for folders with the files of older
+  /// tokenizers only.
+  static Result<Tokenizer> Load(const std::filesystem::path& folder);
+  /// `path` names the text in errors. Errors: kInvalidInput, kUnsupported.
+  static Result<Tokenizer> FromJson(std::string_view tokenizer_json, std::string_view path);
+
+  /// Returns the ids of `text`. Errors: kInvalidInput if it is not UTF-8 (with the offset), is
+  /// larger than 256 MiB, makes an expression of the file backtrack without bound, or has a
+  /// character that the model has no token for.
+  Result<std::vector<int64_t>> Encode(std::string_view text, const EncodeOptions& options) const;
+  /// Returns the text of `ids`; bytes that are not UTF-8 come out as U+FFFD. Errors: kInvalidInput
+  /// for an id without token.
+  Result<std::string> Decode(std::span<const int64_t> ids, const DecodeOptions& options) const;
+
+  int64_t vocab_size() const;             ///< V: the largest id + 1
+  std::optional<int64_t> bos_id() const;  ///< none if no file names it, or the token does not exist
+  std::optional<int64_t> eos_id() const;
+  std::optional<int64_t> pad_id() const;
+  std::optional<int64_t> unk_id() const;
+  /// Returns what any of the files calls EOS, without repetition, tokenizer_config.json first.
+  std::vector<int64_t> eos_ids() const;
+
+  /// Returns the token as the vocabulary spells it; none if the id has no token.
+  std::optional<std::string> IdToToken(int64_t id) const;
+  std::optional<int64_t> TokenToId(std::string_view token) const;
+  bool IsSpecial(int64_t id) const;  ///< a special added token
+
+ private:
+  friend class IncrementalDecoder;
+  struct Data;
+  explicit Tokenizer(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  std::shared_ptr<const Data> data_;
+};
+
+/// Text that can be shown as ids arrive: never half a character, and never text that a later id
+/// could still change. The results of all Push calls and of Flush, joined, are Decode of all ids.
+/// Keeps the tokenizer's data alive. Not safe from several threads.
+class IncrementalDecoder {
+ public:
+  IncrementalDecoder(const Tokenizer& tokenizer, const DecodeOptions& options);
+  IncrementalDecoder(IncrementalDecoder&&) noexcept;
+  IncrementalDecoder& operator=(IncrementalDecoder&&) noexcept;
+  ~IncrementalDecoder();
+
+  /// Returns what can be shown now, often empty. Errors: kInvalidInput for an id without token.
+  Result<std::string> Push(int64_t id);
+  /// Returns the rest; the decoder then starts anew.
+  Result<std::string> Flush();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace qeff
