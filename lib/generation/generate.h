@@ -17,10 +17,9 @@
 #include "lib/generation/sampler.h"
 #include "lib/generation/session.h"
 #include "lib/support/status.h"
+#include "lib/tokenizer/tokenizer.h"
 
 namespace qeff {
-
-class Tokenizer;
 
 struct GenerationOptions {
   SamplingOptions sampling;

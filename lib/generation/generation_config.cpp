@@ -8,7 +8,6 @@
 #include <system_error>
 
 #include "lib/support/json.h"
-#include "lib/tokenizer/tokenizer.h"
 
 namespace qeff {
 namespace {
@@ -148,14 +147,14 @@ Status ReadSampling(const Source& source, GenerationConfig& config) {
 
 Status AskTokenizer(const Tokenizer& tokenizer, const std::filesystem::path& folder,
                     int64_t vocab_size, GenerationConfig& config) {
-  if (const auto id = tokenizer.eos_id()) {
-    if (*id >= vocab_size) {
+  for (const int64_t id : tokenizer.eos_ids()) {
+    if (id >= vocab_size) {
       return InvalidInput(
           Location::File((folder / "tokenizer_config.json").string()),
-          fmt::format("'eos_token': expected a token id from 0 to {}, got {}", vocab_size - 1, *id),
+          fmt::format("'eos_token': expected a token id from 0 to {}, got {}", vocab_size - 1, id),
           {"the tokenizer may belong to another model"});
     }
-    config.eos_ids.push_back(*id);
+    config.eos_ids.push_back(id);
   }
   if (!config.bos_id) config.bos_id = tokenizer.bos_id();
   // A padding token that was added for training may have no embedding; the program must not look it

@@ -15,10 +15,9 @@
 
 #include "lib/generation/sampler.h"
 #include "lib/support/status.h"
+#include "lib/tokenizer/tokenizer.h"
 
 namespace qeff {
-
-class Tokenizer;
 
 /// Sampling settings of which each may be absent.
 struct SamplingSettings {
