@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Checks file contents against the hashes by which a Hugging Face cache names them. Reads every
+// byte, so only when asked for.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lib/support/status.h"
+
+namespace qeff::hub {
+
+/// What was checked; paths relative to the folder, sorted.
+struct VerifyReport {
+  std::vector<std::string> verified;
+  std::vector<std::string> unknown;  ///< no hash is known: not a link into a cache's blobs
+  int64_t verified_bytes = 0;
+};
+
+/// Hashes each file in and below `folder` that is a link into a cache's blobs folder: 64 hex digits
+/// are a SHA-256 of the content (large files), 40 are git's SHA-1 of a blob. Shows progress on a
+/// terminal. Errors: kIo (unreadable, link to nothing); kInvalidInput (other content than the name
+/// says).
+Result<VerifyReport> VerifyHashes(const std::filesystem::path& folder);
+
+}  // namespace qeff::hub
