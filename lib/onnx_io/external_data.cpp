@@ -24,6 +24,12 @@ struct Entries {
   std::optional<uint64_t> length_bytes;
 };
 
+/// What a message shows of a text from the file.
+std::string Shown(const std::string& text) {
+  constexpr size_t kMostShownBytes = 200;
+  return IsPlainText(text) && text.size() <= kMostShownBytes ? text : "(not a short text)";
+}
+
 std::optional<uint64_t> ParseNumber(const std::string& text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -38,7 +44,7 @@ Result<Entries> ReadEntries(const onnx::TensorProto& tensor, const Location& whe
     if (key != "location" && key != "offset" && key != "length" && key != "checksum") {
       return InvalidInput(where, fmt::format("expected external data entries 'location', 'offset', "
                                              "'length', 'checksum', got '{}'",
-                                             key));
+                                             Shown(key)));
     }
     if (!values.emplace(key, entry.value()).second) {
       return InvalidInput(where, fmt::format("external data entry '{}' is given twice", key));
@@ -53,7 +59,7 @@ Result<Entries> ReadEntries(const onnx::TensorProto& tensor, const Location& whe
     if (!number) {
       return InvalidInput(where, fmt::format("external data '{}': expected a number of bytes, got "
                                              "'{}'",
-                                             key, found->second));
+                                             key, Shown(found->second)));
     }
     if (key[0] == 'o') {
       entries.offset_bytes = *number;

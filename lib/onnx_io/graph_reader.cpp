@@ -52,7 +52,7 @@ class GraphReader {
       return InvalidInput(Location::Tensor(tensors_.path(), name),
                           "graph output is made by no node of the graph");
     }
-    if (graph_.FindOutput(name) != nullptr) {
+    if (!output_names_.insert(name).second) {
       return InvalidInput(Location::Tensor(tensors_.path(), name), "two outputs have this name");
     }
     ir::Value* value = found->second;
@@ -222,6 +222,7 @@ class GraphReader {
   TensorReader& tensors_;
   ir::Graph graph_;
   std::map<std::string, ir::Value*, std::less<>> values_;
+  std::set<std::string, std::less<>> output_names_;
 };
 
 Status AddInitializers(const ScannedModel& scanned, TensorReader* tensors, GraphReader* reader) {

@@ -19,11 +19,6 @@ constexpr int64_t kFormatMajor = 1;
 /// Of a file without a header of known length.
 constexpr size_t kHeadBytes = 65536;
 
-std::string HashHead(const MappedFile& file, size_t head_bytes) {
-  const auto head = file.bytes().first(head_bytes);
-  return Sha256Hex({reinterpret_cast<const char*>(head.data()), head.size()});
-}
-
 /// The header of a safetensors file names all of its tensors; of other files, the first bytes.
 size_t HeadBytes(const MappedFile& file) {
   const size_t file_bytes = file.bytes().size();
@@ -139,6 +134,11 @@ class RecipeWriter {
 };
 
 }  // namespace
+
+std::string HashHead(const MappedFile& file, size_t head_bytes) {
+  const auto head = file.bytes().first(head_bytes);
+  return Sha256Hex({reinterpret_cast<const char*>(head.data()), head.size()});
+}
 
 Result<std::string> DumpWeightSpec(const NamedWeights& weights) {
   RecipeWriter writer;

@@ -20,6 +20,10 @@ inline constexpr std::string_view kWeightSpecFileName = "weight_spec.json";
 /// In the order of the graph's inputs.
 using NamedWeights = std::vector<std::pair<std::string, ir::WeightPtr>>;
 
+/// Returns the SHA-256 of the first `head_bytes` of a source: how weight_spec.json knows it again.
+/// Requires head_bytes <= the file's size.
+std::string HashHead(const MappedFile& file, size_t head_bytes);
+
 /// Returns the content of weight_spec.json. Paths are absolute. Errors: kUnsupported for a recipe
 /// with a number that JSON lacks (infinity, NaN).
 Result<std::string> DumpWeightSpec(const NamedWeights& weights);

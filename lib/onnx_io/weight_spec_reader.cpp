@@ -7,7 +7,6 @@
 
 #include "lib/onnx_io/proto.h"
 #include "lib/onnx_io/weight_spec.h"
-#include "lib/support/hash.h"
 #include "lib/support/json.h"
 
 namespace qeff::onnx_io {
@@ -37,7 +36,7 @@ class RecipeReader {
               .WithNote(fmt::format(
                   "'{}' takes weights from this file; put it back, or export again", path_)));
       if (static_cast<int64_t>(file.bytes().size()) != *bytes || *head_bytes > *bytes ||
-          HashHead(file, *head_bytes) != hash->get_ref<const std::string&>()) {
+          HashHead(file, static_cast<size_t>(*head_bytes)) != hash->get_ref<const std::string&>()) {
         return InvalidInput(Location::File(source_path),
                             fmt::format("the file has changed since '{}' was written", path_),
                             {"run the stage that wrote it again"});
@@ -53,11 +52,6 @@ class RecipeReader {
   }
 
  private:
-  static std::string HashHead(const MappedFile& file, int64_t head_bytes) {
-    const auto head = file.bytes().first(static_cast<size_t>(head_bytes));
-    return Sha256Hex({reinterpret_cast<const char*>(head.data()), head.size()});
-  }
-
   Status Bad(std::string message) const {
     return InvalidInput(Location::Tensor(path_, tensor_), std::move(message),
                         {"the file is damaged: run the stage that wrote it again"});

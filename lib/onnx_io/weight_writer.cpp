@@ -22,6 +22,11 @@ Result<int64_t> WeightWriter::Append(const ir::Weight& weight) {
   if (const auto* leaf = std::get_if<ir::FileBytes>(&weight.recipe())) {
     QEFF_RETURN_IF_ERROR(EmitFileBytes(*leaf, weight.size_bytes()));
   } else {
+    // A block of a transposed matrix touches all of its source: have it read in order beforehand.
+    ir::ForEachFileLeaf(weight, [](const ir::FileBytes& source, const ir::Weight& of) {
+      source.file->WillNeed(static_cast<size_t>(source.offset_bytes),
+                            static_cast<size_t>(of.size_bytes()));
+    });
     QEFF_RETURN_IF_ERROR(EmitBlocks(weight));
     ir::ReleasePages(weight);
   }

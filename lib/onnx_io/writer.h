@@ -28,7 +28,7 @@ struct WriteOptions {
   std::string data_file_name = "model.onnx.data";
 };
 
-/// Receives the bytes of the data file, in order, at most 32 MiB at a time.
+/// Receives the bytes of the data file, in order, a few MiB at a time.
 using DataSink = std::function<Status(std::span<const std::byte>)>;
 
 struct WrittenModel {

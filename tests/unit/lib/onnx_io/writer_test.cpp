@@ -157,9 +157,8 @@ TEST_CASE("large constants start at pages of the data file, small ones are in th
   REQUIRE(CheckOnnxFile(folder.path() / "model.onnx").ok());
 }
 
-TEST_CASE("weights larger than a block are written in the right order") {
-  // A transposed f32 [3, 3000, 2000]: 72 MB, rows of the first axis smaller than a block; then the
-  // same elements as [1, 6000, 3000], whose first axis is larger than one.
+TEST_CASE("weights of many blocks are written in the right order") {
+  // Both need more than a block for one index of the first axis: 3 of 24 MB, then 1 of 72 MB.
   std::vector<float> values(3 * 2000 * 3000);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
   const ir::WeightPtr source = ir::MakeFloats({3, 2000, 3000}, values);
