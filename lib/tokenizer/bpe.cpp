@@ -87,14 +87,22 @@ class Bpe final : public Model {
   static constexpr char32_t kTableEnd = 0x250;  // Latin, and all symbols of byte-level files
 
   Status ReadMerges(const ConfigNode& node);
+  /// Returns false if the parts and the two joined are not all tokens.
+  bool AddMerge(std::string_view left, std::string_view right, uint32_t rank);
+  void AddBorder(std::string_view left, std::string_view right);
   void FillTable();
   Status SplitCharacters(std::string_view word, std::vector<Symbol>& symbols) const;
   std::optional<int64_t> CharacterId(std::string_view character, bool is_first, bool is_last,
                                      std::string& text) const;
   void PushCandidate(int32_t position, Scratch& scratch) const;
-  void MergeAll(Scratch& scratch) const;
+  void MergeRange(size_t begin, size_t end, Scratch& scratch) const;
+  void MergeParts(Scratch& scratch) const;
 
   MergeTable merges_;
+  /// Pairs of characters that stand beside each other in some merge, where the left part ends. Of
+  /// use only if `knows_borders_`.
+  MergeTable borders_;
+  bool knows_borders_ = false;
   std::vector<int32_t> table_;  ///< [kTableEnd] ids of characters without affixes; kNone if none
   std::string subword_prefix_;
   std::string word_suffix_;
@@ -129,27 +137,56 @@ Result<std::unique_ptr<Model>> Bpe::Make(const ConfigNode& node) {
 Status Bpe::ReadMerges(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(const auto merges, node.Merges());
   merges_.Reserve(merges.size());
-  std::string joined;
+  borders_.Reserve(merges.size());
+  knows_borders_ = subword_prefix_.empty() && word_suffix_.empty();
   uint32_t rank = 0;
-  for (const auto& [left, right] : merges) {
-    const bool has_prefix = right.starts_with(subword_prefix_);
-    joined.assign(left).append(has_prefix ? right.substr(subword_prefix_.size()) : right);
-    const auto left_id = vocabulary_.Find(left);
-    const auto right_id = vocabulary_.Find(right);
-    const auto id = vocabulary_.Find(joined);
-    if (!left_id.has_value() || !right_id.has_value() || !id.has_value()) {
-      const std::string_view missing = !left_id.has_value()    ? left
-                                       : !right_id.has_value() ? right
-                                                               : std::string_view(joined);
-      return node.Invalid(
-          fmt::format("merge {} ('{}' and '{}') needs the token '{}', which is not "
-                      "in the vocabulary",
-                      rank, left, right, missing));
+  for (const auto& [left, right, line] : merges) {
+    bool is_known = line.empty() && AddMerge(left, right, rank);
+    // Tokens may hold blanks themselves: the first blank with known tokens around it counts.
+    for (size_t blank = line.find(' '); !is_known && blank != std::string_view::npos;
+         blank = line.find(' ', blank + 1)) {
+      is_known = AddMerge(line.substr(0, blank), line.substr(blank + 1), rank);
     }
-    merges_.Insert(*left_id, *right_id, {rank, static_cast<int32_t>(*id)});
+    if (!is_known) {
+      return node.Invalid(
+          fmt::format("merge {} '{}' needs tokens that are not in the vocabulary: expected both "
+                      "parts and the two joined",
+                      rank, line.empty() ? fmt::format("{} {}", left, right) : line));
+    }
     ++rank;
   }
   return Status::Ok();
+}
+
+bool Bpe::AddMerge(std::string_view left, std::string_view right, uint32_t rank) {
+  const bool has_prefix = right.starts_with(subword_prefix_);
+  std::string joined(left);
+  joined += has_prefix ? right.substr(subword_prefix_.size()) : right;
+  const auto left_id = vocabulary_.Find(left);
+  const auto right_id = vocabulary_.Find(right);
+  const auto id = vocabulary_.Find(joined);
+  if (!left_id.has_value() || !right_id.has_value() || !id.has_value()) return false;
+  merges_.Insert(*left_id, *right_id, {rank, static_cast<int32_t>(*id)});
+  AddBorder(left, right);
+  return true;
+}
+
+void Bpe::AddBorder(std::string_view left, std::string_view right) {
+  // Byte tokens and the unknown token are symbols that their spelling does not show.
+  const auto is_opaque = [this](std::string_view token) {
+    return token.empty() || (token.starts_with("<0x") && token.ends_with('>')) ||
+           (unknown_id_.has_value() && vocabulary_.Find(token) == unknown_id_);
+  };
+  if (is_opaque(left) || is_opaque(right)) {
+    knows_borders_ = false;
+    return;
+  }
+  size_t last = left.size() - 1;
+  while ((left[last] & 0xC0) == 0x80) --last;
+  const auto left_id = vocabulary_.Find(left.substr(last));
+  const auto right_id = vocabulary_.Find(right.substr(0, CharacterBytes(right[0])));
+  // A part with a character that is no token can never come up.
+  if (left_id.has_value() && right_id.has_value()) borders_.Insert(*left_id, *right_id, {});
 }
 
 void Bpe::FillTable() {
@@ -222,11 +259,12 @@ void Bpe::PushCandidate(int32_t position, Scratch& scratch) const {
   }
 }
 
-void Bpe::MergeAll(Scratch& scratch) const {
+/// Merges where no merge reaches over `begin` or `end`.
+void Bpe::MergeRange(size_t begin, size_t end, Scratch& scratch) const {
   std::vector<Symbol>& symbols = scratch.symbols;
   std::vector<Candidate>& heap = scratch.heap;
   heap.clear();
-  for (size_t i = 0; i + 1 < symbols.size(); ++i) PushCandidate(static_cast<int32_t>(i), scratch);
+  for (size_t i = begin; i + 1 < end; ++i) PushCandidate(static_cast<int32_t>(i), scratch);
   std::make_heap(heap.begin(), heap.end());
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end());
@@ -253,6 +291,24 @@ void Bpe::MergeAll(Scratch& scratch) const {
   }
 }
 
+/// A whole text can be one word (SentencePiece's models). Between two characters that are beside
+/// each other in no merge it can be cut, which keeps the heaps small.
+void Bpe::MergeParts(Scratch& scratch) const {
+  constexpr size_t kShortSymbols = 32;
+  std::vector<Symbol>& symbols = scratch.symbols;
+  size_t begin = 0;
+  if (knows_borders_ && symbols.size() > kShortSymbols) {
+    for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+      if (borders_.Find(symbols[i].id, symbols[i + 1].id) != nullptr) continue;
+      symbols[i].next = kNone;
+      symbols[i + 1].previous = kNone;
+      MergeRange(begin, i + 1, scratch);
+      begin = i + 1;
+    }
+  }
+  MergeRange(begin, symbols.size(), scratch);
+}
+
 Status Bpe::Encode(std::string_view word, std::vector<int64_t>& ids) const {
   if (ignores_merges_) {
     if (const auto id = vocabulary_.Find(word)) {
@@ -263,7 +319,7 @@ Status Bpe::Encode(std::string_view word, std::vector<int64_t>& ids) const {
   thread_local Scratch scratch;
   scratch.symbols.clear();
   QEFF_RETURN_IF_ERROR(SplitCharacters(word, scratch.symbols));
-  MergeAll(scratch);
+  MergeParts(scratch);
   for (const Symbol& symbol : scratch.symbols) {
     if (symbol.id != kGone) ids.push_back(symbol.id);
   }

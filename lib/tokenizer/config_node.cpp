@@ -131,27 +131,26 @@ Result<std::vector<std::pair<std::string_view, double>>> ConfigNode::TokenScores
   return entries;
 }
 
-Result<std::vector<std::pair<std::string_view, std::string_view>>> ConfigNode::Merges() const {
+Result<std::vector<ConfigNode::Merge>> ConfigNode::Merges() const {
   if (!is_array()) return Expected("an array of merges");
   const Json& array = AsJson(json_);
-  std::vector<std::pair<std::string_view, std::string_view>> merges;
+  std::vector<Merge> merges;
   merges.reserve(array.size());
   for (size_t i = 0; i < array.size(); ++i) {
     const Json& entry = array[i];
     if (entry.is_array() && entry.size() == 2 && entry[0].is_string() && entry[1].is_string()) {
-      merges.emplace_back(entry[0].get_ref<const std::string&>(),
-                          entry[1].get_ref<const std::string&>());
+      merges.push_back({.left = entry[0].get_ref<const std::string&>(),
+                        .right = entry[1].get_ref<const std::string&>()});
       continue;
     }
     const std::string_view line =
         entry.is_string() ? std::string_view(entry.get_ref<const std::string&>()) : "";
     if (line.starts_with("#version")) continue;
-    const size_t space = line.find(' ');
-    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
+    if (line.find(' ') == std::string_view::npos) {
       return ConfigNode(file_, ElementPath(path_, i), &entry)
           .Expected("a merge \"left right\" or [\"left\", \"right\"]");
     }
-    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+    merges.push_back({.line = line});
   }
   return merges;
 }

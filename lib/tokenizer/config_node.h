@@ -49,9 +49,14 @@ class ConfigNode {
   Result<std::vector<std::pair<std::string_view, int64_t>>> TokenIds() const;
   /// [["token", score], ...]. Errors: kInvalidInput.
   Result<std::vector<std::pair<std::string_view, double>>> TokenScores() const;
-  /// ["a b", ...] or [["a", "b"], ...], in order; a first line "#version..." is left out. Errors:
-  /// kInvalidInput.
-  Result<std::vector<std::pair<std::string_view, std::string_view>>> Merges() const;
+  /// One merge of a BPE model: ["left", "right"], or a line "left right" in `line`.
+  struct Merge {
+    std::string_view left;
+    std::string_view right;
+    std::string_view line;  ///< empty if left and right are given; else holds a blank
+  };
+  /// The merges in order; a first line "#version..." is left out. Errors: kInvalidInput.
+  Result<std::vector<Merge>> Merges() const;
 
   /// An error at this place: "'path': " + message.
   Status Invalid(std::string_view message, std::vector<std::string> notes = {}) const;

@@ -321,7 +321,7 @@ class WordPieceStage final : public TokenStage {
       if (token.starts_with(options_.prefix)) {
         token.erase(0, options_.prefix.size());
       } else {
-        token.insert(0, " ");
+        token.insert(token.begin(), ' ');
       }
     }
     is_first_ = false;
@@ -389,7 +389,7 @@ class JoinStage final : public TokenStage {
 
  protected:
   Status Token(std::string token) override {
-    if (!std::exchange(is_first_, false)) token.insert(0, " ");
+    if (!std::exchange(is_first_, false)) token.insert(token.begin(), ' ');
     return Emit(token);
   }
 

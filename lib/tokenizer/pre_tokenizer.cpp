@@ -28,7 +28,8 @@ class ByteLevel final : public PreTokenizer {
       : adds_prefix_space_(adds_prefix_space), words_(std::move(words)) {}
 
   Status Apply(Piece piece, std::vector<Piece>& pieces) const override {
-    if (adds_prefix_space_ && !piece.text.starts_with(' ')) piece.text.insert(0, " ");
+    if (adds_prefix_space_ && !piece.text.starts_with(' '))
+      piece.text.insert(piece.text.begin(), ' ');
     const size_t first = pieces.size();
     if (words_.has_value()) {
       QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, words_->FindAll(piece.text));
