@@ -17,7 +17,9 @@ constexpr int kMaxClassDepth = 30;
 // too, and its \w has no marks.
 constexpr std::string_view kSpace =
     R"(\x09-\x0d\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-constexpr std::string_view kWord = R"(\p{L}\p{M}\p{N}\p{Pc})";
+constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Outside of a class, \w has the superscripts and fractions of Latin-1 as well.
+constexpr std::string_view kLatinWord = R"(\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
 constexpr std::string_view kDigit = R"(\p{Nd})";
 constexpr std::string_view kHexDigit = "0-9a-fA-F";
 
@@ -80,7 +82,7 @@ class Translator {
       out_ += matcher;
     } else if (next == '\\') {
       BeginAtom();
-      out_ += Escape();
+      out_ += Escape(false);
     } else if (next == '(') {
       OpenGroup();
     } else if (next == ')') {
@@ -107,12 +109,14 @@ class Translator {
     position_ += length;
   }
 
-  /// An escape outside of a class, or one inside that reads the same there.
-  std::string Escape() {
+  /// A class escape as a class of its own, or an escape that reads the same everywhere.
+  std::string Escape(bool is_in_class) {
     const char letter = position_ + 1 < in_.size() ? in_[position_ + 1] : '\0';
     if (const std::string_view members = ClassEscape(letter); !members.empty()) {
       position_ += 2;
-      return fmt::format("[{}{}]", IsCapital(letter) ? "^" : "", members);
+      const bool is_word = letter == 'w' || letter == 'W';
+      return fmt::format("[{}{}{}]", IsCapital(letter) ? "^" : "", members,
+                         is_word && !is_in_class ? kLatinWord : "");
     }
     return PlainEscape();
   }
@@ -253,7 +257,7 @@ class Translator {
       if (members.empty()) {
         side.members += PlainEscape();
       } else if (IsCapital(letter)) {
-        side.matchers.push_back(Escape());
+        side.matchers.push_back(Escape(true));
       } else {
         position_ += 2;
         side.members += members;

@@ -17,40 +17,39 @@ Result<int64_t> KnownId(const ConfigNode& node, const PostProcessor::HasId& has_
 }  // namespace
 
 Result<PostProcessor> PostProcessor::FromConfig(const ConfigNode& node, const HasId& has_id) {
-  PostProcessor processor;
-  if (!node.is_absent()) QEFF_RETURN_IF_ERROR(AddFrames(node, has_id, processor.frames_));
-  return processor;
-}
-
-Status PostProcessor::AddFrames(const ConfigNode& node, const HasId& has_id,
-                                std::vector<Frame>& frames) {
+  if (node.is_absent()) return PostProcessor();
   QEFF_ASSIGN_OR_RETURN(const std::string type, node.Member("type").String());
-  if (type == "ByteLevel") return Status::Ok();  // it only moves offsets, which we do not keep
-  if (type == "Sequence") {
-    QEFF_ASSIGN_OR_RETURN(const std::vector<ConfigNode> elements,
-                          node.Member("processors").Elements());
-    for (const ConfigNode& element : elements) {
-      QEFF_RETURN_IF_ERROR(AddFrames(element, has_id, frames));
-    }
-    return Status::Ok();
-  }
-  Frame frame;
-  if (type == "TemplateProcessing") {
-    QEFF_ASSIGN_OR_RETURN(frame, TemplateFrame(node, has_id));
-  } else if (type == "BertProcessing" || type == "RobertaProcessing") {
-    QEFF_ASSIGN_OR_RETURN(frame, PairFrame(node, has_id));
-  } else {
-    return node.UnknownType(
-        "post-processor", type,
-        {"BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing"});
-  }
-  frames.push_back(std::move(frame));
-  return Status::Ok();
+  if (type == "BertProcessing" || type == "RobertaProcessing") return Pair(node, has_id);
+  if (type == "ByteLevel") return PostProcessor();  // it only moves offsets, which we do not keep
+  if (type == "Sequence") return Sequence(node, has_id);
+  if (type == "TemplateProcessing") return Template(node, has_id);
+  return node.UnknownType(
+      "post-processor", type,
+      {"BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing"});
 }
 
-Result<PostProcessor::Frame> PostProcessor::TemplateFrame(const ConfigNode& node,
-                                                          const HasId& has_id) {
-  Frame frame;
+Result<PostProcessor> PostProcessor::Sequence(const ConfigNode& node, const HasId& has_id) {
+  PostProcessor result;
+  QEFF_ASSIGN_OR_RETURN(const std::vector<ConfigNode> elements,
+                        node.Member("processors").Elements());
+  for (const ConfigNode& element : elements) {
+    if (!element.is_object()) return element.Expected("an object with a type");
+    QEFF_ASSIGN_OR_RETURN(PostProcessor step, FromConfig(element, has_id));
+    if (step.adds_nothing()) continue;
+    // The reference hands the parts of the first one to the second as if they were texts.
+    if (!result.adds_nothing()) {
+      return Unsupported(Location::File(element.file()),
+                         fmt::format("'{}': a second post-processor that adds tokens is not "
+                                     "supported",
+                                     element.path()));
+    }
+    result = std::move(step);
+  }
+  return result;
+}
+
+Result<PostProcessor> PostProcessor::Template(const ConfigNode& node, const HasId& has_id) {
+  PostProcessor result;
   bool has_text = false;
   const ConfigNode single = node.Member("single");
   if (!single.is_array()) return single.Expected("an array of tokens and sequences");
@@ -69,14 +68,14 @@ Result<PostProcessor::Frame> PostProcessor::TemplateFrame(const ConfigNode& node
     QEFF_ASSIGN_OR_RETURN(const std::vector<ConfigNode> ids, token.Member("ids").Elements());
     for (const ConfigNode& id_node : ids) {
       QEFF_ASSIGN_OR_RETURN(const int64_t id, KnownId(id_node, has_id));
-      (has_text ? frame.behind : frame.before).push_back(id);
+      (has_text ? result.behind_ : result.before_).push_back(id);
     }
   }
   if (!has_text) return single.Expected("a sequence with id 'A'");
-  return frame;
+  return result;
 }
 
-Result<PostProcessor::Frame> PostProcessor::PairFrame(const ConfigNode& node, const HasId& has_id) {
+Result<PostProcessor> PostProcessor::Pair(const ConfigNode& node, const HasId& has_id) {
   // ["token", id]
   const auto read_id = [&](std::string_view key) -> Result<int64_t> {
     const ConfigNode pair = node.Member(key);
@@ -85,18 +84,19 @@ Result<PostProcessor::Frame> PostProcessor::PairFrame(const ConfigNode& node, co
     if (elements.size() != 2) return pair.Expected("[token, id]");
     return KnownId(elements[1], has_id);
   };
+  PostProcessor result;
   QEFF_ASSIGN_OR_RETURN(const int64_t before, read_id("cls"));
   QEFF_ASSIGN_OR_RETURN(const int64_t behind, read_id("sep"));
-  return Frame{.before = {before}, .behind = {behind}};
+  result.before_ = {before};
+  result.behind_ = {behind};
+  return result;
 }
 
 std::vector<int64_t> PostProcessor::Apply(std::vector<int64_t> ids, bool keep_single_start) const {
-  for (const Frame& frame : frames_) {
-    const bool has_start = keep_single_start && !frame.before.empty() && !ids.empty() &&
-                           ids.front() == frame.before.front();
-    if (!has_start) ids.insert(ids.begin(), frame.before.begin(), frame.before.end());
-    ids.insert(ids.end(), frame.behind.begin(), frame.behind.end());
-  }
+  const bool has_start =
+      keep_single_start && !before_.empty() && !ids.empty() && ids.front() == before_.front();
+  if (!has_start) ids.insert(ids.begin(), before_.begin(), before_.end());
+  ids.insert(ids.end(), behind_.begin(), behind_.end());
   return ids;
 }
 

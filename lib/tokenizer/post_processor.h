@@ -28,16 +28,13 @@ class PostProcessor {
   std::vector<int64_t> Apply(std::vector<int64_t> ids, bool keep_single_start) const;
 
  private:
-  /// What one processor adds; in the order of the file, each around the result of the one before.
-  struct Frame {
-    std::vector<int64_t> before;
-    std::vector<int64_t> behind;
-  };
-  static Status AddFrames(const ConfigNode& node, const HasId& has_id, std::vector<Frame>& frames);
-  static Result<Frame> TemplateFrame(const ConfigNode& node, const HasId& has_id);
-  static Result<Frame> PairFrame(const ConfigNode& node, const HasId& has_id);
+  static Result<PostProcessor> Template(const ConfigNode& node, const HasId& has_id);
+  static Result<PostProcessor> Pair(const ConfigNode& node, const HasId& has_id);
+  static Result<PostProcessor> Sequence(const ConfigNode& node, const HasId& has_id);
+  bool adds_nothing() const { return before_.empty() && behind_.empty(); }
 
-  std::vector<Frame> frames_;
+  std::vector<int64_t> before_;
+  std::vector<int64_t> behind_;
 };
 
 }  // namespace qeff
