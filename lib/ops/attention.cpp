@@ -1,0 +1,293 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// qeff.Attention<num_heads, num_kv_heads, scale, window_tokens, softcap>(
+//     q [B, T, H * E], k [B, T, K * E], v [B, T, K * Ev], position_ids i64 [B, T],
+//     past_key [Bc, K, C, E], past_value [Bc, K, C, Ev], batch_index i64 [B, 1],
+//     comp_ctx_lengths i64 [n])
+//   -> (out [B, T, H * Ev], present_key, present_value like the past)
+// With a past: k and v of token t go to slot position_ids[b, t] of cache row b (or batch_index[b]);
+// positions outside of [0, C) write nothing. A query at position p then sees the slots j <= p of
+// the first n (n = C without comp_ctx_lengths), and of those with j > p - window_tokens if there is
+// a window. Without a past: the key of token t' is seen if 0 <= position_ids[b, t'] <= p (and > p -
+// window_tokens); without position_ids every key is seen.
+//   score = softcap * tanh(scale * q.k / softcap)  (without softcap: scale * q.k)
+//   out = sum of softmax(score) * v;  query head h reads kv head h / (H / K)
+// Rows at negative positions, and rows that see nothing, are NaN.
+#include <cmath>
+#include <limits>
+
+#include "lib/ops/shape_rules.h"
+
+namespace qeff::ops {
+namespace {
+
+enum Input : size_t {
+  kQuery,
+  kKey,
+  kValue,
+  kPositions,
+  kPastKey,
+  kPastValue,
+  kBatchIndex,
+  kComputeLengths
+};
+
+/// Channels of one head; unknown if the number of channels is.
+Result<ir::Dim> HeadSize(const InferContext& context, size_t input, int64_t heads) {
+  const ir::Dim& channels = context.shape(input)[2];
+  if (!channels.is_number()) return ir::Dim();
+  if (channels.value() % heads != 0) {
+    return context.Invalid(fmt::format("input {}: expected {} heads of equal size, got {}", input,
+                                       heads, context.TypeText(input)));
+  }
+  return ir::Dim(channels.value() / heads);
+}
+
+Status CheckPast(const InferContext& context, const ir::Dim& key_size, const ir::Dim& value_size) {
+  const int64_t kv_heads = context.Int("num_kv_heads");
+  if (!context.Has(kPositions)) return context.Invalid("a past needs position_ids");
+  for (const size_t past : {kPastKey, kPastValue}) {
+    QEFF_RETURN_IF_ERROR(context.ExpectFloat(past));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(past, 4));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(past, 1, kv_heads));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(past, 3, past == kPastKey ? key_size : value_size));
+  }
+  QEFF_RETURN_IF_ERROR(context.ExpectSize(kPastValue, 0, context.shape(kPastKey)[0]));
+  QEFF_RETURN_IF_ERROR(context.ExpectSize(kPastValue, 2, context.shape(kPastKey)[2]));
+  if (context.Has(kBatchIndex)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectInteger(kBatchIndex));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kBatchIndex, 2));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kBatchIndex, 0, context.shape(kQuery)[0]));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kBatchIndex, 1, 1));
+  } else {
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPastKey, 0, context.shape(kQuery)[0]));
+  }
+  if (context.Has(kComputeLengths)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kComputeLengths, 1));
+    const ir::Dim& reach = context.shape(kComputeLengths)[0];
+    const ir::Dim& slots = context.shape(kPastKey)[2];
+    if (reach.is_number() && slots.is_number() && reach.value() > slots.value()) {
+      return context.Invalid(
+          fmt::format("input {}: expected at most {} compute context tokens, "
+                      "got {}",
+                      size_t{kComputeLengths}, slots.value(), reach.value()));
+    }
+  }
+  return Status::Ok();
+}
+
+Status CheckHeads(const InferContext& context) {
+  const int64_t heads = context.Int("num_heads");
+  const int64_t kv_heads = context.Int("num_kv_heads");
+  if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0) {
+    return context.Invalid(
+        fmt::format("expected num_heads a multiple of num_kv_heads, got {} "
+                    "and {}",
+                    heads, kv_heads));
+  }
+  if (context.Int("window_tokens") < 0) {
+    return context.Invalid(fmt::format("attribute 'window_tokens': expected 0 or more, got {}",
+                                       context.Int("window_tokens")));
+  }
+  return Status::Ok();
+}
+
+Status InferAttention(InferContext& context) {
+  QEFF_RETURN_IF_ERROR(CheckHeads(context));
+  const ir::Shape& query = context.shape(kQuery);
+  for (const size_t input : {kQuery, kKey, kValue}) {
+    QEFF_RETURN_IF_ERROR(context.ExpectFloat(input));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(input, 3));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(input, 0, query[0]));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(input, 1, query[1]));
+  }
+  const int64_t heads = context.Int("num_heads");
+  const int64_t kv_heads = context.Int("num_kv_heads");
+  QEFF_ASSIGN_OR_RETURN(const ir::Dim query_size, HeadSize(context, kQuery, heads));
+  QEFF_ASSIGN_OR_RETURN(const ir::Dim key_size, HeadSize(context, kKey, kv_heads));
+  QEFF_ASSIGN_OR_RETURN(const ir::Dim value_size, HeadSize(context, kValue, kv_heads));
+  if (query_size.is_number() && key_size.is_number() && query_size != key_size) {
+    return context.Invalid(
+        fmt::format("expected keys of head size {}, got {}", query_size.value(), key_size.value()));
+  }
+  if (context.Has(kPositions)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectInteger(kPositions));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kPositions, 2));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPositions, 0, query[0]));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPositions, 1, query[1]));
+  }
+  context.SetOutput(0, context.dtype(kQuery),
+                    {query[0], query[1], (SymbolicInt::FromDim(value_size) * heads).ToDim()});
+  const bool has_past = context.Has(kPastKey);
+  if (has_past != context.Has(kPastValue) || context.output_count() != (has_past ? 3 : 1)) {
+    return context.Invalid(
+        "past_key, past_value and both present outputs come together or not "
+        "at all");
+  }
+  if (!has_past) return Status::Ok();
+  QEFF_RETURN_IF_ERROR(CheckPast(context, key_size, value_size));
+  context.SetOutput(1, context.dtype(kPastKey), context.shape(kPastKey));
+  context.SetOutput(2, context.dtype(kPastValue), context.shape(kPastValue));
+  return Status::Ok();
+}
+
+/// The keys, or the values, that queries of one batch row and kv head can see.
+struct Slots {
+  const double* first = nullptr;
+  int64_t stride = 0;  // elements between slots
+  int64_t size = 0;    // channels
+};
+
+class AttentionLoop {
+ public:
+  explicit AttentionLoop(EvaluateContext& context)
+      : context_(context),
+        batch_(context.in(kQuery).dims[0]),
+        tokens_(context.in(kQuery).dims[1]),
+        heads_(context.Int("num_heads")),
+        kv_heads_(context.Int("num_kv_heads")),
+        window_(context.Int("window_tokens")),
+        key_size_(context.in(kKey).dims[2] / kv_heads_),
+        value_size_(context.in(kValue).dims[2] / kv_heads_),
+        has_past_(context.Has(kPastKey)) {}
+
+  Status Run() {
+    if (has_past_) {
+      QEFF_RETURN_IF_ERROR(WriteCache(kKey, kPastKey, 1, key_size_));
+      QEFF_RETURN_IF_ERROR(WriteCache(kValue, kPastValue, 2, value_size_));
+    }
+    for (int64_t b = 0; b < batch_; ++b) {
+      for (int64_t t = 0; t < tokens_; ++t) {
+        for (int64_t head = 0; head < heads_; ++head) Attend(b, t, head);
+      }
+    }
+    return Status::Ok();
+  }
+
+ private:
+  int64_t Position(int64_t b, int64_t t) const {
+    return context_.in(kPositions).ints[static_cast<size_t>(b * tokens_ + t)];
+  }
+
+  int64_t CacheRow(int64_t b) const {
+    return context_.Has(kBatchIndex) ? context_.in(kBatchIndex).ints[static_cast<size_t>(b)] : b;
+  }
+
+  Status WriteCache(size_t source, size_t past, size_t present, int64_t size) {
+    Tensor& cache = context_.out(present);
+    cache.floats = context_.in(past).floats;
+    const int64_t rows = cache.dims[0];
+    const int64_t slots = cache.dims[2];
+    for (int64_t b = 0; b < batch_; ++b) {
+      const int64_t row = CacheRow(b);
+      if (row < 0 || row >= rows) {
+        return context_.Invalid(fmt::format("batch_index {} is outside of [0, {})", row, rows));
+      }
+      for (int64_t t = 0; t < tokens_; ++t) {
+        const int64_t slot = Position(b, t);
+        if (slot < 0 || slot >= slots) continue;
+        for (int64_t head = 0; head < kv_heads_; ++head) {
+          std::copy_n(
+              context_.in(source).floats.begin() + ((b * tokens_ + t) * kv_heads_ + head) * size,
+              size, cache.floats.begin() + ((row * kv_heads_ + head) * slots + slot) * size);
+        }
+      }
+    }
+    return Status::Ok();
+  }
+
+  Slots Keys(int64_t b, int64_t kv_head) {
+    if (!has_past_) {
+      return {context_.in(kKey).floats.data() + (b * tokens_ * kv_heads_ + kv_head) * key_size_,
+              kv_heads_ * key_size_, key_size_};
+    }
+    const Tensor& cache = context_.out(1);
+    return {cache.floats.data() + (CacheRow(b) * kv_heads_ + kv_head) * cache.dims[2] * key_size_,
+            key_size_, key_size_};
+  }
+
+  Slots Values(int64_t b, int64_t kv_head) {
+    if (!has_past_) {
+      return {context_.in(kValue).floats.data() + (b * tokens_ * kv_heads_ + kv_head) * value_size_,
+              kv_heads_ * value_size_, value_size_};
+    }
+    const Tensor& cache = context_.out(2);
+    return {cache.floats.data() + (CacheRow(b) * kv_heads_ + kv_head) * cache.dims[2] * value_size_,
+            value_size_, value_size_};
+  }
+
+  int64_t Reach() const {
+    if (!has_past_) return tokens_;
+    if (context_.Has(kComputeLengths)) return context_.in(kComputeLengths).dims[0];
+    return context_.in(kPastKey).dims[2];
+  }
+
+  bool Sees(int64_t b, int64_t t, int64_t slot) const {
+    if (!context_.Has(kPositions)) return true;
+    const int64_t query = Position(b, t);
+    const int64_t key = has_past_ ? slot : Position(b, slot);
+    return key >= 0 && key <= query && (window_ == 0 || key > query - window_);
+  }
+
+  void Attend(int64_t b, int64_t t, int64_t head) {
+    const int64_t kv_head = head / (heads_ / kv_heads_);
+    const Slots keys = Keys(b, kv_head);
+    const Slots values = Values(b, kv_head);
+    const double* query =
+        context_.in(kQuery).floats.data() + ((b * tokens_ + t) * heads_ + head) * key_size_;
+    double* out = context_.out().floats.data() + ((b * tokens_ + t) * heads_ + head) * value_size_;
+    const double softcap = context_.Float("softcap");
+    std::vector<std::pair<int64_t, double>> scores;  // of the slots that are seen
+    double largest = -std::numeric_limits<double>::infinity();
+    for (int64_t slot = 0; slot < Reach(); ++slot) {
+      if (!Sees(b, t, slot)) continue;
+      double score = 0;
+      for (int64_t i = 0; i < keys.size; ++i)
+        score += query[i] * keys.first[slot * keys.stride + i];
+      score *= context_.Float("scale");
+      if (softcap != 0) score = softcap * std::tanh(score / softcap);
+      scores.emplace_back(slot, score);
+      largest = std::fmax(largest, score);
+    }
+    double sum = 0;
+    for (auto& [slot, score] : scores) sum += score = std::exp(score - largest);
+    for (int64_t i = 0; i < values.size; ++i) {
+      double mean = scores.empty() ? std::numeric_limits<double>::quiet_NaN() : 0;
+      for (const auto& [slot, weight] : scores) {
+        mean += weight / sum * values.first[slot * values.stride + i];
+      }
+      out[i] = mean;
+    }
+  }
+
+  EvaluateContext& context_;
+  int64_t batch_;
+  int64_t tokens_;
+  int64_t heads_;
+  int64_t kv_heads_;
+  int64_t window_;
+  int64_t key_size_;
+  int64_t value_size_;
+  bool has_past_;
+};
+
+Status EvaluateAttention(EvaluateContext& context) { return AttentionLoop(context).Run(); }
+
+}  // namespace
+
+std::vector<OpDefinition> AttentionOps() {
+  return {{{.domain = ir::kQeffDomain,
+            .op_type = "Attention",
+            .min_inputs = 3,
+            .max_inputs = 8,
+            .max_outputs = 3,
+            .attributes = {RequiredAttribute("num_heads", AttributeKind::kInt),
+                           RequiredAttribute("num_kv_heads", AttributeKind::kInt),
+                           RequiredAttribute("scale", AttributeKind::kFloat),
+                           IntAttribute("window_tokens", 0), FloatAttribute("softcap", 0)}},
+           InferAttention,
+           EvaluateAttention}};
+}
+
+}  // namespace qeff::ops
