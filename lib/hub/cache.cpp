@@ -56,11 +56,11 @@ std::vector<std::string> CachedModels(const fs::path& cache_folder) {
   std::vector<std::string> models;
   for (const std::string& folder : FoldersIn(cache_folder)) {
     if (!folder.starts_with(kFolderPrefix)) continue;
-    std::string name = folder.substr(kFolderPrefix.size());
-    if (const size_t separator = name.find("--"); separator != name.npos) {
-      name.replace(separator, 2, "/");
-    }
-    models.push_back(std::move(name));
+    const std::string_view rest = std::string_view(folder).substr(kFolderPrefix.size());
+    const size_t separator = rest.find("--");
+    models.push_back(separator == rest.npos ? std::string(rest)
+                                            : fmt::format("{}/{}", rest.substr(0, separator),
+                                                          rest.substr(separator + 2)));
   }
   return models;
 }

@@ -192,8 +192,7 @@ TEST_CASE("bad_incomplete snapshots list what is missing") {
   {
     const OneModel cache;
     std::string map;
-    for (int i = 10; i < 30; ++i)
-      map += "\"" + std::to_string(i) + "\": \"" + std::to_string(i) + "\",";
+    for (int i = 10; i < 30; ++i) map += fmt::format(R"("{0}": "{0}",)", i);
     fs::remove(cache / kRepo / "snapshots" / kCommit / "model.safetensors");
     cache.AddFile(kRepo, kCommit, "model.safetensors.index.json", "i",
                   "{\"weight_map\": {" + map + "\"x\": \"9\"}}");
