@@ -10,9 +10,9 @@ namespace qeff::cpu {
 namespace {
 
 /// Keys that only attention reads are kept as panels; everything else row-major.
-StateLayout LayoutOf(std::span<const SpecializedGraph> graphs, const std::string& name) {
+StateLayout LayoutOf(const std::vector<SpecializedGraph>& graphs, const std::string& name) {
   for (const SpecializedGraph& specialized : graphs) {
-    const ir::Value* input = specialized.graph->FindInput(name);
+    const ir::Value* input = specialized.graph.FindInput(name);
     if (input == nullptr || input->uses().size() != 1) return StateLayout::kPlain;
     const ir::Use& use = input->uses()[0];
     constexpr int kPastKey = 4;
@@ -21,10 +21,10 @@ StateLayout LayoutOf(std::span<const SpecializedGraph> graphs, const std::string
   return StateLayout::kKeyPanels;
 }
 
-Status AddStates(std::span<const SpecializedGraph> graphs, const CpuCompileOptions& options,
+Status AddStates(const std::vector<SpecializedGraph>& graphs, const CpuCompileOptions& options,
                  Program& program) {
   for (const SpecializedGraph& specialized : graphs) {
-    const ir::Graph& graph = *specialized.graph;
+    const ir::Graph& graph = specialized.graph;
     for (const ir::Value* input : graph.inputs()) {
       if (graph.FindOutput(input->name() + std::string(ir::kRetainedStateSuffix)) == nullptr) {
         continue;
@@ -89,14 +89,14 @@ void CheckCpuSupport(const ir::Graph& graph, std::string_view path, Diagnostics&
   }
 }
 
-Result<CpuPlan> CompileForCpu(std::span<const SpecializedGraph> graphs,
+Result<CpuPlan> CompileForCpu(const std::vector<SpecializedGraph>& graphs,
                               const CpuCompileOptions& options) {
   CpuPlan plan;
   plan.constants = ConstantPool(options.weights);
   plan.program.part_count = static_cast<uint32_t>(std::max(1, options.part_count));
   QEFF_RETURN_IF_ERROR(AddStates(graphs, options, plan.program));
   for (const SpecializedGraph& specialized : graphs) {
-    QEFF_RETURN_IF_ERROR(AddSharedTables(*specialized.graph, plan.constants));
+    QEFF_RETURN_IF_ERROR(AddSharedTables(specialized.graph, plan.constants));
   }
   for (const SpecializedGraph& specialized : graphs) {
     SpecializationProgram program;

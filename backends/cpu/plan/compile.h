@@ -6,25 +6,17 @@
 // constants, which are written afterwards in bounded pieces.
 #pragma once
 
-#include <map>
-#include <memory>
-#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "backends/backend.h"
 #include "backends/cpu/plan/constant_pool.h"
 #include "backends/cpu/runtime/program.h"
 #include "lib/ir/graph.h"
 #include "lib/support/status.h"
 
 namespace qeff::cpu {
-
-/// A graph whose values all have numbers as dimensions, constants folded. An input `X` with an
-/// output `X_RetainedState` is retained state, the same in all graphs.
-struct SpecializedGraph {
-  std::string name;
-  std::map<std::string, int64_t> symbols;
-  const ir::Graph* graph = nullptr;
-};
 
 enum class ComputeType {
   kF32,
@@ -54,7 +46,7 @@ void CheckCpuSupport(const ir::Graph& graph, std::string_view path, Diagnostics&
 
 /// Errors: kUnsupported (a node, with its name), kInvalidInput (a dimension without a number,
 /// states that differ).
-Result<CpuPlan> CompileForCpu(std::span<const SpecializedGraph> graphs,
+Result<CpuPlan> CompileForCpu(const std::vector<SpecializedGraph>& graphs,
                               const CpuCompileOptions& options);
 
 }  // namespace qeff::cpu

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/backend.h"
 #include "backends/cpu/runtime/step_params.h"
 #include "lib/ir/weight.h"
 #include "lib/support/status.h"
@@ -19,13 +20,6 @@ namespace qeff::cpu {
 
 /// Receives the bytes of a segment in order.
 using ByteSink = std::function<Status(std::span<const std::byte>)>;
-
-/// How the weights of Linear ops are stored.
-enum class WeightStorage {
-  kAuto,  ///< bf16 where every value is one exactly, else f32
-  kF32,
-  kBf16,  ///< rounded to nearest even
-};
 
 /// One constant's place in the constants segment.
 struct ConstantPlace {
@@ -36,6 +30,7 @@ struct ConstantPlace {
 
 class ConstantPool {
  public:
+  /// kAuto keeps a Linear's weights as bf16 where every value is one exactly, else as f32.
   explicit ConstantPool(WeightStorage storage) : storage_(storage) {}
 
   /// Row-major; floats become f32, other dtypes stay.

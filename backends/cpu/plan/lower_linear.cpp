@@ -188,6 +188,17 @@ Status LowerLinear(GraphLowering& lowering, const ir::Node& node) {
   return ShareResult(lowering, group, out);
 }
 
+Status LowerProduct(GraphLowering& lowering, const ir::Node& node, const ir::WeightPtr& weight,
+                    const ir::Value* bias) {
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPanels({weight}));
+  LinearSpec spec = {.weights = FlatView(lowering, place), .format = place.format};
+  QEFF_ASSIGN_OR_RETURN(spec.bias, AddBias(lowering, {bias}, {weight->dims()[0]}));
+  QEFF_ASSIGN_OR_RETURN(
+      const PackedRows x,
+      lowering.Pack(node.input(0), lowering.RowFormatFor(spec.format), node.name()));
+  return AddLastLinear(lowering, node, x, spec);
+}
+
 Status LowerGatedMlp(GraphLowering& lowering, const ir::Node& node) {
   for (size_t input = 1; input <= 3; ++input) {
     QEFF_RETURN_IF_ERROR(CheckWeight(lowering, node, input));

@@ -60,7 +60,7 @@ GraphLowering::GraphLowering(const SpecializedGraph& specialized, const CpuCompi
                              ConstantPool& constants, std::vector<StateTensor>& states,
                              SpecializationProgram& program)
     : specialized_(specialized),
-      graph_(*specialized.graph),
+      graph_(specialized.graph),
       options_(options),
       constants_(constants),
       states_(states),

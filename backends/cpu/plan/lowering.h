@@ -112,6 +112,12 @@ using LowerFunction = Status (*)(GraphLowering&, const ir::Node&);
 /// Null if the CPU has no step for the op.
 LowerFunction FindLowering(std::string_view domain, std::string_view op_type);
 
+/// node = input(0) times the constant `weight` [N, K], plus a constant bias [N] or null.
+Status LowerProduct(GraphLowering& lowering, const ir::Node& node, const ir::WeightPtr& weight,
+                    const ir::Value* bias);
+/// The result is the input.
+Status LowerIdentity(GraphLowering& lowering, const ir::Node& node);
+
 /// Dims as numbers. Errors: kInvalidInput.
 Result<std::vector<int64_t>> DimsOf(const ir::Value& value);
 

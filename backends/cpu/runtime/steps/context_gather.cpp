@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/step_params.h"
+
+namespace qeff::cpu {
+namespace {
+
+enum { kData, kIndices, kCacheRows, kOut, kOperandCount };
+
+void Check(StepCheck& check) {
+  const auto p = check.params_as<ContextGatherParams>();
+  check.RequireSizes({p.batch, p.heads, p.slots, p.head_size, p.cache_batch, p.count,
+                      p.index_batch_stride, p.index_head_stride});
+  check.Require(check.has(kCacheRows) || p.batch <= p.cache_batch,
+                "the batch is larger than the cache's");
+  check.Read(kData, Product({p.cache_batch, p.heads, p.slots, p.head_size}), 4);
+  const int64_t head_extent = StridedExtent(p.heads, p.index_head_stride, p.count);
+  check.Read(kIndices, StridedExtent(p.batch, p.index_batch_stride, head_extent), 8);
+  check.ReadOptional(kCacheRows, p.batch, 8);
+  check.Write(kOut, Product({p.batch, p.heads, p.count, p.head_size}), 4);
+  check.Done(Product({p.batch, p.heads}));
+}
+
+void Run(const StepRun& run) {
+  const auto p = run.params_as<ContextGatherParams>();
+  const int64_t* cache_rows = run.operand<int64_t>(kCacheRows);
+  const auto row_bytes = static_cast<size_t>(p.head_size) * 4;
+  for (int64_t unit = run.begin; unit < run.end; ++unit) {
+    const int64_t batch = unit / p.heads;
+    const int64_t head = unit % p.heads;
+    const int64_t cache_row = cache_rows == nullptr ? batch : cache_rows[batch];
+    if (cache_row < 0 || cache_row >= p.cache_batch) {
+      run.fault.Report(run.step_index, cache_row, p.cache_batch);
+      continue;
+    }
+    const float* data =
+        run.operand<float>(kData) + (cache_row * p.heads + head) * p.slots * p.head_size;
+    const int64_t* indices =
+        run.operand<int64_t>(kIndices) + batch * p.index_batch_stride + head * p.index_head_stride;
+    float* out = run.operand<float>(kOut) + unit * p.count * p.head_size;
+    for (int64_t i = 0; i < p.count; ++i) {
+      const int64_t slot = indices[i];
+      if (slot < 0 || slot >= p.slots) {
+        std::memset(out + i * p.head_size, 0, row_bytes);
+      } else {
+        std::memcpy(out + i * p.head_size, data + slot * p.head_size, row_bytes);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern constexpr StepDefinition kContextGatherStep = {"context_gather", sizeof(ContextGatherParams),
+                                                      kOperandCount, Check, Run};
+
+}  // namespace qeff::cpu

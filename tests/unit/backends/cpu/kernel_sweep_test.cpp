@@ -1,0 +1,477 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every kernel of kernels.def, for every instruction set of the machine, against plain loops in
+// double. A kernel is found by its op's member of Kernels, so a new line of kernels.def is swept
+// without being named here; an op without a sweep fails the last case.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+
+#include "backends/cpu/kernels/kernels.h"
+#include "lib/support/float16.h"
+#include "tests/unit/backends/cpu/panels.h"
+
+namespace qeff::cpu {
+namespace {
+
+using Floats = std::vector<float>;
+
+Floats RandomFloats(int64_t count, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  Floats values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(engine);
+  return values;
+}
+
+Floats RoundedToBf16(Floats values) {
+  for (float& value : values) value = Bf16ToF32(F32ToBf16(value));
+  return values;
+}
+
+/// |got - expected| <= absolute + relative * |expected|; NaN must meet NaN.
+void RequireNear(double got, double expected, double relative, double absolute,
+                 const std::string& what) {
+  if (std::isnan(expected)) {
+    if (!std::isnan(got)) FAIL(what << ": expected NaN, got " << got);
+    return;
+  }
+  const double limit = absolute + relative * std::abs(expected);
+  if (!(std::abs(got - expected) <= limit) && got != expected) {
+    FAIL(what << ": expected " << expected << ", got " << got << ", error "
+              << std::abs(got - expected) << ", limit " << limit);
+  }
+}
+
+struct LinearCase {
+  int64_t rows;
+  int64_t depth;
+  int64_t columns;
+  bool has_bias = false;
+  bool has_residual = false;
+  bool is_gated = false;
+};
+
+std::vector<LinearCase> LinearCases() {
+  std::vector<LinearCase> cases;
+  for (int64_t rows = 1; rows <= 13; ++rows) cases.push_back({rows, 37, 40});
+  for (const int64_t depth : {0, 1, 2, 3, 255, 256, 257, 512, 513, 1030}) {
+    cases.push_back({1, depth, 33});
+    cases.push_back({25, depth, 65});
+  }
+  for (const int64_t columns : {1, 31, 32, 33, 64, 100}) {
+    cases.push_back({5, 20, columns, true, false});
+    cases.push_back({30, 300, columns, true, true});
+    cases.push_back({14, 21, columns, true, false, true});
+    cases.push_back({26, 290, columns, false, true, true});
+  }
+  return cases;
+}
+
+double Silu(double x) { return x / (1 + std::exp(-x)); }
+
+/// Runs one case; `weights_bf16`: weights are bf16, `rows_bf16`: rows too.
+void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool weights_bf16,
+                 bool rows_bf16) {
+  uint32_t seed = 1;
+  for (const LinearCase& c : LinearCases()) {
+    const int64_t kinds = c.is_gated ? 2 : 1;
+    Floats x = RandomFloats(c.rows * c.depth, ++seed);
+    if (rows_bf16) x = RoundedToBf16(x);
+    std::vector<Floats> w;
+    std::vector<Floats> bias;
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      w.push_back(RandomFloats(c.columns * c.depth, ++seed));
+      if (weights_bf16) w.back() = RoundedToBf16(w.back());
+      bias.push_back(RandomFloats(c.columns, ++seed));
+    }
+    const Floats residual = RandomFloats(c.rows * c.columns, ++seed);
+    const auto packed_x = PackTestRows(x, c.rows, c.depth, rows_bf16);
+    const auto packed_w = PackTestWeights(w, c.columns, c.depth, weights_bf16);
+    const Floats packed_bias = PackTestBias(bias, c.columns);
+    const int64_t out_stride = c.columns + 3;
+    Floats out(static_cast<size_t>(c.rows * out_stride), -77.0f);
+    std::vector<float> scratch(static_cast<size_t>(LinearScratchFloats(c.rows)) + 16);
+    kernel({.x = packed_x.data(),
+            .weights = packed_w.data(),
+            .rows = c.rows,
+            .depth = c.depth,
+            .columns = c.columns,
+            .panel_begin = 0,
+            .panel_end = PanelCount(c.columns) * kinds,
+            .bias = c.has_bias ? packed_bias.data() : nullptr,
+            .residual = c.has_residual ? residual.data() : nullptr,
+            .residual_stride = c.columns,
+            .out = out.data(),
+            .out_stride = out_stride,
+            .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
+            .activation = Activation::kSilu,
+            .activate = kernels.activate,
+            .scratch = scratch.data()});
+    for (int64_t m = 0; m < c.rows; ++m) {
+      for (int64_t n = 0; n < out_stride; ++n) {
+        const std::string what = "rows " + std::to_string(c.rows) + " depth " +
+                                 std::to_string(c.depth) + " columns " + std::to_string(c.columns) +
+                                 " at [" + std::to_string(m) + ", " + std::to_string(n) + "]";
+        const double got = out[m * out_stride + n];
+        if (n >= c.columns) {
+          RequireNear(got, -77, 0, 0, what);
+          continue;
+        }
+        double sums[2] = {0, 0};
+        double scale = 1;  // of the rounding errors
+        for (int64_t kind = 0; kind < kinds; ++kind) {
+          for (int64_t k = 0; k < c.depth; ++k) {
+            const double product = double{x[m * c.depth + k]} * w[kind][n * c.depth + k];
+            sums[kind] += product;
+            scale += std::abs(product);
+          }
+          if (c.has_bias) sums[kind] += bias[kind][n];
+        }
+        double expected = c.is_gated ? Silu(sums[0]) * sums[1] : sums[0];
+        if (c.is_gated) scale *= 1 + std::abs(sums[0]) + std::abs(sums[1]);
+        if (c.has_residual) expected += residual[m * c.columns + n];
+        RequireNear(got, expected, 0, 3e-7 * scale, what);
+      }
+    }
+  }
+}
+
+/// A NaN in one row must not reach another.
+void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, bool rows_bf16) {
+  const int64_t rows = 14;
+  const int64_t depth = 34;
+  Floats x(static_cast<size_t>(rows * depth), 1.0f);
+  x[3 * depth + 5] = std::numeric_limits<float>::quiet_NaN();
+  x[13 * depth] = std::numeric_limits<float>::infinity();
+  const auto packed_x = PackTestRows(x, rows, depth, rows_bf16);
+  const auto packed_w =
+      PackTestWeights({Floats(static_cast<size_t>(depth), 1.0f)}, 1, depth, weights_bf16);
+  Floats out(rows);
+  Floats scratch(static_cast<size_t>(LinearScratchFloats(rows)));
+  kernel({.x = packed_x.data(),
+          .weights = packed_w.data(),
+          .rows = rows,
+          .depth = depth,
+          .columns = 1,
+          .panel_begin = 0,
+          .panel_end = 1,
+          .out = out.data(),
+          .out_stride = 1,
+          .scratch = scratch.data()});
+  for (int64_t m = 0; m < rows; ++m) {
+    if (m == 3) {
+      REQUIRE(std::isnan(out[m]));
+    } else if (m == 13) {
+      REQUIRE(std::isinf(out[m]));
+    } else {
+      REQUIRE(out[m] == 34.0f);
+    }
+  }
+}
+
+void SweepPackRows(void (*kernel)(const PackRowsArgs&), bool halves) {
+  for (int64_t rows = 1; rows <= kTileRows; ++rows) {
+    for (const int64_t depth : {0, 1, 2, 15, 16, 17, 33}) {
+      const int64_t stride = depth + 5;
+      Floats x = RandomFloats(rows * stride, 3);
+      if (depth > 0) x[0] = std::numeric_limits<float>::quiet_NaN();
+      Floats dense;
+      for (int64_t r = 0; r < rows; ++r) {
+        dense.insert(dense.end(), x.begin() + r * stride, x.begin() + r * stride + depth);
+      }
+      const auto expected = PackTestRows(dense, rows, depth, halves);
+      std::vector<std::byte> out(expected.size());
+      kernel({.x = x.data(), .x_stride = stride, .rows = rows, .depth = depth, .out = out.data()});
+      REQUIRE(out == expected);
+    }
+  }
+}
+
+void SweepNorm(void (*kernel)(const NormArgs&)) {
+  for (const int64_t size : {1, 2, 3, 15, 16, 17, 31, 32, 33, 100}) {
+    for (const int32_t subtract_mean : {0, 1}) {
+      for (const bool in_place : {false, true}) {
+        const int64_t rows = 3;
+        const int64_t groups = 2;
+        const int64_t stride = groups * size + 1;
+        Floats x = RandomFloats(rows * stride, 5);
+        x[stride] = std::numeric_limits<float>::quiet_NaN();  // row 1, group 0
+        const Floats original = x;
+        const Floats gamma = RandomFloats(size, 6);
+        const Floats beta = RandomFloats(size, 7);
+        Floats other(x.size());
+        float* out = in_place ? x.data() : other.data();
+        kernel({x.data(), stride, out, stride, rows, groups, size, gamma.data(),
+                subtract_mean ? beta.data() : nullptr, 1e-5f, subtract_mean});
+        for (int64_t run = 0; run < rows * groups; ++run) {
+          const int64_t begin = run / groups * stride + run % groups * size;
+          double mean = 0;
+          for (int64_t i = 0; i < size; ++i) mean += original[begin + i];
+          mean = subtract_mean ? mean / static_cast<double>(size) : 0;
+          double square = 0;
+          for (int64_t i = 0; i < size; ++i) square += std::pow(original[begin + i] - mean, 2);
+          const double factor = 1 / std::sqrt(square / static_cast<double>(size) + double{1e-5f});
+          for (int64_t i = 0; i < size; ++i) {
+            const double expected =
+                (original[begin + i] - mean) * factor * gamma[i] + (subtract_mean ? beta[i] : 0.0f);
+            RequireNear(out[begin + i], expected, 1e-6, subtract_mean && size == 1 ? 1e-4 : 4e-6,
+                        "norm of " + std::to_string(size));
+          }
+        }
+      }
+    }
+  }
+}
+
+void SweepRope(void (*kernel)(const RopeArgs&)) {
+  for (const int64_t head_size : {2, 8, 18, 32, 64, 80}) {
+    for (const int64_t rotary : {int64_t{0}, int64_t{2}, head_size / 4 * 2, head_size}) {
+      for (const int32_t interleaved : {0, 1}) {
+        for (const bool in_place : {false, true}) {
+          const int64_t rows = 2;
+          const int64_t heads = 3;
+          const int64_t stride = heads * head_size + 2;
+          Floats x = RandomFloats(rows * stride, 8);
+          const Floats original = x;
+          Floats cos = RandomFloats(rows * rotary, 9);
+          Floats sin = RandomFloats(rows * rotary, 10);
+          for (int64_t r = 0; r < rows; ++r) {  // tables hold the angles twice
+            for (int64_t i = 0; i < rotary / 2; ++i) {
+              cos[r * rotary + rotary / 2 + i] = cos[r * rotary + i];
+              sin[r * rotary + rotary / 2 + i] = sin[r * rotary + i];
+            }
+          }
+          Floats other(x.size());
+          float* out = in_place ? x.data() : other.data();
+          kernel({x.data(), stride, out, stride, cos.data(), sin.data(), rotary, rows, heads,
+                  head_size, rotary, interleaved});
+          for (int64_t r = 0; r < rows; ++r) {
+            for (int64_t h = 0; h < heads; ++h) {
+              const float* from = original.data() + r * stride + h * head_size;
+              const float* to = out + r * stride + h * head_size;
+              for (int64_t i = 0; i < rotary / 2; ++i) {
+                const int64_t a = interleaved ? 2 * i : i;
+                const int64_t b = interleaved ? 2 * i + 1 : i + rotary / 2;
+                const double c = cos[r * rotary + i];
+                const double s = sin[r * rotary + i];
+                RequireNear(to[a], from[a] * c - from[b] * s, 1e-6, 1e-6, "rope");
+                RequireNear(to[b], from[b] * c + from[a] * s, 1e-6, 1e-6, "rope");
+              }
+              for (int64_t i = rotary; i < head_size; ++i) REQUIRE(to[i] == from[i]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+double ExpectedActivation(Activation kind, double x) {
+  switch (kind) {
+    case Activation::kNone:
+      return x;
+    case Activation::kSilu:
+      return Silu(x);
+    case Activation::kGelu:
+      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::kGeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
+    case Activation::kRelu:
+      return std::isnan(x) ? x : std::max(x, 0.0);
+    case Activation::kRelu2:
+      return std::isnan(x) ? x : std::pow(std::max(x, 0.0), 2);
+    case Activation::kRelu6:
+      return std::isnan(x) ? x : std::min(std::max(x, 0.0), 6.0);
+    case Activation::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Activation::kTanh:
+      return std::tanh(x);
+  }
+  return 0;
+}
+
+void SweepActivate(void (*kernel)(const ActivateArgs&)) {
+  for (int32_t number = 0; number < kActivationCount; ++number) {
+    const auto kind = static_cast<Activation>(number);
+    for (const int64_t count : {0, 1, 15, 16, 17, 1000}) {
+      Floats x = RandomFloats(count, 11);
+      for (int64_t i = 0; i < count; ++i) x[i] *= static_cast<float>(1 + i % 30);
+      if (count == 1000) {
+        x[0] = std::numeric_limits<float>::quiet_NaN();
+        x[1] = 200;
+        x[2] = -200;
+        x[3] = 0;
+        x[4] = -0.0f;
+        x[5] = 1e-30f;
+      }
+      const Floats original = x;
+      kernel({kind, x.data(), x.data(), count});
+      for (int64_t i = 0; i < count; ++i) {
+        const double input = original[i];
+        const double limit = 4e-7 * std::max(1.0, std::abs(input));
+        RequireNear(x[i], ExpectedActivation(kind, input), 1e-6, limit,
+                    "activation " + std::to_string(number) + " of " + std::to_string(input));
+      }
+    }
+  }
+}
+
+struct AttentionCase {
+  int64_t batch;
+  int64_t tokens;
+  int64_t heads;
+  int64_t kv_heads;
+  int64_t key_size;
+  int64_t value_size;
+  int64_t capacity;
+  int64_t first_position;
+  int64_t window = 0;
+  float softcap = 0;
+  bool has_cache_rows = false;
+};
+
+void RunAttentionCase(void (*kernel)(const AttentionArgs&), const AttentionCase& c) {
+  const int64_t stored = PanelCount(c.capacity) * kPanelColumns;
+  const int64_t cache_batch = c.batch + 1;
+  const Floats q = RandomFloats(c.batch * c.tokens * c.heads * c.key_size, 12);
+  Floats k = RandomFloats(cache_batch * c.kv_heads * stored * c.key_size, 13);
+  Floats v = RandomFloats(cache_batch * c.kv_heads * c.capacity * c.value_size, 14);
+  v.resize(v.size() + kPanelColumns, std::numeric_limits<float>::quiet_NaN());
+  std::vector<int64_t> positions;
+  std::vector<int64_t> cache_rows;
+  for (int64_t b = 0; b < c.batch; ++b) {
+    cache_rows.push_back(c.has_cache_rows ? c.batch - b : b);
+    for (int64_t t = 0; t < c.tokens; ++t) {
+      positions.push_back(t + 1 == c.tokens && c.tokens > 2 ? -1 : c.first_position + t);
+    }
+  }
+  Floats out(static_cast<size_t>(c.batch * c.tokens * c.heads * c.value_size));
+  std::vector<float> scratch(static_cast<size_t>(AttentionScratchFloats(c.key_size, c.value_size)));
+  const int64_t units = c.batch * c.kv_heads * AttentionTiles(c.tokens, c.heads, c.kv_heads);
+  kernel({.q = q.data(),
+          .q_stride = c.heads * c.key_size,
+          .positions = positions.data(),
+          .keys = k.data(),
+          .values = v.data(),
+          .cache_rows = c.has_cache_rows ? cache_rows.data() : nullptr,
+          .out = out.data(),
+          .out_stride = c.heads * c.value_size,
+          .tokens = c.tokens,
+          .heads = c.heads,
+          .kv_heads = c.kv_heads,
+          .key_size = c.key_size,
+          .value_size = c.value_size,
+          .key_capacity = stored,
+          .value_capacity = c.capacity,
+          .slots = c.capacity,
+          .scale = 0.3f,
+          .softcap = c.softcap,
+          .window = c.window,
+          .unit_begin = 0,
+          .unit_end = units,
+          .scratch = scratch.data()});
+  for (int64_t row = 0; row < c.batch * c.tokens; ++row) {
+    const int64_t p = positions[row];
+    for (int64_t h = 0; h < c.heads; ++h) {
+      const int64_t kv = cache_rows[row / c.tokens] * c.kv_heads + h / (c.heads / c.kv_heads);
+      std::vector<double> scores;
+      const int64_t first = c.window > 0 ? std::max<int64_t>(0, p - c.window + 1) : 0;
+      double total = 0;
+      for (int64_t j = first; j <= p; ++j) {
+        double dot = 0;
+        for (int64_t e = 0; e < c.key_size; ++e) {
+          const float key = k[(kv * stored + j / 32 * 32) * c.key_size + e * 32 + j % 32];
+          dot += double{q[(row * c.heads + h) * c.key_size + e]} * key;
+        }
+        dot *= double{0.3f};
+        if (c.softcap > 0) dot = c.softcap * std::tanh(dot / c.softcap);
+        scores.push_back(std::exp(dot));
+        total += scores.back();
+      }
+      for (int64_t e = 0; e < c.value_size; ++e) {
+        double expected = 0;
+        for (int64_t j = first; j <= p; ++j) {
+          expected += scores[j - first] / total * v[(kv * c.capacity + j) * c.value_size + e];
+        }
+        RequireNear(out[(row * c.heads + h) * c.value_size + e], expected, 1e-5, 1e-5,
+                    "attention at row " + std::to_string(row) + " position " + std::to_string(p));
+      }
+    }
+  }
+}
+
+void SweepAttention(void (*kernel)(const AttentionArgs&)) {
+  const AttentionCase cases[] = {{1, 1, 1, 1, 1, 1, 1, 0},
+                                 {1, 1, 4, 2, 16, 16, 40, 39},
+                                 {2, 5, 8, 4, 16, 8, 33, 0},
+                                 {1, 13, 3, 3, 20, 33, 300, 270},
+                                 {2, 30, 9, 3, 64, 64, 600, 280},
+                                 {1, 7, 6, 2, 32, 40, 64, 10, 4},
+                                 {2, 40, 4, 1, 8, 8, 700, 500, 100},
+                                 {1, 6, 4, 4, 16, 16, 50, 3, 0, 2.0f},
+                                 {3, 4, 4, 2, 16, 16, 50, 7, 0, 0, true},
+                                 {1, 300, 2, 2, 8, 16, 300, 0},
+                                 {1, 1, 16, 1, 24, 24, 1030, 1029}};
+  for (const AttentionCase& c : cases) RunAttentionCase(kernel, c);
+}
+
+using Sweep = std::function<void(const Kernels&)>;
+
+const std::map<std::string, Sweep>& Sweeps() {
+  static const std::map<std::string, Sweep> sweeps = {
+      {"linear_f32",
+       [](const Kernels& k) {
+         SweepLinear(k.linear_f32, k, false, false);
+         CheckRowsAreApart(k.linear_f32, false, false);
+       }},
+      {"linear_bf16",
+       [](const Kernels& k) {
+         SweepLinear(k.linear_bf16, k, true, false);
+         CheckRowsAreApart(k.linear_bf16, true, false);
+       }},
+      {"linear_bf16_dot",
+       [](const Kernels& k) {
+         SweepLinear(k.linear_bf16_dot, k, true, true);
+         CheckRowsAreApart(k.linear_bf16_dot, true, true);
+       }},
+      {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, false); }},
+      {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, true); }},
+      {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
+      {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
+      {"attention_f32", [](const Kernels& k) { SweepAttention(k.attention_f32); }},
+      {"activate", [](const Kernels& k) { SweepActivate(k.activate); }},
+  };
+  return sweeps;
+}
+
+}  // namespace
+
+TEST_CASE("every kernel computes what its plain loop in double computes") {
+  for (const Isa isa : SupportedIsas()) {
+    for (const auto& [op, sweep] : Sweeps()) {
+      INFO(op << " for " << IsaName(isa));
+      sweep(KernelsFor(isa));
+    }
+  }
+}
+
+TEST_CASE("every op of kernels.def has a sweep") {
+  std::set<std::string> ops;
+#define KERNEL(op, function, isa) ops.insert(#op);
+#include "backends/cpu/kernels/kernels.def"
+#undef KERNEL
+  for (const std::string& op : ops) {
+    INFO(op);
+    CHECK(Sweeps().contains(op));
+  }
+}
+
+}  // namespace qeff::cpu
