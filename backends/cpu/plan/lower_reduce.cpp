@@ -64,7 +64,8 @@ std::optional<std::vector<bool>> OneAxis(int64_t axis, size_t rank) {
 }  // namespace
 
 Status LowerReduce(GraphLowering& lowering, const ir::Node& node) {
-  QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
+  QEFF_ASSIGN_OR_RETURN(View x, lowering.Get(node.input(0)));
+  if (HasRepeats(x)) x = lowering.Copied(x, node.name());
   const std::optional<ReduceOp> op = ReduceOpOf(node.op_type());
   const auto axes = AxesOf(node, x.dims.size(), 1);
   if (!op || !axes || (x.dtype != DType::kF32 && x.dtype != DType::kI64)) {

@@ -34,6 +34,13 @@ bool IsDense(const View& view) {
   return true;
 }
 
+bool HasRepeats(const View& view) {
+  for (size_t i = 0; i < view.dims.size(); ++i) {
+    if (view.dims[i] > 1 && view.strides[i] == 0) return true;
+  }
+  return false;
+}
+
 std::optional<Rows> RowsOf(const View& view) {
   Rows rows;
   if (view.dims.empty()) return rows;

@@ -29,6 +29,8 @@ int64_t ElementCount(const View& view);
 /// Elements from `offset` to the end of the last one; 0 if the view is empty.
 int64_t Extent(const View& view);
 bool IsDense(const View& view);
+/// True if a dimension of more than one repeats its elements.
+bool HasRepeats(const View& view);
 std::vector<int64_t> DenseStrides(const std::vector<int64_t>& dims);
 
 /// A view as rows of its last dimension, which is contiguous.

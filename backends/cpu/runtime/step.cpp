@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/runtime/step.h"
 
+#include <algorithm>
 #include <array>
 
 namespace qeff::cpu {
 namespace {
 
 constexpr int64_t kLargestSize = int64_t{1} << 40;
+constexpr int64_t kLargestScratch = int64_t{1} << 34;
 constexpr int64_t kSaturated = int64_t{1} << 62;
 
 }  // namespace
@@ -55,6 +57,7 @@ void StepCheck::Read(int operand, int64_t count, int64_t element_bytes) {
     problem_ = fmt::format("operand {} is missing", operand);
     return;
   }
+  largest_count_ = std::max(largest_count_, count);
   const uint64_t has = program_.buffers[place.buffer].size_bytes - place.offset_bytes;
   const auto needs = static_cast<uint64_t>(Product({count, element_bytes}));
   if (needs > has) {
@@ -74,7 +77,8 @@ void StepCheck::Write(int operand, int64_t count, int64_t element_bytes) {
 void StepCheck::Done(int64_t units, int64_t scratch_bytes) {
   units_ = units;
   scratch_bytes_ = scratch_bytes;
-  Require(scratch_bytes <= kLargestSize, "too much scratch");
+  Require(scratch_bytes <= kLargestScratch, "too much scratch");
+  Require(units <= largest_count_, "more units than elements");
 }
 
 Status StepCheck::ToStatus(std::string_view path, int64_t index) const {

@@ -91,7 +91,8 @@ class StepCheck {
   void ReadOptional(int operand, int64_t count, int64_t element_bytes) {
     if (has(operand)) Read(operand, count, element_bytes);
   }
-  /// Says how many units the step has and what scratch a thread needs. Call once.
+  /// Says how many units the step has, not more than the elements of its largest operand, and what
+  /// scratch a thread needs. Call once.
   void Done(int64_t units, int64_t scratch_bytes = 0);
 
   Status ToStatus(std::string_view path, int64_t index) const;
@@ -104,6 +105,7 @@ class StepCheck {
   std::string problem_;
   int64_t units_ = 0;
   int64_t scratch_bytes_ = 0;
+  int64_t largest_count_ = 0;
 };
 
 /// Product that saturates at 2^62; requires values >= 0.

@@ -31,4 +31,10 @@ void RequireStrided(StepCheck& check, const StepDims& dims, const StepStrides& s
   for (int i = 0; i < kMaxStepRank; ++i) check.RequireSizes({dims.sizes[i], strides.strides[i]});
 }
 
+void RequireDistinct(StepCheck& check, const StepDims& dims, const StepStrides& strides) {
+  RequireStrided(check, dims, strides);
+  check.Require(Product({RunCount(dims), RunLength(dims)}) <= StridedElements(dims, strides),
+                "elements of a result repeat");
+}
+
 }  // namespace qeff::cpu

@@ -32,6 +32,9 @@ int64_t RunCount(const StepDims& dims);
 int64_t StridedElements(const StepDims& dims, const StepStrides& strides);
 /// Fails the check unless sizes and strides are in range.
 void RequireStrided(StepCheck& check, const StepDims& dims, const StepStrides& strides);
+/// The same, and no element may repeat: for operands that are written, and for axes that are
+/// summed, so that the work is bounded by the memory.
+void RequireDistinct(StepCheck& check, const StepDims& dims, const StepStrides& strides);
 
 /// Element offset of run `unit`.
 inline int64_t RunOffset(const StepDims& dims, const StepStrides& strides, int64_t unit) {

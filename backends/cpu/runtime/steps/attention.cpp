@@ -17,6 +17,7 @@ void Check(StepCheck& check) {
   check.Require(p.capacity <= INT32_MAX && p.slots <= p.capacity, "more slots than the cache has");
   check.Require(check.has(kCacheRows) || p.batch <= p.cache_batch,
                 "the batch is larger than the cache's");
+  check.Require(p.key_size > 0 && p.value_size > 0, "a head has no channels");
   const int64_t rows = Product({p.batch, p.tokens});
   const int64_t out_width = Product({p.heads, p.value_size});
   check.Require(out_width <= p.out_stride || rows <= 1, "rows of the result overlap");

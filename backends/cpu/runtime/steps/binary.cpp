@@ -30,7 +30,7 @@ void Check(StepCheck& check) {
   }
   RequireStrided(check, p.dims, p.a_strides);
   RequireStrided(check, p.dims, p.b_strides);
-  RequireStrided(check, p.dims, p.out_strides);
+  RequireDistinct(check, p.dims, p.out_strides);
   check.Read(kA, StridedElements(p.dims, p.a_strides), BytesOf(p.dtype));
   check.Read(kB, StridedElements(p.dims, p.b_strides), BytesOf(p.dtype));
   check.Write(kOut, StridedElements(p.dims, p.out_strides),

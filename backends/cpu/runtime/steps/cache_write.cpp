@@ -17,6 +17,7 @@ void Check(StepCheck& check) {
   check.RequireSizes({p.batch, p.tokens, p.heads, p.head_size, p.x_stride, p.cache_batch, p.slots});
   check.Require(check.has(kCacheRows) || p.batch <= p.cache_batch,
                 "the batch is larger than the cache's");
+  check.Require(p.head_size > 0, "a head has no channels");
   const int64_t rows = Product({p.batch, p.tokens});
   check.Read(kX, StridedExtent(rows, p.x_stride, Product({p.heads, p.head_size})), 4);
   check.Read(kPositions, rows, 8);

@@ -13,6 +13,7 @@ void Check(StepCheck& check) {
   check.RequireSizes({p.batch, p.heads, p.tokens, p.slots, p.head_size, p.cache_batch});
   check.Require(check.has(kCacheRows) || p.batch <= p.cache_batch,
                 "the batch is larger than the cache's");
+  check.Require(p.head_size > 0, "a head has no channels");
   StepDims dims;
   StepStrides strides;
   const int64_t sizes[4] = {p.batch, p.heads, p.tokens, p.head_size};

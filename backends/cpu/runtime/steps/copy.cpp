@@ -18,7 +18,7 @@ int64_t BytesOf(StoredDType dtype) { return DTypeBits(static_cast<DType>(dtype))
 void Check(StepCheck& check) {
   const auto p = check.params_as<CopyParams>();
   RequireStrided(check, p.dims, p.from_strides);
-  RequireStrided(check, p.dims, p.to_strides);
+  RequireDistinct(check, p.dims, p.to_strides);
   if (!IsKnown(p.from_dtype) || !IsKnown(p.to_dtype)) {
     check.Require(false, "unknown dtype");
     return;

@@ -12,6 +12,7 @@ void Check(StepCheck& check) {
   const auto p = check.params_as<NormParams>();
   check.RequireSizes({p.rows, p.groups, p.group_size, p.x_stride, p.out_stride});
   check.Require(p.norm == NormKind::kRms || p.norm == NormKind::kLayer, "unknown norm");
+  check.Require(p.group_size > 0, "a group has no channels");
   const int64_t width = Product({p.groups, p.group_size});
   check.Require(width <= p.out_stride || p.rows <= 1, "rows of the result overlap");
   check.Read(kX, StridedExtent(p.rows, p.x_stride, width), 4);

@@ -20,7 +20,7 @@ void Check(StepCheck& check) {
     return;
   }
   RequireStrided(check, p.dims, p.strides);
-  RequireStrided(check, p.reduced, p.reduced_strides);
+  RequireDistinct(check, p.reduced, p.reduced_strides);
   const int64_t bytes = DTypeBits(dtype) / 8;
   const int64_t outer = StridedElements(p.dims, p.strides);
   const int64_t inner = StridedElements(p.reduced, p.reduced_strides);

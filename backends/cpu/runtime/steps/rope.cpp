@@ -13,6 +13,7 @@ void Check(StepCheck& check) {
   check.RequireSizes(
       {p.rows, p.heads, p.head_size, p.rotary, p.x_stride, p.out_stride, p.table_stride});
   check.Require(p.rotary <= p.head_size && p.rotary % 2 == 0, "rotary channels do not fit a head");
+  check.Require(p.head_size > 0, "a head has no channels");
   const int64_t width = Product({p.heads, p.head_size});
   check.Require(width <= p.out_stride || p.rows <= 1, "rows of the result overlap");
   check.Read(kX, StridedExtent(p.rows, p.x_stride, width), 4);

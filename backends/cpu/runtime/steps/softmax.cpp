@@ -15,7 +15,7 @@ int64_t Units(const SoftmaxParams& p) { return Product({RunCount(p.dims), RunLen
 void Check(StepCheck& check) {
   const auto p = check.params_as<SoftmaxParams>();
   RequireStrided(check, p.dims, p.x_strides);
-  RequireStrided(check, p.dims, p.out_strides);
+  RequireDistinct(check, p.dims, p.out_strides);
   check.RequireSizes({p.length, p.x_stride, p.out_stride});
   const int64_t x_run = StridedExtent(p.length, p.x_stride, 1);
   const int64_t out_run = StridedExtent(p.length, p.out_stride, 1);

@@ -26,7 +26,7 @@ void Check(StepCheck& check) {
     return;
   }
   RequireStrided(check, p.dims, p.x_strides);
-  RequireStrided(check, p.dims, p.out_strides);
+  RequireDistinct(check, p.dims, p.out_strides);
   const int64_t bytes = DTypeBits(static_cast<DType>(p.dtype)) / 8;
   check.Read(kX, StridedElements(p.dims, p.x_strides), bytes);
   check.Write(kOut, StridedElements(p.dims, p.out_strides), p.op == UnaryOp::kIsNaN ? 1 : bytes);

@@ -18,7 +18,7 @@ void Check(StepCheck& check) {
   RequireStrided(check, p.dims, p.condition_strides);
   RequireStrided(check, p.dims, p.a_strides);
   RequireStrided(check, p.dims, p.b_strides);
-  RequireStrided(check, p.dims, p.out_strides);
+  RequireDistinct(check, p.dims, p.out_strides);
   check.Read(kCondition, StridedElements(p.dims, p.condition_strides), 1);
   check.Read(kA, StridedElements(p.dims, p.a_strides), p.element_bytes);
   check.Read(kB, StridedElements(p.dims, p.b_strides), p.element_bytes);

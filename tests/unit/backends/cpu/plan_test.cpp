@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The planner and the runtime together: small decoders against the reference backend, and what must
+// not change with threads, instruction sets and chunking.
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "backends/cpu/plan/arena.h"
+#include "backends/reference/reference_session.h"
+#include "tests/unit/backends/cpu/tiny_model.h"
+
+namespace qeff::cpu {
+namespace {
+
+std::unique_ptr<Session> OpenReference(const SpecializedGraph& graph) {
+  std::vector<reference::ReferenceSpecialization> specializations;
+  specializations.push_back({graph.name, graph.symbols, graph.graph.Clone()});
+  auto session = reference::MakeReferenceSession(std::move(specializations));
+  REQUIRE(session.ok());
+  return *std::move(session);
+}
+
+std::unique_ptr<Session> OpenCpu(const std::vector<SpecializedGraph>& graphs,
+                                 const CpuCompileOptions& compile = {},
+                                 const CpuRunOptions& run = {}) {
+  static std::vector<std::unique_ptr<BuiltPlan>> plans;  // sessions refer to them
+  plans.push_back(std::make_unique<BuiltPlan>(BuildPlan(graphs, compile)));
+  auto session = OpenBuilt(*plans.back(), run);
+  if (!session.ok()) FAIL(session.diagnostic().ToString());
+  return *std::move(session);
+}
+
+void RequireClose(const std::vector<float>& got, const std::vector<float>& expected, float limit) {
+  REQUIRE(got.size() == expected.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    INFO("logit " << i << ": expected " << expected[i] << ", got " << got[i]);
+    REQUIRE(std::abs(got[i] - expected[i]) <= limit);
+  }
+}
+
+std::vector<SpecializedGraph> One(const TinyModelOptions& options) {
+  std::vector<SpecializedGraph> graphs;
+  graphs.push_back(MakeTinyModel(options));
+  return graphs;
+}
+
+}  // namespace
+
+TEST_CASE("a decoder gives the reference's logits and state") {
+  const TinyModelOptions cases[] = {{},
+                                    {.tokens = 1},
+                                    {.batch = 1, .tokens = 30, .has_qk_norm = true},
+                                    {.is_tied = false, .has_bias = true},
+                                    {.tokens = 14, .window = 4}};
+  for (const TinyModelOptions& options : cases) {
+    const auto graphs = One(options);
+    const auto reference = OpenReference(graphs[0]);
+    for (const Isa isa : SupportedIsas()) {
+      INFO("tokens " << options.tokens << " on " << IsaName(isa));
+      const auto session = OpenCpu(graphs, {.part_count = 2}, {.isa = isa});
+      REQUIRE(reference->ResetState().ok());
+      for (const int64_t first : {int64_t{0}, options.tokens - 1}) {
+        const bool has_padding = options.tokens > 1;
+        RequireClose(RunTinyModel(*session, first, has_padding),
+                     RunTinyModel(*reference, first, has_padding), 2e-5f);
+      }
+      for (const char* name : {"past_key.1", "past_value.0"}) {
+        const auto got = session->ReadState(name);
+        const auto expected = reference->ReadState(name);
+        REQUIRE((got.ok() && expected.ok()));
+        RequireClose(*got, *expected, 2e-5f);
+      }
+    }
+  }
+}
+
+TEST_CASE("results do not depend on the number of threads or of parts") {
+  const auto graphs = One({.batch = 2, .tokens = 20});
+  const auto one = OpenCpu(graphs, {.part_count = 1});
+  const std::vector<float> expected = RunTinyModel(*one, 0, true);
+  for (const int parts : {2, 3, 7}) {
+    for (const int threads : {1, 2, 3}) {
+      const auto session = OpenCpu(graphs, {.part_count = parts}, {.thread_count = threads});
+      CHECK(RunTinyModel(*session, 0, true) == expected);
+      REQUIRE(session->ResetState().ok());
+      CHECK(RunTinyModel(*session, 0, true) == expected);
+    }
+  }
+}
+
+TEST_CASE("prefill and decode share state and constants") {
+  std::vector<SpecializedGraph> graphs = One({.tokens = 6});
+  graphs.push_back(MakeTinyModel({.tokens = 1}));
+  const BuiltPlan both = BuildPlan(graphs, {});
+  graphs.pop_back();
+  CHECK(both.constants.size() == BuildPlan(graphs, {}).constants.size());
+  auto session = OpenBuilt(both);
+  REQUIRE(session.ok());
+  RunTinyModel(**session, 0, false, 0);
+  const std::vector<float> continued = RunTinyModel(**session, 6, false, 1);
+  const auto whole = OpenCpu(One({.tokens = 7}));
+  RequireClose(continued, RunTinyModel(*whole, 0, false), 2e-5f);
+}
+
+TEST_CASE("weights that are bf16 values are kept as bf16 without a difference") {
+  const auto graphs = One({});
+  const auto as_f32 = OpenCpu(graphs, {.weights = WeightStorage::kF32});
+  const auto rounded = OpenCpu(graphs, {.weights = WeightStorage::kBf16});
+  const auto rounded_rows =
+      OpenCpu(graphs, {.weights = WeightStorage::kBf16, .compute = ComputeType::kBf16});
+  const std::vector<float> expected = RunTinyModel(*as_f32, 0, false);
+  RequireClose(RunTinyModel(*rounded, 0, false), expected, 0.2f);
+  RequireClose(RunTinyModel(*rounded_rows, 0, false), expected, 0.3f);
+  CHECK(BuildPlan(graphs, {.weights = WeightStorage::kAuto}).constants.size() ==
+        BuildPlan(graphs, {.weights = WeightStorage::kF32}).constants.size());
+}
+
+TEST_CASE("bad_token_id is an error that names the value") {
+  const auto session = OpenCpu(One({}));
+  RunTinyModel(*session, 0, false);
+  const int64_t id = 70000;
+  std::memcpy(session->Input(0, "input_ids").data(), &id, sizeof(id));
+  const Status status = session->Run(0);
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.code() == ErrorCode::kInvalidInput);
+  CHECK(status.diagnostic().message == "index 70000 is not in [0, 50)");
+}
+
+TEST_CASE("bad_op without a kernel is reported with its name") {
+  ir::Graph graph;
+  ir::Value* x = graph.AddInput("x", {DType::kF32, ir::Shape{2}});
+  graph.AddOutput("y", graph.Add({.op_type = "NoSuchOp", .inputs = {x}, .name = "odd"}));
+  Diagnostics diagnostics;
+  CheckCpuSupport(graph, "m.onnx", diagnostics);
+  REQUIRE(diagnostics.error_count() == 1);
+  CHECK(diagnostics.findings()[0].ToString() ==
+        "m.onnx: node 'odd' (#0): error: op 'NoSuchOp' has no kernel on the cpu\n"
+        "note: compile with --backend reference, which runs any graph");
+}
+
+TEST_CASE("buffers that live at the same time never share memory") {
+  std::vector<Lifetime> lifetimes;
+  uint32_t seed = 1;
+  const auto next = [&seed](uint32_t limit) {
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % limit;
+  };
+  for (int i = 0; i < 300; ++i) {
+    const int64_t first = next(100);
+    lifetimes.push_back({next(5000), first, first + next(10)});
+  }
+  const ArenaPlan plan = PlaceInArena(lifetimes);
+  uint64_t most_alive = 0;
+  for (int64_t step = 0; step < 110; ++step) {
+    uint64_t alive = 0;
+    for (const Lifetime& life : lifetimes) {
+      if (life.first_step <= step && step <= life.last_step) alive += life.size_bytes;
+    }
+    most_alive = std::max(most_alive, alive);
+  }
+  for (size_t a = 0; a < lifetimes.size(); ++a) {
+    CHECK(plan.offsets_bytes[a] % kBufferAlignment == 0);
+    CHECK(plan.offsets_bytes[a] + lifetimes[a].size_bytes <= plan.size_bytes);
+    for (size_t b = 0; b < a; ++b) {
+      const bool together = lifetimes[a].first_step <= lifetimes[b].last_step &&
+                            lifetimes[b].first_step <= lifetimes[a].last_step;
+      const bool apart = plan.offsets_bytes[a] + lifetimes[a].size_bytes <= plan.offsets_bytes[b] ||
+                         plan.offsets_bytes[b] + lifetimes[b].size_bytes <= plan.offsets_bytes[a];
+      if (together && !apart) FAIL("buffers " << a << " and " << b << " overlap");
+    }
+  }
+  CHECK(plan.size_bytes < most_alive * 3 / 2);
+}
+
+}  // namespace qeff::cpu

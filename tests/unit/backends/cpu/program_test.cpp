@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The file form of programs: round trip, and every kind of damage.
+#include "backends/cpu/runtime/program.h"
+
+#include <catch2/catch.hpp>
+
+#include "backends/cpu/runtime/step_params.h"
+#include "tests/unit/backends/cpu/tiny_model.h"
+
+namespace qeff::cpu {
+namespace {
+
+std::vector<SpecializedGraph> SmallModel() {
+  std::vector<SpecializedGraph> graphs;
+  graphs.push_back(MakeTinyModel({.batch = 1, .tokens = 3, .context = 8, .layers = 1}));
+  return graphs;
+}
+
+Program ReadBack(const BuiltPlan& plan) {
+  auto program = ReadProgram(plan.program, "tiny.bin");
+  REQUIRE(program.ok());
+  return *std::move(program);
+}
+
+/// The check's message for a program with one change.
+template <typename Change>
+std::string MessageAfter(const Change& change) {
+  Program program = ReadBack(BuildPlan(SmallModel(), {}));
+  change(program);
+  const Status status = CheckProgram(program, "tiny.bin");
+  return status.ok() ? "" : status.diagnostic().message;
+}
+
+Step& FirstStep(Program& program, StepOp op) {
+  for (Step& step : program.specializations[0].steps) {
+    if (step.op == op) return step;
+  }
+  FAIL("no such step");
+  return program.specializations[0].steps[0];
+}
+
+template <typename Params, typename Change>
+void ChangeParams(Step& step, const Change& change) {
+  Params params;
+  std::memcpy(&params, step.params.data(), sizeof(params));
+  change(params);
+  std::memcpy(step.params.data(), &params, sizeof(params));
+}
+
+}  // namespace
+
+TEST_CASE("a program is the same after a round trip through bytes") {
+  const BuiltPlan plan = BuildPlan(SmallModel(), {.part_count = 3});
+  const Program program = ReadBack(plan);
+  const std::string again = WriteProgram(program);
+  CHECK(std::equal(plan.program.begin(), plan.program.end(),
+                   std::as_bytes(std::span(again)).begin(), std::as_bytes(std::span(again)).end()));
+  CHECK(program.part_count == 3);
+  CHECK(program.specializations[0].inputs.size() == 2);
+  CHECK(program.states.size() == 2);
+}
+
+TEST_CASE("bad_truncated program is an error at every length") {
+  const BuiltPlan plan = BuildPlan(SmallModel(), {});
+  for (size_t length = 0; length < plan.program.size(); ++length) {
+    const auto cut = std::span<const std::byte>(plan.program).first(length);
+    REQUIRE_FALSE(ReadProgram(cut, "tiny.bin").ok());
+  }
+}
+
+TEST_CASE("bad_byte anywhere in a program is an error or leaves it safe to run") {
+  BuiltPlan plan = BuildPlan(SmallModel(), {});
+  int runs = 0;
+  for (size_t i = 0; i < plan.program.size(); ++i) {
+    for (const unsigned flip : {0x01u, 0x80u}) {
+      const std::byte old = plan.program[i];
+      plan.program[i] ^= static_cast<std::byte>(flip);
+      auto session = OpenBuilt(plan, {.thread_count = 1});
+      if (session.ok()) {
+        (void)(*session)->Run(0);
+        ++runs;
+      }
+      plan.program[i] = old;
+    }
+  }
+  CHECK(runs > 0);
+}
+
+TEST_CASE("bad_steps are refused with what is wrong") {
+  CHECK(MessageAfter([](Program& p) {
+          ChangeParams<LinearParams>(FirstStep(p, StepOp::kLinear),
+                                     [](LinearParams& params) { params.columns += 32; });
+        }).find("operand") != std::string::npos);
+  CHECK(MessageAfter([](Program& p) {
+          ChangeParams<LinearParams>(FirstStep(p, StepOp::kLinear),
+                                     [](LinearParams& params) { params.rows = INT64_MAX; });
+        }) == "step 'linear': size 9223372036854775807 is not in [0, 2^40]");
+  CHECK(MessageAfter([](Program& p) {
+          ChangeParams<LinearParams>(FirstStep(p, StepOp::kLinear), [](LinearParams& params) {
+            params.activation = static_cast<Activation>(99);
+          });
+        }) == "step 'linear': unknown activation");
+  CHECK(MessageAfter([](Program& p) {
+          FirstStep(p, StepOp::kLinear).part_begin.back() += 1;
+        }).find("expected parts over units") != std::string::npos);
+  CHECK(MessageAfter([](Program& p) {
+          Step& step = FirstStep(p, StepOp::kGatherRows);
+          step.operands[2] = step.operands[1];  // writes where the table is
+        }).find("operand 2 needs") +
+            1 !=
+        0);
+  CHECK(MessageAfter([](Program& p) {
+          p.specializations[0].buffers[0].size_bytes = uint64_t{1} << 60;
+        }).find("lies outside its area") != std::string::npos);
+  CHECK(MessageAfter([](Program& p) {
+          p.specializations[0].steps[0].op = static_cast<StepOp>(999);
+        }) == "unknown step 999");
+}
+
+TEST_CASE("bad_constant as a result is refused") {
+  const std::string message = MessageAfter([](Program& p) {
+    Step& step = FirstStep(p, StepOp::kNorm);
+    for (const Operand& operand : FirstStep(p, StepOp::kLinear).operands) {
+      if (operand.buffer < 0) continue;
+      const Buffer& buffer = p.specializations[0].buffers[operand.buffer];
+      if (buffer.area == Area::kConstants) step.operands[3] = {operand.buffer, 0};
+    }
+  });
+  CHECK(message == "step 'norm': a constant would be written");
+}
+
+TEST_CASE("bad_constants that are cut short are refused") {
+  BuiltPlan plan = BuildPlan(SmallModel(), {});
+  plan.constants.resize(plan.constants.size() - 1);
+  const auto session = OpenBuilt(plan);
+  REQUIRE_FALSE(session.ok());
+  CHECK(session.diagnostic().message.find("bytes of constants") != std::string::npos);
+}
+
+TEST_CASE("bad_version names both versions") {
+  BuiltPlan plan = BuildPlan(SmallModel(), {});
+  plan.program[8] = std::byte{99};
+  const auto program = ReadProgram(plan.program, "tiny.bin");
+  REQUIRE_FALSE(program.ok());
+  CHECK(program.diagnostic().code == ErrorCode::kVersionMismatch);
+  CHECK(program.diagnostic().message == "expected program version 1, got 99");
+}
+
+}  // namespace qeff::cpu
