@@ -82,11 +82,22 @@ NormalizerResult MakePrepend(const ConfigNode& node) {
 
 class Replace final : public Normalizer {
  public:
-  Replace(Pattern pattern, std::string content)
-      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  Replace(Pattern pattern, std::string content, const ConfigNode& node)
+      : pattern_(std::move(pattern)),
+        content_(std::move(content)),
+        file_(node.file()),
+        path_(node.path()) {}
   Status Apply(Piece& piece) const override {
     QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, pattern_.FindAll(piece.text));
     if (matches.empty()) return Status::Ok();
+    size_t size_bytes = piece.text.size() + matches.size() * content_.size();
+    for (const Match& match : matches) size_bytes -= match.end - match.begin;
+    if (size_bytes > kMaxTextBytes) {
+      return InvalidInput(Location::File(file_),
+                          fmt::format("'{}': expected a text of at most {} bytes after the "
+                                      "replacement, got {}",
+                                      path_, kMaxTextBytes, size_bytes));
+    }
     if (content_.empty() && matches[0].begin == 0 && matches[0].end > 0) piece.is_at_start = false;
     piece.text = ReplaceMatches(piece.text, matches, content_);
     return Status::Ok();
@@ -95,12 +106,14 @@ class Replace final : public Normalizer {
  private:
   Pattern pattern_;
   std::string content_;
+  std::string file_;
+  std::string path_;
 };
 
 NormalizerResult MakeReplace(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(Pattern pattern, Pattern::FromConfig(node.Member("pattern")));
   QEFF_ASSIGN_OR_RETURN(std::string content, node.Member("content").String());
-  return {std::make_unique<Replace>(std::move(pattern), std::move(content))};
+  return {std::make_unique<Replace>(std::move(pattern), std::move(content), node)};
 }
 
 class Strip final : public Normalizer {

@@ -26,7 +26,7 @@ constexpr size_t kJitStackBytes = size_t{8} << 20;
 constexpr size_t kWindowBytes = 256;
 constexpr int kMatchesPerClock = 64;
 /// Ordinary text takes about 20 ms per megabyte.
-constexpr std::chrono::seconds kTimeForAnyText{5};
+constexpr std::chrono::seconds kTimeForAnyText{2};
 constexpr std::chrono::seconds kTimePerMegabyte{1};
 
 /// What a thread needs to run expressions; made once per thread.

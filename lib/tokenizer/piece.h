@@ -5,10 +5,14 @@
 // pre-tokenizer hand on.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 namespace qeff {
+
+/// The largest text that is taken, and that a replacement may make.
+inline constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
 struct Piece {
   std::string text;          ///< UTF-8, as far as it is processed

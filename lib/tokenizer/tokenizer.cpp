@@ -18,7 +18,6 @@ namespace qeff {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{128} << 20;  // the largest known has 35 MiB
-constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
 /// The roles that the files beside tokenizer.json give to tokens.
 struct Roles {
