@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <map>
 
-#include "lib/onnx_io/contract_functions.h"
 #include "lib/onnx_io/graph_reader.h"
 #include "lib/onnx_io/weight_spec.h"
+#include "lib/ops/op.h"
 
 namespace qeff::onnx_io {
 namespace {
@@ -134,8 +134,11 @@ Result<ir::Model> ReadOnnx(const fs::path& path, const ReadOptions& options) {
   TensorReader tensors(file);
   QEFF_ASSIGN_OR_RETURN(model.graph, ReadGraph(scanned, opsets, joined, &tensors));
   for (const onnx::FunctionProto& proto : scanned.model.functions()) {
-    if (IsContractFunction(proto.domain(), proto.name())) continue;
-    QEFF_ASSIGN_OR_RETURN(ir::Function function, ReadFunction(proto, &tensors));
+    if (ops::FindOp(CanonicalDomain(proto.domain()), proto.name()) != nullptr) continue;
+    const std::string name = IsPlainText(proto.name()) ? proto.name() : std::string();
+    QEFF_ASSIGN_OR_RETURN(
+        ir::Function function,
+        ReadFunction(proto, &tensors).WithNote(fmt::format("in function '{}'", name)));
     model.functions.push_back(std::move(function));
   }
   QEFF_RETURN_IF_ERROR(CheckCallsEnd(model));

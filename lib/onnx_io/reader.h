@@ -24,8 +24,8 @@ struct ReadOptions {
 /// Returns the model in `path`: an .onnx file, or a folder that holds exactly one.
 /// - Constant nodes and initializers become constants (also those that are inputs as well).
 /// - ai.onnx opsets 11 to 21 are accepted; nodes come back in the form of opset 17.
-/// - Functions of the AI 100 compiler (CtxScatter, ...) are ops: their bodies are dropped. Other
-///   functions are kept in Model::functions.
+/// - Functions that lib/ops knows as ops (CtxScatter, ...) lose their bodies. Other functions are
+///   kept in Model::functions.
 /// - Outputs keep the shape that the file declares (GraphOutput::declared_shape).
 /// Errors: kIo (cannot be opened); kInvalidInput (not ONNX, damaged, not a graph, data that does
 /// not fit, external data outside of the model's folder); kUnsupported (control flow, sparse

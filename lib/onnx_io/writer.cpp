@@ -106,6 +106,7 @@ class ModelWriter {
   /// Functions of the model first, then contract functions in the order of their first call.
   Status WriteFunctions() {
     for (const ir::Function& function : model_.functions) {
+      if (IsContractFunction(function.domain, function.name)) continue;  // written when called
       onnx::FunctionProto* proto = proto_.add_functions();
       QEFF_RETURN_IF_ERROR(
           WriteFunction(function, proto)
