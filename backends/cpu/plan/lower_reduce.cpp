@@ -43,6 +43,10 @@ std::optional<std::vector<bool>> AxesOf(const ir::Node& node, size_t rank, size_
   return is_reduced;
 }
 
+bool IsSummable(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kI64 || dtype == DType::kI32;
+}
+
 std::optional<ReduceOp> ReduceOpOf(std::string_view op_type) {
   if (op_type == "ReduceSum") return ReduceOp::kSum;
   if (op_type == "ReduceMean") return ReduceOp::kMean;
@@ -68,7 +72,7 @@ Status LowerReduce(GraphLowering& lowering, const ir::Node& node) {
   if (HasRepeats(x)) x = lowering.Copied(x, node.name());
   const std::optional<ReduceOp> op = ReduceOpOf(node.op_type());
   const auto axes = AxesOf(node, x.dims.size(), 1);
-  if (!op || !axes || (x.dtype != DType::kF32 && x.dtype != DType::kI64)) {
+  if (!op || !axes || !IsSummable(x.dtype)) {
     return lowering.Unsupported(node, fmt::format("operand {}, constant axes", DTypeName(x.dtype)));
   }
   const SplitView split = SplitAxes(x, *axes);
@@ -109,8 +113,8 @@ Status LowerSoftmax(GraphLowering& lowering, const ir::Node& node) {
 Status LowerArgMax(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
   const auto axis = OneAxis(node.IntAttribute("axis", 0), x.dims.size());
-  if (!axis || (x.dtype != DType::kF32 && x.dtype != DType::kI64)) {
-    return lowering.Unsupported(node, "expected floats or i64 and an axis of the operand");
+  if (!axis || !IsSummable(x.dtype)) {
+    return lowering.Unsupported(node, "expected floats, i64 or i32 and an axis of the operand");
   }
   const SplitView split = SplitAxes(x, *axis);
   if (split.reduced.dims[0] == 0) return lowering.Unsupported(node, "nothing to choose from");

@@ -272,7 +272,7 @@ struct MatMulParams {
   int64_t out_row_stride = 0;
 };
 
-/// x (f32 or i64), out i64: the place of the largest or smallest of `length` elements `stride`
+/// x (f32, i64 or i32), out i64: the place of the largest or smallest of `length` elements `stride`
 /// apart; NaN is larger than anything. Units: elements of out, dense over `dims`.
 struct ArgExtremeParams {
   StepDims dims;

@@ -13,7 +13,7 @@ int64_t Units(const ArgExtremeParams& p) { return Product({RunCount(p.dims), Run
 void Check(StepCheck& check) {
   const auto p = check.params_as<ArgExtremeParams>();
   const auto dtype = static_cast<DType>(p.dtype);
-  if (dtype != DType::kF32 && dtype != DType::kI64) {
+  if (dtype != DType::kF32 && dtype != DType::kI64 && dtype != DType::kI32) {
     check.Require(false, "unknown dtype");
     return;
   }
@@ -54,6 +54,8 @@ void Run(const StepRun& run) {
   const auto p = run.params_as<ArgExtremeParams>();
   if (static_cast<DType>(p.dtype) == DType::kF32) {
     Loop<float>(run, p);
+  } else if (static_cast<DType>(p.dtype) == DType::kI32) {
+    Loop<int32_t>(run, p);
   } else {
     Loop<int64_t>(run, p);
   }

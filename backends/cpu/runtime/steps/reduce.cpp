@@ -15,7 +15,7 @@ void Check(StepCheck& check) {
   check.Require(p.op >= ReduceOp::kSum && static_cast<int32_t>(p.op) < kReduceOpCount,
                 "unknown operation");
   const auto dtype = static_cast<DType>(p.dtype);
-  if (dtype != DType::kF32 && dtype != DType::kI64) {
+  if (dtype != DType::kF32 && dtype != DType::kI64 && dtype != DType::kI32) {
     check.Require(false, "unknown dtype");
     return;
   }
@@ -84,6 +84,8 @@ void Run(const StepRun& run) {
   const auto p = run.params_as<ReduceParams>();
   if (static_cast<DType>(p.dtype) == DType::kF32) {
     Loop<float, double>(run, p);
+  } else if (static_cast<DType>(p.dtype) == DType::kI32) {
+    Loop<int32_t, int64_t>(run, p);
   } else {
     Loop<int64_t, int64_t>(run, p);
   }
