@@ -226,29 +226,23 @@ DecoderResult MakeStrip(const ConfigNode& node) {
   return MakeOptionsDecoder<StripStage>(std::move(options));
 }
 
-struct ReplaceOptions {
-  Pattern pattern;
-  std::string content;
-};
-
 class ReplaceStage final : public TokenStage {
  public:
-  explicit ReplaceStage(ReplaceOptions options) : options_(std::move(options)) {}
+  explicit ReplaceStage(Replacement replacement) : replacement_(std::move(replacement)) {}
 
  protected:
   Status Token(std::string token) override {
-    QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, options_.pattern.FindAll(token));
-    return Emit(ReplaceMatches(token, matches, options_.content));
+    QEFF_ASSIGN_OR_RETURN(const Replacement::Output output, replacement_.Apply(token));
+    return Emit(output.text);
   }
 
  private:
-  ReplaceOptions options_;
+  Replacement replacement_;
 };
 
 DecoderResult MakeReplace(const ConfigNode& node) {
-  QEFF_ASSIGN_OR_RETURN(Pattern pattern, Pattern::FromConfig(node.Member("pattern")));
-  QEFF_ASSIGN_OR_RETURN(std::string content, node.Member("content").String());
-  return MakeOptionsDecoder<ReplaceStage>(ReplaceOptions{std::move(pattern), std::move(content)});
+  QEFF_ASSIGN_OR_RETURN(Replacement replacement, Replacement::FromConfig(node));
+  return MakeOptionsDecoder<ReplaceStage>(std::move(replacement));
 }
 
 class MetaspaceStage final : public TokenStage {

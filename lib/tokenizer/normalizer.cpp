@@ -82,38 +82,21 @@ NormalizerResult MakePrepend(const ConfigNode& node) {
 
 class Replace final : public Normalizer {
  public:
-  Replace(Pattern pattern, std::string content, const ConfigNode& node)
-      : pattern_(std::move(pattern)),
-        content_(std::move(content)),
-        file_(node.file()),
-        path_(node.path()) {}
+  explicit Replace(Replacement replacement) : replacement_(std::move(replacement)) {}
   Status Apply(Piece& piece) const override {
-    QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, pattern_.FindAll(piece.text));
-    if (matches.empty()) return Status::Ok();
-    size_t size_bytes = piece.text.size() + matches.size() * content_.size();
-    for (const Match& match : matches) size_bytes -= match.end - match.begin;
-    if (size_bytes > kMaxTextBytes) {
-      return InvalidInput(Location::File(file_),
-                          fmt::format("'{}': expected a text of at most {} bytes after the "
-                                      "replacement, got {}",
-                                      path_, kMaxTextBytes, size_bytes));
-    }
-    if (content_.empty() && matches[0].begin == 0 && matches[0].end > 0) piece.is_at_start = false;
-    piece.text = ReplaceMatches(piece.text, matches, content_);
+    QEFF_ASSIGN_OR_RETURN(Replacement::Output output, replacement_.Apply(piece.text));
+    piece.text = std::move(output.text);
+    if (output.removed_start) piece.is_at_start = false;
     return Status::Ok();
   }
 
  private:
-  Pattern pattern_;
-  std::string content_;
-  std::string file_;
-  std::string path_;
+  Replacement replacement_;
 };
 
 NormalizerResult MakeReplace(const ConfigNode& node) {
-  QEFF_ASSIGN_OR_RETURN(Pattern pattern, Pattern::FromConfig(node.Member("pattern")));
-  QEFF_ASSIGN_OR_RETURN(std::string content, node.Member("content").String());
-  return {std::make_unique<Replace>(std::move(pattern), std::move(content), node)};
+  QEFF_ASSIGN_OR_RETURN(Replacement replacement, Replacement::FromConfig(node));
+  return {std::make_unique<Replace>(std::move(replacement))};
 }
 
 class Strip final : public Normalizer {
@@ -251,19 +234,24 @@ NormalizerResult MakePrecompiled(const ConfigNode& node) {
 
 class Sequence final : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> steps) : steps_(std::move(steps)) {}
+  Sequence(std::vector<std::unique_ptr<Normalizer>> steps, std::string file)
+      : steps_(std::move(steps)), file_(std::move(file)) {}
   Status Apply(Piece& piece) const override {
-    for (const auto& step : steps_) QEFF_RETURN_IF_ERROR(step->Apply(piece));
+    for (const auto& step : steps_) {
+      QEFF_RETURN_IF_ERROR(step->Apply(piece));
+      QEFF_RETURN_IF_ERROR(CheckTextSize(piece.text.size(), file_));
+    }
     return Status::Ok();
   }
 
  private:
   std::vector<std::unique_ptr<Normalizer>> steps_;
+  std::string file_;
 };
 
 NormalizerResult MakeSequence(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(auto steps, MakeSteps(node.Member("normalizers"), MakeNormalizer));
-  return {std::make_unique<Sequence>(std::move(steps))};
+  return {std::make_unique<Sequence>(std::move(steps), node.file())};
 }
 
 constexpr ComponentEntry<Normalizer> kNormalizers[] = {

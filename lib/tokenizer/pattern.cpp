@@ -11,6 +11,7 @@
 
 #include "lib/tokenizer/config_node.h"
 #include "lib/tokenizer/oniguruma.h"
+#include "lib/tokenizer/piece.h"
 #include "lib/tokenizer/unicode.h"
 
 namespace qeff {
@@ -185,17 +186,36 @@ Result<std::vector<Match>> Pattern::FindExpression(std::string_view text) const 
   return matches;
 }
 
-std::string ReplaceMatches(std::string_view text, const std::vector<Match>& matches,
-                           std::string_view content) {
-  std::string out;
-  out.reserve(text.size());
+Result<Replacement> Replacement::FromConfig(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(Pattern pattern, Pattern::FromConfig(node.Member("pattern")));
+  Replacement replacement(std::move(pattern));
+  QEFF_ASSIGN_OR_RETURN(replacement.content_, node.Member("content").String());
+  replacement.file_ = node.file();
+  replacement.path_ = node.path();
+  return replacement;
+}
+
+Result<Replacement::Output> Replacement::Apply(std::string_view text) const {
+  QEFF_ASSIGN_OR_RETURN(const std::vector<Match> matches, pattern_.FindAll(text));
+  size_t size_bytes = text.size() + matches.size() * content_.size();
+  for (const Match& match : matches) size_bytes -= match.end - match.begin;
+  if (size_bytes > kMaxTextBytes) {
+    return InvalidInput(Location::File(file_),
+                        fmt::format("'{}': expected a text of at most {} bytes after the "
+                                    "replacement, got {}",
+                                    path_, kMaxTextBytes, size_bytes));
+  }
+  Output output;
+  output.removed_start = content_.empty() && !matches.empty() && matches[0].begin == 0 &&
+                         matches[0].end > matches[0].begin;
+  output.text.reserve(size_bytes);
   size_t done = 0;
   for (const Match& match : matches) {
-    out.append(text, done, match.begin - done).append(content);
+    output.text.append(text, done, match.begin - done).append(content_);
     done = match.end;
   }
-  out.append(text, done);
-  return out;
+  output.text.append(text, done);
+  return output;
 }
 
 }  // namespace qeff

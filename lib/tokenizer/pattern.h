@@ -45,8 +45,26 @@ class Pattern {
   std::shared_ptr<const Compiled> compiled_;  ///< immutable, so copies may share it
 };
 
-/// Returns `text` with each match replaced by `content`, literally.
-std::string ReplaceMatches(std::string_view text, const std::vector<Match>& matches,
-                           std::string_view content);
+/// "Replace" of normalizers and decoders: each match becomes a fixed text.
+class Replacement {
+ public:
+  /// Reads "pattern" and "content". Errors: those of Pattern::FromConfig.
+  static Result<Replacement> FromConfig(const ConfigNode& node);
+
+  struct Output {
+    std::string text;
+    bool removed_start = false;  ///< the first character is gone, with nothing in its place
+  };
+  /// Errors: those of FindAll; kInvalidInput if the text would become larger than kMaxTextBytes.
+  Result<Output> Apply(std::string_view text) const;
+
+ private:
+  explicit Replacement(Pattern pattern) : pattern_(std::move(pattern)) {}
+
+  Pattern pattern_;
+  std::string content_;  ///< taken literally
+  std::string file_;     ///< for messages
+  std::string path_;
+};
 
 }  // namespace qeff

@@ -248,7 +248,8 @@ PreTokenizerResult MakeFixedLength(const ConfigNode& node) {
 
 class Sequence final : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
+  Sequence(std::vector<std::unique_ptr<PreTokenizer>> steps, std::string file)
+      : steps_(std::move(steps)), file_(std::move(file)) {}
 
   Status Apply(Piece piece, std::vector<Piece>& pieces) const override {
     std::vector<Piece> current;
@@ -258,6 +259,9 @@ class Sequence final : public PreTokenizer {
       next.reserve(current.size());
       for (Piece& part : current) QEFF_RETURN_IF_ERROR(step->Apply(std::move(part), next));
       current = std::move(next);
+      size_t size_bytes = 0;
+      for (const Piece& part : current) size_bytes += part.text.size();
+      QEFF_RETURN_IF_ERROR(CheckTextSize(size_bytes, file_));
     }
     std::move(current.begin(), current.end(), std::back_inserter(pieces));
     return Status::Ok();
@@ -265,11 +269,12 @@ class Sequence final : public PreTokenizer {
 
  private:
   std::vector<std::unique_ptr<PreTokenizer>> steps_;
+  std::string file_;
 };
 
 PreTokenizerResult MakeSequence(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(auto steps, MakeSteps(node.Member("pretokenizers"), MakePreTokenizer));
-  return {std::make_unique<Sequence>(std::move(steps))};
+  return {std::make_unique<Sequence>(std::move(steps), node.file())};
 }
 
 constexpr ComponentEntry<PreTokenizer> kPreTokenizers[] = {

@@ -212,6 +212,19 @@ TEST_CASE("bad_growth of a text by replacements") {
                  "the replacement, got 1000000000"));
 }
 
+TEST_CASE("bad_growth of a text by repeated steps") {
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  const Json steps(40, byte_level);  // each one doubles what is not ASCII
+  const std::string error = Prefixed("expected steps that keep a text below 268435456 bytes, got ");
+  const Tokenizer normalizing = TokenizerFrom(
+      TokenizerFile({{"normalizer", {{"type", "Sequence"}, {"normalizers", steps}}}}));
+  CHECK(normalizing.Encode("\u00e9", {}).diagnostic().ToString().starts_with(error));
+  const Tokenizer splitting = TokenizerFrom(
+      TokenizerFile({{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}}));
+  CHECK(splitting.Encode("\u00e9", {}).diagnostic().ToString().starts_with(error));
+}
+
 TEST_CASE("bad_text") {
   const Tokenizer tokenizer = TokenizerFrom(TokenizerFile({}));
   CHECK(tokenizer.Encode("ab\xff", {}).diagnostic().ToString() ==
