@@ -144,6 +144,12 @@ Status LowerWhere(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View a, lowering.Get(node.input(1)));
   QEFF_ASSIGN_OR_RETURN(const View b, lowering.Get(node.input(2)));
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
+  return AddWhere(lowering, node, {condition, a, b}, out);
+}
+
+Status AddWhere(GraphLowering& lowering, const ir::Node& node, const Choice& choice,
+                const View& out) {
+  const auto& [condition, a, b] = choice;
   if (condition.dtype != DType::kBool || a.dtype != b.dtype || a.dtype != out.dtype) {
     return lowering.Unsupported(node, "expected a bool condition and two values of one dtype");
   }

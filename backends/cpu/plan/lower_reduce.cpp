@@ -133,6 +133,36 @@ Status LowerArgMax(GraphLowering& lowering, const ir::Node& node) {
   return Status::Ok();
 }
 
+Status LowerTopK(GraphLowering& lowering, const ir::Node& node) {
+  QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
+  const auto axis = OneAxis(node.IntAttribute("axis", -1), x.dims.size());
+  const auto count = ir::ConstantInt(node.input(1));
+  const bool is_last = axis && axis->back();
+  if (!is_last || !count || *count < 0 || *count > x.dims.back() || x.dtype != DType::kF32) {
+    return lowering.Unsupported(node, "expected floats, the last axis and a constant number");
+  }
+  const SplitView split = SplitAxes(x, *axis);
+  const auto place = [&](size_t index) -> Result<View> {
+    const ir::Value* output = node.output(index);
+    if (output != nullptr) return lowering.NewOutput(output);
+    std::vector<int64_t> dims = x.dims;
+    dims.back() = *count;
+    return lowering.builder().NewDense(index == 0 ? DType::kF32 : DType::kI64, dims);
+  };
+  QEFF_ASSIGN_OR_RETURN(const View values, place(0));
+  QEFF_ASSIGN_OR_RETURN(const View indices, place(1));
+  const TopKParams params = {.dims = StepDimsOf(split.kept.dims),
+                             .strides = StepStridesFor(split.kept, split.kept.dims),
+                             .length = split.reduced.dims[0],
+                             .stride = split.reduced.strides[0],
+                             .count = *count,
+                             .wants_smallest = node.IntAttribute("largest", 1) == 0 ? 1 : 0};
+  lowering.builder().AddStep(
+      StepOp::kTopK, node.name(), params, {Reads(x), Writes(values), Writes(indices)},
+      {.units = ElementCount(split.kept), .amount = static_cast<double>(ElementCount(x))});
+  return Status::Ok();
+}
+
 Status LowerCumSum(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.GetDense(node.input(0)));
   const auto given = ir::ConstantInt(node.input(1));

@@ -115,6 +115,14 @@ LowerFunction FindLowering(std::string_view domain, std::string_view op_type);
 /// node = input(0) times the constant `weight` [N, K], plus a constant bias [N] or null.
 Status LowerProduct(GraphLowering& lowering, const ir::Node& node, const ir::WeightPtr& weight,
                     const ir::Value* bias);
+/// out = condition ? a : b, broadcast.
+struct Choice {
+  View condition;
+  View a;
+  View b;
+};
+Status AddWhere(GraphLowering& lowering, const ir::Node& node, const Choice& choice,
+                const View& out);
 /// The result is the input.
 Status LowerIdentity(GraphLowering& lowering, const ir::Node& node);
 

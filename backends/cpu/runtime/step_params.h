@@ -285,6 +285,18 @@ struct ArgExtremeParams {
   int32_t reserved = 0;
 };
 
+/// x f32, values and indices (i64) [.., k] dense over `dims` with k innermost: the k largest
+/// (smallest) of `length` elements `stride` apart, best first, the earlier of equals first; NaN is
+/// larger than anything. Units: rows.
+struct TopKParams {
+  StepDims dims;
+  StepStrides strides;
+  int64_t length = 0;
+  int64_t stride = 0;
+  int64_t count = 0;  ///< k
+  int64_t wants_smallest = 0;
+};
+
 /// x, out dense [outer, length, inner], f32 or i64. Units: outer.
 struct CumulativeSumParams {
   int64_t outer = 0;
