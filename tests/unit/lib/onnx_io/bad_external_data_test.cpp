@@ -49,6 +49,27 @@ class ModelFolder {
   TemporaryFolder folder_;
 };
 
+/// A process that makes "data" a file, a link to `outside`, a file, ... until the object goes.
+class Exchanger {
+ public:
+  Exchanger(const fs::path& folder, const fs::path& outside) : process_(::fork()) {
+    while (process_ == 0) {
+      std::error_code ignored;
+      fs::create_symlink(outside, folder / "link", ignored);
+      fs::rename(folder / "link", folder / "data", ignored);
+      WriteText(folder / "good", std::string(24, '\0'));
+      fs::rename(folder / "good", folder / "data", ignored);
+    }
+  }
+  ~Exchanger() {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+
+ private:
+  pid_t process_;
+};
+
 bool Contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
@@ -233,26 +254,13 @@ TEST_CASE(
   onnx::ModelProto model = AddModel();
   SetExternal({{"location", "data"}}, model.mutable_graph()->mutable_initializer(0));
   const fs::path path = Store(model, folder.path());
-  WriteText(folder.path() / "good", std::string(24, '\0'));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    fs::create_symlink(folder.outside(), folder.path() / "link");
-    std::error_code ignored;
-    while (true) {
-      fs::rename(folder.path() / "link", folder.path() / "data", ignored);
-      fs::create_symlink(folder.outside(), folder.path() / "link", ignored);
-      fs::rename(folder.path() / "good", folder.path() / "data", ignored);
-      WriteText(folder.path() / "good", std::string(24, '\0'));
-    }
-  }
+  const Exchanger exchanger(folder.path(), folder.outside());
   for (int i = 0; i < 2000; ++i) {
     const Result<ir::Model> read = ReadOnnx(path);
     if (!read.ok()) continue;
     const auto bytes = ir::ReadWholeWeight(*read->graph.constants().at(0)->constant());
     if (bytes->at(0) != std::byte{0}) FAIL("bytes of a file outside of the folder were read");
   }
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace qeff::onnx_io
