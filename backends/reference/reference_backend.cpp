@@ -92,6 +92,9 @@ class ReferenceBackend : public Backend {
         numbers[symbol.key()] = symbol.value().get<int64_t>();
       }
       QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(folder / text_name / "model.onnx"));
+      // The file says shapes of inputs and outputs only; the session wants them of every value.
+      Result<ops::TypeFacts> types = ops::InferTypes(model.graph);
+      if (!types.ok()) return std::move(types).status();
       specializations.push_back({text_name, std::move(numbers), std::move(model.graph)});
     }
     return reference::MakeReferenceSession(std::move(specializations));
