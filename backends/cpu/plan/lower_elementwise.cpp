@@ -110,6 +110,20 @@ Status LowerBinary(GraphLowering& lowering, const ir::Node& node) {
   return Status::Ok();
 }
 
+Status LowerClip(GraphLowering& lowering, const ir::Node& node) {
+  QEFF_ASSIGN_OR_RETURN(View x, lowering.Get(node.input(0)));
+  if (node.input(1) == nullptr && node.input(2) == nullptr) return LowerIdentity(lowering, node);
+  QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
+  for (const size_t bound : {1, 2}) {
+    if (node.input(bound) == nullptr) continue;
+    QEFF_ASSIGN_OR_RETURN(const View limit, lowering.Get(node.input(bound)));
+    const BinaryOp op = bound == 1 ? BinaryOp::kMax : BinaryOp::kMin;
+    QEFF_RETURN_IF_ERROR(AddBinary(lowering, node, op, x, limit, out));
+    x = out;
+  }
+  return Status::Ok();
+}
+
 Status LowerUnary(GraphLowering& lowering, const ir::Node& node) {
   const std::optional<UnaryOp> op = FindOp(kUnaryOps, node.op_type());
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));

@@ -18,7 +18,7 @@ std::unique_ptr<Session> OpenReference(const SpecializedGraph& graph) {
   specializations.push_back({graph.name, graph.symbols, graph.graph.Clone()});
   auto session = reference::MakeReferenceSession(std::move(specializations));
   REQUIRE(session.ok());
-  return *std::move(session);
+  return std::move(*session);
 }
 
 std::unique_ptr<Session> OpenCpu(const std::vector<SpecializedGraph>& graphs,
@@ -28,7 +28,7 @@ std::unique_ptr<Session> OpenCpu(const std::vector<SpecializedGraph>& graphs,
   plans.push_back(std::make_unique<BuiltPlan>(BuildPlan(graphs, compile)));
   auto session = OpenBuilt(*plans.back(), run);
   if (!session.ok()) FAIL(session.diagnostic().ToString());
-  return *std::move(session);
+  return std::move(*session);
 }
 
 void RequireClose(const std::vector<float>& got, const std::vector<float>& expected, float limit) {

@@ -16,7 +16,7 @@ namespace qeff::cpu {
 struct TinyModelOptions {
   int64_t batch = 2;
   int64_t tokens = 5;
-  int64_t context = 40;
+  int64_t context = 70;
   int64_t layers = 2;
   bool has_qk_norm = false;
   bool is_tied = true;
