@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The readers of qeff-inspect, one for each kind of file: each adds what it found to a report.
+// Headers are read, weights are not. All errors are those of the library that reads the format.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "lib/artifact/manifest.h"
+#include "lib/support/status.h"
+#include "tools/inspect/report.h"
+#include "tools/inspect/subject.h"
+
+namespace qeff::inspect {
+
+struct ReadOptions {
+  bool list_tensors = false;  ///< every tensor of a checkpoint or of a graph
+};
+
+Status ReadCheckpoint(const std::filesystem::path& folder, const ReadOptions& options,
+                      Report& report);
+Status ReadSafetensors(const std::filesystem::path& file, Report& report);
+/// Without its checkpoint, a graph whose weights are kept by reference is shown with a field
+/// "weights_problem".
+Status ReadOnnxModel(const std::filesystem::path& file, const ReadOptions& options, Report& report);
+/// The container and, if `folder` is not empty, the files beside it.
+Status ReadQpc(const std::filesystem::path& file, const std::filesystem::path& folder,
+               Report& report);
+Status ReadTokenizer(const std::filesystem::path& file, Report& report);
+void AddManifest(const artifact::Manifest& manifest, Report& report);
+
+/// Everything about `subject`.
+Result<Report> MakeReport(const Subject& subject, const ReadOptions& options);
+
+/// Hashes all files of an artifact, or those of a Hugging Face snapshot whose hashes their cache
+/// knows, and returns what was checked. Errors: kInvalidInput (names each file that is missing or
+/// differs); kUsage if no hash is known.
+Result<Fields> VerifyContent(const Subject& subject);
+
+/// The main graph in Graphviz's language: a cluster for each "layers.N" of the node names, no
+/// constants, values with their shapes. Errors: as ReadOnnxModel.
+Result<std::string> DrawGraph(const std::filesystem::path& file);
+
+}  // namespace qeff::inspect
