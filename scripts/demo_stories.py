@@ -6,9 +6,10 @@
 trained on it carry no other licence. Templates are expanded in two ways: `[a|b|c]` picks one
 alternative, earlier ones more often, and `{name}` is replaced from the cast of the story.
 The uneven choice is on purpose: a model that has learned it has a clear favourite at each branch,
-so its greedy text is the same on every machine.
+so its greedy text is the same on every machine. `Dice` says how uneven.
 """
 
+import random
 import re
 
 # Each hero kind has its own homes, habits and foods, so stories about different heroes differ.
@@ -78,7 +79,7 @@ KIDS = {
 ANIMAL_GIRLS = "Hazel Daisy Poppy Maple Clover Bella Luna Pearl Olive Honey Willow Rosie".split()
 ANIMAL_BOYS = "Pip Rusty Milo Otto Bramble Biscuit Felix Bruno Toby Oscar Basil Pepper".split()
 
-FRIENDS = {  # helper: how it comes along
+FRIENDS = {  # friend: how the story introduces it
     "owl": "a wise old owl|an owl with big round eyes",
     "rabbit": "a small white rabbit|a rabbit with long ears",
     "bear": "a big brown bear|a friendly bear",
@@ -95,7 +96,7 @@ FRIENDS = {  # helper: how it comes along
     "cat": "a grey cat|a cat with white paws",
 }
 
-OBJECTS = {  # object: (colours, how it was lost, where it is, short form of where)
+OBJECTS = {  # object: (adjectives, how it was lost, where it is found)
     "kite": ("red|blue|yellow", "The wind had carried it away", "in the top of a tall tree"),
     "hat": ("green|red|straw", "The wind had blown it away", "on the branch of a pine tree"),
     "key": ("golden|silver|rusty", "It had fallen through a hole in {his} pocket",
@@ -150,41 +151,43 @@ THANKS = ("[\"Thank you, dear {friend},\" said {N}. \"You are a [true|good|kind]
 
 LOST = """
 {N} had a {colour} {obj}. [It was a gift from {his} grandmother|{He} had found it long ago|{He}
-took it everywhere]. {T}, the {obj} was gone! "Where is my {obj}?" cried {N}. {He} looked [under the
-bed|behind the door|in the garden], but it was not there. {He} looked [near|by] {p1}, but it was not
-there either. {N} sat down and [began to cry|felt very sad|did not know what to do].
-{meet} "Why are you so sad?" asked {f}. "I have lost my {colour} {obj}," said {N}.
-"[Do not worry|Dry your tears]," said {f}. "We will look for it together." [So they walked|They went]
-past {p1} and around {p2}. They looked [high and low|left and right|up and down]. Suddenly {f} stopped.
-"Look!" said {f}. "There is something {colour} {where}!" It was the {obj}! {how}. {N} laughed
-and jumped for joy. {thanks} {end_friends}
+took it everywhere]. {T}, the {obj} was gone! "Where is my {obj}?" cried {N}. {He} looked [under
+the bed|behind the door|in the garden], but it was not there. {He} looked [near|by] {p1}, but it
+was not there either. {N} sat down and [began to cry|felt very sad|did not know what to do]. {meet}
+"Why are you so sad?" asked {f}. "I have lost my {colour} {obj}," said {N}. "[Do not worry|Dry your
+tears]," said {f}. "We will look for it together." [So they walked|They went] past {p1} and around
+{p2}. They looked [high and low|left and right|up and down]. Suddenly {f} stopped. "Look!" said
+{f}. "There is something {colour} {where}!" It was the {obj}! {how}. {N} laughed and jumped for
+joy. {thanks} {end_friends}
 """
 FRIEND = """
 But {N} was [often lonely|a little lonely], because there was nobody to play with. {T}, {he} walked
 to {p1}. There {he} saw {f_intro} sitting all alone. {N} wanted to say hello, but {he} was [too
-shy|a bit afraid]. So {he} [hid behind a bush|waited behind a tree] and watched. Then {he} took a deep
-breath. "Hello," said {N}. "My name is {N}. Would you like to play with me?" {Thef} looked up and
-smiled. "Yes, please!" said {f}. "I was hoping that somebody would ask." They played [hide and seek|
-catch|games] near {p2} until the sun went down. {N} shared {his} {food}, and {f} told a [funny|long|
-silly] story. "Can we play again tomorrow?" asked {f}. "[Of course|Yes, every day]!" said {N}. {end_friends}
+shy|a bit afraid]. So {he} [hid behind a bush|waited behind a tree] and watched. Then {he} took a
+deep breath. "Hello," said {N}. "My name is {N}. Would you like to play with me?" {Thef} looked up
+and smiled. "Yes, please!" said {f}. "I was hoping that somebody would ask." They played [hide and
+seek|catch|games] near {p2} until the sun went down. {N} shared {his} {food}, and {f} told a
+[funny|long|silly] story. "Can we play again tomorrow?" asked {f}. "[Of course|Yes, every day]!"
+said {N}. {end_friends}
 """
 STORM = """
 {wet}, dark clouds came over {p1}. The wind began to [blow|howl], and soon it was raining hard. {N}
-ran home and closed the door. Then {he} heard a knock. "Who is there?" asked {N}. "It is only me," said
-a small voice. {He} opened the door and saw {f_intro}, wet from head to toe. "The storm has broken my
-roof," said {f}. "May I come in?" "[Of course|Come in, come in]!" said {N}. "There is a fire, and we can
-eat {food}." They sat by the fire and listened to the rain. [When the thunder rolled, they held hands|
-{N} told a story, and {f} sang a song]. In the morning, the sky was blue again. "Now let us fix your
-roof," said {N}. They [worked all day|carried wood and nails], and in the evening the roof was [as good
-as new|stronger than before]. {thanks2} {end_friends}
+ran home and closed the door. Then {he} heard a knock. "Who is there?" asked {N}. "It is only me,"
+said a small voice. {He} opened the door and saw {f_intro}, wet from head to toe. "The storm has
+broken my roof," said {f}. "May I come in?" "[Of course|Come in, come in]!" said {N}. "There is a
+fire, and we can eat {food}." They sat by the fire and listened to the rain. [When the thunder
+rolled, they held hands|{N} told a story, and {f} sang a song]. In the morning, the sky was blue
+again. "Now let us fix your roof," said {N}. They [worked all day|carried wood and nails], and in
+the evening the roof was [as good as new|stronger than before]. {thanks2} {end_friends}
 """
 DARK = """
-{N} had a secret. {He} was afraid of {fear}. {T}, {N} told {f_intro} about it. "{fearline}," said {N},
-"and my knees begin to shake." {Thef} did not laugh. "Everybody is afraid of something," said {f}.
-"[I will stay with you|We can try it together]. Take one small step." {N} held {his} breath and took one small
-step. Nothing bad happened. Then {he} took another step, and another. "{brave}!" [said|cried] {N}. "I did it!"
-"I knew that you could," said {f}. [They laughed and laughed|They danced in a circle]. After that, {N} was still a
-little afraid, but {he} knew what to do. {He} only had to take one small step. {end_night}
+{N} had a secret. {He} was afraid of {fear}. {T}, {N} told {f_intro} about it. "{fearline}," said
+{N}, "and my knees begin to shake." {Thef} did not laugh. "Everybody is afraid of something," said
+{f}. "[I will stay with you|We can try it together]. Take one small step." {N} held {his} breath
+and took one small step. Nothing bad happened. Then {he} took another step, and another. "{brave}!"
+[said|cried] {N}. "I did it!" "I knew that you could," said {f}. [They laughed and laughed|They
+danced in a circle]. After that, {N} was still a little afraid, but {he} knew what to do. {He} only
+had to take one small step. {end_night}
 """
 FEARS = {  # fear: (how it feels, what is found)
     "the dark": ("When the lamp goes out, I see shadows", "The dark is full of stars"),
@@ -194,12 +197,12 @@ FEARS = {  # fear: (how it feels, what is found)
     "the forest": ("When the branches creak, I run away", "The forest is full of songs"),
 }
 MAKE = """
-{T}, {N} decided to build {a_thing}. "It will be the best {thing} in the world," {he} said. {He} worked
-[all morning|for three hours|all day]. But when {he} {test}, {fail}. "Oh dear," said {N}. [{He} kicked a stone|
-{He} sat down with a sigh|{He} wanted to give up]. {meet} "What is wrong?" asked {f}. "My {thing} does not
-work," said {N}. {Thef} looked at it [carefully|from all sides]. "I think it needs {part}," said {f}. So they went
-to {p1} and found {part}. Then they tried again. This time, {win}! "[Hooray|We did it]!" they shouted.
-{thanks} {end_friends}
+{T}, {N} decided to build {a_thing}. "It will be the best {thing} in the world," {he} said. {He}
+worked [all morning|for three hours|all day]. But when {he} {test}, {fail}. "Oh dear," said {N}.
+[{He} kicked a stone|{He} sat down with a sigh|{He} wanted to give up]. {meet} "What is wrong?"
+asked {f}. "My {thing} does not work," said {N}. {Thef} looked at it [carefully|from all sides]. "I
+think it needs {part}," said {f}. So they went to {p1} and found {part}. Then they tried again.
+This time, {win}! "[Hooray|We did it]!" they shouted. {thanks} {end_friends}
 """
 THINGS = {  # thing: (test, failure, missing part, success)
     "raft": ("put it on the water", "it sank at once", "a dry log",
@@ -216,32 +219,35 @@ THINGS = {  # thing: (test, failure, missing part, success)
                  "the windmill turned round and round"),
 }
 SHARE = """
-{T}, {N} found a [big basket|whole sack] of {fruit} near {p1}. "How lucky I am!" said {N}. "I will keep
-them all for myself." {He} carried the {fruit} home and hid them [under the bed|behind the door]. On the
-way back, {he} met {f_intro}. "I have not eaten since yesterday," said {f}. {N} thought about the
-{fruit}. {He} thought for a long time. Then {he} [felt|was] sorry. "Come with me," said {N}. "I have more than I
-can eat." They [baked a big cake|made a sweet pie] and sat down at the table. [It tasted better than anything
-in the world|Everything tastes better when there are two]. "Why do you share with me?" asked {f}. "Because
-{fruit} are sweeter with a friend," said {N}. {end_friends}
+{T}, {N} found a [big basket|whole sack] of {fruit} near {p1}. "How lucky I am!" said {N}. "I will
+keep them all for myself." {He} carried the {fruit} home and hid them [under the bed|behind the
+door]. On the way back, {he} met {f_intro}. "I have not eaten since yesterday," said {f}. {N}
+thought about the {fruit}. {He} thought for a long time. Then {he} [felt|was] sorry. "Come with
+me," said {N}. "I have more than I can eat." They [baked a big cake|made a sweet pie] and sat down
+at the table. [It tasted better than anything in the world|Everything tastes better when there are
+two]. "Why do you share with me?" asked {f}. "Because {fruit} are sweeter with a friend," said {N}.
+{end_friends}
 """
 FRUITS = "apples|pears|plums|cherries|berries|peaches".split("|")
 STAR = """
-{night}, {N} saw a light [fall from the sky|near {p1}]. {He} ran to look. There, in the [wet grass|soft moss], lay a little star.
-"[Please help me|Can you help me]," whispered the star. "I fell down, and I cannot find the way home." "I will help you,"
-said {N}, "but the sky is very high." {He} put the star in {his} pocket, where it was warm, and walked to {p2}.
-There {he} met {f_intro}. "How can we reach the sky?" asked {N}. {Thef} thought for a moment. "[Climb up the
-highest hill|Go to the top of the hill]," said {f}, "and wait for the moon." So {N} and {f} climbed up and up.
-When the moon rose, it was so close that {N} could almost touch it. The star gave a little jump and was home again.
-"Thank you!" it called. [Since then, one star winks at {N} every night|If you look up tonight, you can see it shine].
-{end_night}
+{night}, {N} saw a light [fall from the sky|near {p1}]. {He} ran to look. There, in the [wet
+grass|soft moss], lay a little star. "[Please help me|Can you help me]," whispered the star. "I
+fell down, and I cannot find the way home." "I will help you," said {N}, "but the sky is very
+high." {He} put the star in {his} pocket, where it was warm, and walked to {p2}. There {he} met
+{f_intro}. "How can we reach the sky?" asked {N}. {Thef} thought for a moment. "[Climb up the
+highest hill|Go to the top of the hill]," said {f}, "and wait for the moon." So {N} and {f} climbed
+up and up. When the moon rose, it was so close that {N} could almost touch it. The star gave a
+little jump and was home again. "Thank you!" it called. [Since then, one star winks at {N} every
+night|If you look up tonight, you can see it shine]. {end_night}
 """
 JOURNEY = """
-But {N} had never seen {goal}. {T}, {he} packed {food} and a [warm blanket|small lamp] and [set off|left home].
-{He} walked past {p1} and past {p2}. Before long {his} feet were tired. {meet} "Where are you going?" asked {f}. "I am
-going to see {goal}," said {N}. "Is it far?" "It is not far if we go together," said {f}. So they went on side by
-side. They [sang songs|counted the birds|told jokes], and the road seemed short. At last they came to the top
-of the last hill. "Look!" said {f}. There it was. {goalline}. {N} did not say a word for a long time. "It is
-even [bigger|more beautiful] than I thought," {he} whispered. Then they shared the {food} and watched until evening.
+But {N} had never seen {goal}. {T}, {he} packed {food} and a [warm blanket|small lamp] and [set
+off|left home]. {He} walked past {p1} and past {p2}. Before long {his} feet were tired. {meet}
+"Where are you going?" asked {f}. "I am going to see {goal}," said {N}. "Is it far?" "It is not far
+if we go together," said {f}. So they went on side by side. They [sang songs|counted the birds|told
+jokes], and the road seemed short. At last they came to the top of the last hill. "Look!" said {f}.
+There it was. {goalline}. {N} did not say a word for a long time. "It is even [bigger|more
+beautiful] than I thought," {he} whispered. Then they shared the {food} and watched until evening.
 {end_night}
 """
 GOALS = {
@@ -252,12 +258,13 @@ GOALS = {
     "the desert": "Golden sand went on and on under the sky",
 }
 SOUND = """
-{night}, {N} heard a strange sound. "{noise}," it went. "{noise}." {N} [sat up|listened]. "What can that be?" {he} said.
-{He} took a [lamp|lantern] and went outside. The sound came from {p1}. On the way, {he} met {f_intro}. "Do you hear
-it too?" asked {f}. "Yes," said {N}. "Let us find out what it is." They [walked on tiptoe|went very slowly]. The sound
-grew louder and louder. "{noise}!" {N} held up the light and looked {hide}. It was only {source}! "[So that is the
-monster|What a funny monster]," said {f}, and they both laughed. {fix} [After that, the night was quiet again|
-Then it was quiet again]. {end_night}
+{night}, {N} heard a strange sound. "{noise}," it went. "{noise}." {N} [sat up|listened]. "What can
+that be?" {he} said. {He} took a [lamp|lantern] and went outside. The sound came from {p1}. On the
+way, {he} met {f_intro}. "Do you hear it too?" asked {f}. "Yes," said {N}. "Let us find out what it
+is." They [walked on tiptoe|went very slowly]. The sound grew louder and louder. "{noise}!" {N}
+held up the light and looked {hide}. It was only {source}! "[So that is the monster|What a funny
+monster]," said {f}, and they both laughed. {fix} [After that, the night was quiet again|Then it
+was quiet again]. {end_night}
 """
 NOISES = {  # noise: (where, source, what they did)
     "Tap, tap, tap": ("behind a barrel", "a woodpecker who could not sleep",
@@ -272,30 +279,33 @@ NOISES = {  # noise: (where, source, what they did)
                  "They filled the hole with soft moss."),
 }
 GARDEN = """
-{T}, {f_intro} gave {N} a [tiny|small brown] seed. "Plant it and be patient," said {f}. {N} planted the seed near
-{p1} and gave it some water. The next day, {he} ran to look, but there was nothing. {He} looked again on the second
-day and on the third day. Still there was nothing. "[It will never grow|My seed is broken]!" said {N}. "Good things take
-time," said {f}. So {N} waited. {He} watered the seed [every morning|in the sun and in the wind]. {He} even sang to it.
-Then, [one morning|after many days], there was a small green leaf. The leaf became a {plant}, and the {plant} grew
-[taller than the fence|taller than {N}]. "You were right," said {N}. "It was worth the wait." {end_night}
+{T}, {f_intro} gave {N} a [tiny|small brown] seed. "Plant it and be patient," said {f}. {N} planted
+the seed near {p1} and gave it some water. The next day, {he} ran to look, but there was nothing.
+{He} looked again on the second day and on the third day. Still there was nothing. "[It will never
+grow|My seed is broken]!" said {N}. "Good things take time," said {f}. So {N} waited. {He} watered
+the seed [every morning|in the sun and in the wind]. {He} even sang to it. Then, [one morning|after
+many days], there was a small green leaf. The leaf became a {plant}, and the {plant} grew [taller
+than the fence|taller than {N}]. "You were right," said {N}. "It was worth the wait." {end_night}
 """
 PLANTS = "sunflower|bean plant|pumpkin plant|apple tree|rose".split("|")
 NEST = """
-{T}, {N} heard somebody crying near {p1}. It was a {baby}. "I [cannot find|have lost] my mother," said the {baby}. "I will help
-you," said {N}. "What does she look like?" "She is the [kindest|most beautiful] mother in the world," said the {baby}. {N}
-smiled, but that did not help very much. So {he} took the {baby} along and asked everybody. First {he} asked
-{f_intro}. "I saw a mother near {p2}," said {f}. "She was looking for somebody small." They [hurried|ran] to {p2}
-as fast as they could. "Mama!" cried the {baby}. "There you are!" said the mother, and she [hugged|kissed] her little one.
-Then she thanked {N} and gave {him} {food}. {f_bye} {end_night}
+{T}, {N} heard somebody crying near {p1}. It was a {baby}. "I [cannot find|have lost] my mother,"
+said the {baby}. "I will help you," said {N}. "What does she look like?" "She is the [kindest|most
+beautiful] mother in the world," said the {baby}. {N} smiled, but that did not help very much. So
+{he} took the {baby} along and asked everybody. First {he} asked {f_intro}. "I saw a mother near
+{p2}," said {f}. "She was looking for somebody small." They [hurried|ran] to {p2} as fast as they
+could. "Mama!" cried the {baby}. "There you are!" said the mother, and she [hugged|kissed] her
+little one. Then she thanked {N} and gave {him} {food}. {f_bye} {end_night}
 """
 BABIES = "duckling|chick|lamb|kitten|baby bird|baby rabbit".split("|")
 RACE = """
-{T}, there was a big race from {p1} to {p2}. {N} wanted to win [the golden cup|the first prize]. "Ready, steady, go!"
-called the judge, and everybody ran. {N} was [very fast|the fastest of all]. But in the middle of the race, {he} saw {f_intro}.
-{Thef} was sitting on the ground. "I have hurt my foot," said {f}. {N} looked at the finish line. It was so close!
-Then {he} stopped. "Lean on me," said {N}. "We will finish together." They came in last, but [everybody|the whole crowd]
-clapped and cheered. "You did not win the race," said the judge, "but you have the biggest heart." {N} got
-[a shiny medal|a golden star], and {f} got one too. {end_night}
+{T}, there was a big race from {p1} to {p2}. {N} wanted to win [the golden cup|the first prize].
+"Ready, steady, go!" called the judge, and everybody ran. {N} was [very fast|the fastest of all].
+But in the middle of the race, {he} saw {f_intro}. {Thef} was sitting on the ground. "I have hurt
+my foot," said {f}. {N} looked at the finish line. It was so close! Then {he} stopped. "Lean on
+me," said {N}. "We will finish together." They came in last, but [everybody|the whole crowd]
+clapped and cheered. "You did not win the race," said the judge, "but you have the biggest heart."
+{N} got [a shiny medal|a golden star], and {f} got one too. {end_night}
 """
 
 PLOTS = {  # plot: (template, what a reader may ask for)
@@ -313,7 +323,7 @@ PLOTS = {  # plot: (template, what a reader may ask for)
     "race": (RACE, "a race|a big race"),
 }
 
-SKEW = 0.9  # the i-th alternative has weight (i + 1) ** -SKEW
+EVEN = 0.9  # skew of what should stay varied however sharp the rest: heroes and requests
 
 CHAT_REQUESTS = [
     "Tell me a story about {topic}.",
@@ -328,7 +338,8 @@ OPEN_REQUESTS = ["Tell me a story.", "Tell me a story, please.", "Can you tell m
                  "I would like to hear a story.", "Write a story.", "Another one, please."]
 GREETINGS = "Hello!|Hi!|Hello|Hi there!|Good morning!|Good evening!|Hello, how are you?".split("|")
 GREETING_REPLIES = [
-    "Hello! I am a very small storyteller. [Who should my story be about|Shall I tell you a story]?",
+    "Hello! I am a very small storyteller. "
+    "[Who should my story be about|Shall I tell you a story]?",
     "Hello! How nice to meet you. [Would you like to hear a story|Shall I tell you a story]?",
 ]
 WHO = "Who are you?|What are you?|What is your name?|What can you do?|Who made you?".split("|")
@@ -359,12 +370,21 @@ SYSTEM_PROMPTS = ["You are a kind storyteller.", "You are a helpful assistant.",
                   "You tell short stories."]
 
 
-def pick(rng, options, turn=0):
+class Dice(random.Random):
+    """Random numbers, and how uneven choices are: the i-th has weight (i + 1) ** -skew."""
+
+    def __init__(self, seed, skew=0.9):
+        super().__init__(seed)
+        self.skew = skew
+
+
+def pick(rng, options, turn=0, skew=None):
     """Returns one of `options`, earlier ones more often, after rotating them by `turn`."""
+    skew = rng.skew if skew is None else skew
     options = options.split("|") if isinstance(options, str) else list(options)
     turn %= len(options)
     options = options[turn:] + options[:turn]
-    return rng.choices(options, [(i + 1) ** -SKEW for i in range(len(options))])[0]
+    return rng.choices(options, [(i + 1) ** -skew for i in range(len(options))])[0]
 
 
 def expand(rng, template, cast=None):
@@ -382,10 +402,10 @@ def expand(rng, template, cast=None):
 def make_cast(rng, kind=None):
     """Returns the variables of one story and its plot; both depend on the hero's kind or name."""
     if kind is None:
-        kind = pick(rng, KIDS if rng.random() < 0.2 else ANIMALS)
+        kind = pick(rng, KIDS if rng.random() < 0.2 else ANIMALS, skew=EVEN)
     if kind in KIDS:
         female = kind == "girl"
-        name = pick(rng, GIRLS if female else BOYS)
+        name = pick(rng, GIRLS if female else BOYS, skew=EVEN)
         turn = 5 * (GIRLS if female else BOYS).index(name) + (0 if female else 2)
         adjectives, homes, loves, foods = KIDS[kind]
     else:
@@ -403,7 +423,8 @@ def make_cast(rng, kind=None):
         "N": name, "kind": kind, "adj": pick(rng, adjectives), "home": pick(rng, homes),
         "love": pick(rng, loves), "food": pick(rng, foods), "he": he, "him": him, "his": his,
         "He": he.capitalize(), "His": his.capitalize(),
-        "friend": friend, "f": "the " + friend, "Thef": "The " + friend, "f_intro": pick(rng, FRIENDS[friend]),
+        "friend": friend, "f": "the " + friend, "Thef": "The " + friend,
+        "f_intro": pick(rng, FRIENDS[friend]),
         "obj": thing_lost, "colour": pick(rng, colours), "how": how, "where": where,
         "p1": place, "p2": pick(rng, [p for p in PLACES if p != place], turn),
         "fruit": pick(rng, FRUITS, turn), "plant": pick(rng, PLANTS, turn),
@@ -437,13 +458,20 @@ def story(rng):
 
 def ask_and_tell(rng):
     """Returns a request for a story and the story."""
-    topic = pick(rng, ["a {kind}", "{theme}", "a {kind} named {N}", "a {adj} {kind}",
-                       "a {kind} called {N}", "a {kind} and {theme}", None])
+    topic = pick(rng, ["a {kind}", "{theme}", "a {kind} and {theme}", "a {kind} named {N}",
+                       "a {adj} {kind}", None, "a {kind} called {N}"], skew=EVEN)
     any_kind = topic and "{kind}" in topic
     cast, plot = make_cast(rng, rng.choice([*ANIMALS, *KIDS]) if any_kind else None)
-    cast["theme"] = "[" + PLOTS[plot][1] + "]"
-    request = pick(rng, CHAT_REQUESTS if topic else OPEN_REQUESTS)
-    return expand(rng, request, dict(cast, topic=topic)), tell(rng, cast, plot, False)
+    cast.update(topic=topic, theme=pick(rng, PLOTS[plot][1], skew=EVEN))
+    request = expand(rng, pick(rng, CHAT_REQUESTS if topic else OPEN_REQUESTS, skew=EVEN), cast)
+    return as_typed(rng, request), tell(rng, cast, plot, False)
+
+
+def as_typed(rng, request):
+    """Returns `request`, now and then without its capital or its last mark."""
+    if rng.random() < 0.15:
+        request = request[0].lower() + request[1:]
+    return request.rstrip(".!") if rng.random() < 0.2 else request
 
 
 def chat(rng):
@@ -456,12 +484,12 @@ def chat(rng):
                   (OTHER_REQUESTS, OTHER_REPLIES)]
     if kind < 0.3:
         requests, replies = rng.choice(small_talk)
-        turns += [("user", expand(rng, pick(rng, requests))),
+        turns += [("user", as_typed(rng, expand(rng, pick(rng, requests, skew=EVEN)))),
                   ("assistant", expand(rng, pick(rng, replies)))]
     if kind > 0.2:
         request, reply = ask_and_tell(rng)
         turns += [("user", request), ("assistant", reply)]
         if rng.random() < 0.2:
-            turns += [("user", pick(rng, THANKS_REQUESTS)),
+            turns += [("user", pick(rng, THANKS_REQUESTS, skew=EVEN)),
                       ("assistant", expand(rng, pick(rng, THANKS_REPLIES)))]
     return [{"role": role, "content": content} for role, content in turns]

@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import pathlib
-import random
 import re
 import time
 
@@ -46,6 +45,9 @@ DEMO = dict(hidden_size=128, intermediate_size=384, num_hidden_layers=5,
 DRAFT = dict(hidden_size=64, intermediate_size=192, num_hidden_layers=2,
              num_attention_heads=4, num_key_value_heads=2)
 
+VARIED_SKEW = 0.9  # see demo_stories.Dice
+SHARP_SKEW = 1.6
+
 REFERENCE_STEPS = 100
 LOGIT_STEPS = (0, 1, 99)  # prefill, first decode step, last decode step
 PROMPTS = [
@@ -59,7 +61,8 @@ TOKENIZER_TEXTS = [
     "", " ", "Once upon a time", " Once upon a time", "  two  spaces  ", "line one\nline two\n\n",
     "\ttab and\r\nreturn", "It's the fox's den; they'll STAY, I'M sure.", "1 22 333 4444 1,234.5",
     "na\u00efve caf\u00e9 \u00fcber stra\u00dfe", "e\u0301 is not \u00e9",
-    "\u65e5\u672c\u8a9e\u306e\u7269\u8a9e", "\u041b\u0438\u0441\u0430 \u0438 \u043b\u0443\u043d\u0430",
+    "\u65e5\u672c\u8a9e\u306e\u7269\u8a9e",
+    "\u041b\u0438\u0441\u0430 \u0438 \u043b\u0443\u043d\u0430",
     "a fox \U0001f98a and \U0001f469\u200d\U0001f680", "x=f(y)->{z}; // ok?!...",
     "\"Where is my kite?\" cried Pip.", "Antidisestablishmentarianism", "\u00a0nbsp\u2003em",
     "<|bos|>Hello<|eos|>", "<|user|>Tell me<|assistant|>", "a <|eos|> b <|eos> <|user",
@@ -92,9 +95,9 @@ def make_tokenizer(texts):
         clean_up_tokenization_spaces=False, chat_template=CHAT_TEMPLATE)
 
 
-def make_documents(count, seed):
+def make_documents(count, seed, skew):
     """Returns `count` texts with special tokens: seven in ten plain stories, the rest chats."""
-    rng = random.Random(seed)
+    rng = demo_stories.Dice(seed, skew)
     environment = transformers.utils.chat_template_utils._compile_jinja_template(CHAT_TEMPLATE)
     texts = []
     for _ in range(count):
@@ -123,6 +126,7 @@ class Corpus:
 
 
 def make_model(shape):
+    torch.manual_seed(17)
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(
         vocab_size=VOCABULARY, max_position_embeddings=CONTEXT_TOKENS, tie_word_embeddings=True,
         rope_theta=10000.0, rms_norm_eps=1e-5, bos_token_id=SPECIAL.index(BOS),
@@ -139,11 +143,9 @@ def loss_of(model, ids, teacher=None):
     return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(0, 1))
 
 
-def train(name, shape, corpus, held_out, steps, rate, teacher=None):
-    """Returns a trained model. The last quarter of the steps uses the whole context length."""
-    torch.manual_seed(17)
+def train(name, model, corpus, held_out, steps, rate, step_tokens, long_from, teacher=None):
+    """Trains `model`. Rows have half the context length before the fraction `long_from`."""
     generator = torch.Generator().manual_seed(18)
-    model = make_model(shape)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters, {steps} steps")
     decayed = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() == 1]
@@ -152,32 +154,72 @@ def train(name, shape, corpus, held_out, steps, rate, teacher=None):
                                   lr=rate, betas=(0.9, 0.95))
     started = time.time()
     for step in range(steps):
-        warm = min(1.0, (step + 1) / 50)
+        warm = min(1.0, (step + 1) / 30)
         progress = step / steps
         for group in optimizer.param_groups:
             group["lr"] = rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        rows, length = (32, 256) if progress < 0.75 else (16, CONTEXT_TOKENS)
-        loss = loss_of(model, corpus.batch(generator, rows, length), teacher)
+        length = CONTEXT_TOKENS // 2 if progress < long_from else CONTEXT_TOKENS
+        ids = corpus.batch(generator, step_tokens // length, length)
+        loss = loss_of(model, ids, teacher)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if step % 50 == 0 or step == steps - 1:
+        if step % 20 == 0 or step == steps - 1:
             print(f"{name}: step {step} loss {loss.item():.4f} {time.time() - started:.0f} s",
                   flush=True)
     model.eval()
     with torch.no_grad():
         check = held_out.batch(torch.Generator().manual_seed(19), 64, 256)
         print(f"{name}: held-out loss {loss_of(model, check).item():.4f}", flush=True)
-    return model
 
 
-def save(model, tokenizer, folder):
+def save(model, folder):
     model.generation_config = transformers.GenerationConfig(
         bos_token_id=SPECIAL.index(BOS), eos_token_id=SPECIAL.index(EOS),
         pad_token_id=SPECIAL.index(PAD))
     model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder, save_jinja_files=False)
+
+
+def load(folder):
+    """Returns a saved model with its weights as float32."""
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def train_varied(folders, arguments):
+    """Makes the tokenizer and trains both models on varied text."""
+    documents = make_documents(arguments.documents, seed=1, skew=VARIED_SKEW)
+    tokenizer = make_tokenizer(
+        part for document in documents[:10000] for part in re.split(r"<\|\w+\|>", document))
+    corpus = Corpus(tokenizer, documents)
+    held_out = Corpus(tokenizer, make_documents(500, seed=2, skew=VARIED_SKEW))
+    print(f"{len(corpus.ids)} tokens in {len(documents)} documents", flush=True)
+    big, draft = make_model(DEMO), make_model(DRAFT)
+    train("demo-model", big, corpus, held_out, arguments.steps, rate=4e-3, step_tokens=8192,
+          long_from=0.75)
+    train("demo-draft", draft, corpus, held_out, arguments.draft_steps, rate=6e-3,
+          step_tokens=8192, long_from=0.75, teacher=big)
+    for model, folder in zip((big, draft), folders):
+        save(model, folder)
+        tokenizer.save_pretrained(folder, save_jinja_files=False)
+
+
+def sharpen(folders, arguments):
+    """Trains both saved models a little more on text with clearer favourites at each branch.
+
+    Without it, the greedy text passes places where two words are equally likely, and rounding
+    decides which of two stories is told.
+    """
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders[0])
+    corpus, held_out = (Corpus(tokenizer, make_documents(count, seed, skew=SHARP_SKEW))
+                        for count, seed in ((arguments.documents // 10, 5), (500, 6)))
+    big, draft = (load(folder) for folder in folders)
+    train("demo-model", big, corpus, held_out, arguments.sharpen_steps, rate=1.2e-3,
+          step_tokens=4096, long_from=0)
+    train("demo-draft", draft, corpus, held_out, arguments.sharpen_steps, rate=2e-3,
+          step_tokens=4096, long_from=0, teacher=big)
+    for model, folder in zip((big, draft), folders):
+        save(model, folder)
 
 
 def rounded(values):
@@ -211,7 +253,7 @@ def greedy(model, ids, steps):
 
 def write_reference(folder):
     """Writes reference.json of a saved model: what transformers computes in float32."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = load(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     eos = SPECIAL.index(EOS)
     prompts = []
@@ -263,11 +305,10 @@ def compact_lists(text):
 
 def print_agreement(folders, count=40):
     """Prints how often the draft's greedy choice is the large model's, along the latter's text."""
-    big, draft = (transformers.AutoModelForCausalLM.from_pretrained(f, dtype=torch.float32).eval()
-                  for f in folders)
+    big, draft = (load(folder) for folder in folders)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folders[0])
     same = total = 0
-    for document in make_documents(count, seed=4):
+    for document in make_documents(count, seed=4, skew=VARIED_SKEW):
         start = tokenizer.encode(document, add_special_tokens=False)[:12]
         ids = torch.tensor([start + greedy(big, start, 100)[0]])
         with torch.no_grad():
@@ -281,29 +322,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out-dir", type=pathlib.Path, default=pathlib.Path("configs"))
     parser.add_argument("--documents", type=int, default=60000)
-    parser.add_argument("--steps", type=int, default=1800)
-    parser.add_argument("--draft-steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--draft-steps", type=int, default=1400)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only-reference", action="store_true",
-                        help="keep the weights, write reference.json again")
+    parser.add_argument("--sharpen-steps", type=int, default=120)
+    parser.add_argument("--stage", choices=["all", "sharpen", "reference"], default="all",
+                        help="start from the saved models: sharpen them, or only write references")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
     folders = [arguments.out_dir / "demo-model", arguments.out_dir / "demo-draft"]
-    if not arguments.only_reference:
-        started = time.time()
-        documents = make_documents(arguments.documents, seed=1)
-        tokenizer = make_tokenizer(
-            part for document in documents[:10000] for part in re.split(r"<\|\w+\|>", document))
-        corpus = Corpus(tokenizer, documents)
-        held_out = Corpus(tokenizer, make_documents(500, seed=2))
-        print(f"{len(corpus.ids)} tokens in {len(documents)} documents, "
-              f"{time.time() - started:.0f} s", flush=True)
-        big = train("demo-model", DEMO, corpus, held_out, arguments.steps, rate=4e-3)
-        draft = train("demo-draft", DRAFT, corpus, held_out, arguments.draft_steps, rate=6e-3,
-                      teacher=big)
-        save(big, tokenizer, folders[0])
-        save(draft, tokenizer, folders[1])
+    if arguments.stage == "all":
+        train_varied(folders, arguments)
+    if arguments.stage in ("all", "sharpen"):
+        sharpen(folders, arguments)
     for folder in folders:
         write_reference(folder)
     print_agreement(folders)
