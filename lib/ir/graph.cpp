@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 namespace qeff::ir {
@@ -105,6 +106,14 @@ std::string Graph::FreshName(std::string_view wanted) {
   return name;
 }
 
+std::string Graph::FreshNodeName(std::string_view wanted) {
+  std::string name(wanted);
+  while (!node_names_.insert(name).second) {
+    name = fmt::format("{}_{}", wanted, ++next_node_suffix_[std::string(wanted)]);
+  }
+  return name;
+}
+
 Value* Graph::NewValue(std::string name) {
   auto owned = std::make_unique<Value>();
   Value* value = owned.get();
@@ -146,7 +155,7 @@ Node* Graph::AddNode(NodeSpec spec, const Node* before) {
   Node* node = owned.get();
   node->domain_ = spec.domain;
   node->op_type_ = spec.op_type;
-  node->name_ = spec.name.empty() ? std::string(spec.op_type) : std::move(spec.name);
+  node->name_ = FreshNodeName(spec.name.empty() ? spec.op_type : std::string_view(spec.name));
   node->attributes_ = std::move(spec.attributes);
   for (size_t i = 0; i < spec.inputs.size(); ++i) node->SetInput(i, spec.inputs[i]);
   while (!node->inputs_.empty() && node->inputs_.back() == nullptr) node->inputs_.pop_back();
@@ -169,6 +178,7 @@ void Graph::EraseNode(Node* node) {
   }
   for (size_t i = 0; i < node->inputs_.size(); ++i) node->SetInput(i, nullptr);
   for (Value* output : node->outputs_) EraseValue(output);
+  node_names_.erase(node->name_);
   nodes_.erase(node->position_);
 }
 
@@ -213,6 +223,7 @@ bool Graph::DropDead() {
     if (live) continue;
     for (size_t i = 0; i < node->inputs_.size(); ++i) node->SetInput(i, nullptr);
     for (const Value* output : node->outputs_) dead_values.insert(output);
+    node_names_.erase(node->name_);
     dead_nodes.insert(node);
   }
   for (const auto& value : values_) {
@@ -303,12 +314,16 @@ Graph Graph::Clone() const {
     copy.outputs_.push_back({output.name, copies.at(output.value), output.declared_shape});
   }
   copy.next_suffix_ = next_suffix_;
+  copy.node_names_ = node_names_;
+  copy.next_node_suffix_ = next_node_suffix_;
   return copy;
 }
 
 Status VerifyStructure(const Graph& graph) {
   Diagnostics diagnostics;
   std::set<const Value*> known(graph.inputs().begin(), graph.inputs().end());
+  std::set<const Value*> seen;
+  std::set<std::tuple<const Value*, const Node*, int>> registered;
   int64_t index = 0;
   for (const auto& node : graph.nodes()) {
     const Location where = Location::Node("", node->name(), index++);
@@ -319,11 +334,10 @@ Status VerifyStructure(const Graph& graph) {
         diagnostics.AddError(where,
                              fmt::format("input '{}' is used before it is made", input->name()));
       }
-      const bool registered =
-          std::any_of(input->uses().begin(), input->uses().end(), [&](const Use& use) {
-            return use.node == node.get() && use.input_index == static_cast<int>(i);
-          });
-      if (!registered)
+      if (seen.insert(input).second) {
+        for (const Use& use : input->uses()) registered.emplace(input, use.node, use.input_index);
+      }
+      if (!registered.contains({input, node.get(), static_cast<int>(i)}))
         diagnostics.AddError(where, fmt::format("use of '{}' is not registered", input->name()));
     }
     for (const Value* output : node->outputs()) known.insert(output);

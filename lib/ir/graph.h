@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -85,7 +86,6 @@ class Node {
   const std::string& op_type() const { return op_type_; }
   /// Scoped like "/model/layers.0/self_attn/q_proj/MatMul": partitioning by layer reads it.
   const std::string& name() const { return name_; }
-  void set_name(std::string name) { name_ = std::move(name); }
   bool Is(std::string_view domain, std::string_view op_type) const {
     return domain_ == domain && op_type_ == op_type;
   }
@@ -137,7 +137,7 @@ struct NodeSpec {
   std::string_view op_type;
   std::vector<Value*> inputs;
   AttributeMap attributes;
-  std::string name;  ///< empty: made from the op
+  std::string name;  ///< empty: the op; a suffix makes it unique in the graph
   std::vector<std::string> output_names = {""};
 };
 
@@ -212,6 +212,7 @@ class Graph {
  private:
   Value* NewValue(std::string name);
   std::string FreshName(std::string_view wanted);
+  std::string FreshNodeName(std::string_view wanted);
   void EraseValue(Value* value);
 
   std::string name_ = "main_graph";
@@ -221,6 +222,8 @@ class Graph {
   std::vector<Value*> inputs_;
   std::vector<GraphOutput> outputs_;
   std::map<std::string, int64_t, std::less<>> next_suffix_;
+  std::set<std::string, std::less<>> node_names_;
+  std::map<std::string, int64_t, std::less<>> next_node_suffix_;
 };
 
 /// A function of the model (one decoder layer, for example): its graph's inputs and outputs are the
