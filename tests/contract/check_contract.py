@@ -1,0 +1,442 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exports models with the configs of recorded QEfficient exports and compares what the AI 100 compiler and its users see.
+
+usage: check_contract.py --bin BIN [--records FILE] [--family NAME]
+       check_contract.py --check-docs FILE | --write-docs FILE
+       check_contract.py --write-records FOLDER [--records FILE]
+
+--bin            folder with qeff-export
+--records        the recorded exports, in compact form (default: tests/data/contract/records.json)
+--family         only the records of this family, such as llama or mistral_window
+--check-docs     compares FILE with the table of differences below
+--write-docs     writes that table as Markdown to FILE
+--write-records  makes the compact form from the recorded graphs/*.json in FOLDER
+
+Compared: IR version, graph name, producer, opsets, metadata, inputs and outputs (order, names, dtypes, dimensions), functions with their
+bodies, counts of calls to the compiler's ops, names and dtypes of weights. What is compared must be equal, except for what
+DIFFERENCES says: there it must be exactly what the table's function makes of the record. Weights are zeros: only the graph counts.
+Needs the onnx package. Exit: 0 all equal, 1 some not, 77 there is nothing to run with.
+"""
+import argparse
+import copy
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "tests/data/contract/records.json"
+FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3")
+# Options of qeff-export for each recorded mode.
+MODES = {
+    "default": [],
+    "cb": ["--continuous-batching"],
+    "ccl": ["--ccl"],
+    "tlm": ["--speculative-target"],
+    "ccl_cb": ["--ccl", "--continuous-batching"],
+    "tlm_cb": ["--speculative-target", "--continuous-batching"],
+    "subfunctions": ["--subfunctions"],
+    "cb_subfunctions": ["--continuous-batching", "--subfunctions"],
+    "fp16": ["--dtype", "f16"],
+}
+CONTRACT_DOMAINS = ("com.qualcomm.cloud", "com.qti.aisw.onnx")
+
+
+def weight_shapes(config):
+    """Names and shapes of a checkpoint of the llama-like families, as the hub has them."""
+    width, ffn, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    head = config.get("head_dim") or width // heads
+    has_qkv_bias = config["model_type"] == "qwen2" or config.get("attention_bias", False)
+    shapes = {"model.embed_tokens.weight": [vocabulary, width], "model.norm.weight": [width]}
+    if not config.get("tie_word_embeddings", False):
+        shapes["lm_head.weight"] = [vocabulary, width]
+    for layer in range(config["num_hidden_layers"]):
+        scope = f"model.layers.{layer}."
+        shapes[scope + "input_layernorm.weight"] = [width]
+        shapes[scope + "post_attention_layernorm.weight"] = [width]
+        for name, rows in (("q", heads * head), ("k", kv_heads * head), ("v", kv_heads * head)):
+            shapes[f"{scope}self_attn.{name}_proj.weight"] = [rows, width]
+            if has_qkv_bias:
+                shapes[f"{scope}self_attn.{name}_proj.bias"] = [rows]
+        shapes[scope + "self_attn.o_proj.weight"] = [width, heads * head]
+        if config["model_type"] == "qwen3":
+            shapes[scope + "self_attn.q_norm.weight"] = [head]
+            shapes[scope + "self_attn.k_norm.weight"] = [head]
+        shapes[scope + "mlp.gate_proj.weight"] = [ffn, width]
+        shapes[scope + "mlp.up_proj.weight"] = [ffn, width]
+        shapes[scope + "mlp.down_proj.weight"] = [width, ffn]
+    return shapes
+
+
+def write_checkpoint(folder, config):
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    header, at = {}, 0
+    for name, shape in weight_shapes(config).items():
+        size = 4
+        for dimension in shape:
+            size *= dimension
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))
+
+
+# --- what is compared, in the form of the records
+
+
+def interface(values, names):
+    result = []
+    for value in values:
+        tensor = value.type.tensor_type
+        dims = [d.dim_param if d.HasField("dim_param") else d.dim_value for d in tensor.shape.dim]
+        result.append({"name": value.name, "dtype": names[tensor.elem_type], "dims": dims})
+    return result
+
+
+def attribute(onnx, value, names):
+    if value.ref_attr_name:
+        return "@" + value.ref_attr_name
+    content = onnx.helper.get_attribute_value(value)
+    if value.type == onnx.AttributeProto.TENSOR:
+        array = onnx.numpy_helper.to_array(content)
+        return {"dtype": names[content.data_type], "shape": list(content.dims), "value": array.tolist()}
+    if isinstance(content, bytes):
+        return content.decode()
+    return list(content) if value.type in (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS) else content
+
+
+def operator(node):
+    return f"{node.domain}::{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+
+
+def opsets(imports):
+    return {entry.domain or "ai.onnx": entry.version for entry in imports}
+
+
+def retained(outputs):
+    return [name for name in outputs if name.endswith("RetainedState")]
+
+
+def layer_weights(parameters):
+    """Parameters of a layer function that go by the name of a weight of the checkpoint."""
+    return [name for name in parameters if name.startswith("model.layers.") and name.endswith((".weight", ".bias"))]
+
+
+def describe_function(onnx, function, names):
+    result = {
+        "domain": function.domain,
+        "name": function.name,
+        "attributes": list(function.attribute),
+        "attributes_with_default": {a.name: attribute(onnx, a, names) for a in function.attribute_proto},
+        "opset_import": opsets(function.opset_import),
+    }
+    if function.domain not in CONTRACT_DOMAINS:
+        return result | {"states": retained(function.output), "weights": layer_weights(function.input)}
+    return result | {
+        "inputs": list(function.input),
+        "outputs": list(function.output),
+        "nodes": [operator(n) for n in function.node],
+        "node_attributes": [{a.name: attribute(onnx, a, names) for a in n.attribute} for n in function.node],
+    }
+
+
+def describe(onnx, model):
+    names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
+    graph = model.graph
+    calls, makers, layer_results, first_norm_input = {}, {}, set(), None
+    for node in graph.node:
+        if node.op_type.split(".")[0].endswith("DecoderLayer"):
+            layer_results.update(node.output)
+        makers.update({output: node.op_type for output in node.output})
+        if node.domain not in ("", "ai.onnx"):
+            calls[operator(node)] = calls.get(operator(node), 0) + 1
+        if node.op_type == "CustomRMSNorm" and first_norm_input is None:
+            first_norm_input = "layer" if node.input[0] in layer_results else makers[node.input[0]]
+    # Shapes, axes and factors: the records have them as Constant nodes.
+    weights = [t for t in graph.initializer if len(t.dims) > 1 or t.name.startswith(("model.", "lm_head."))]
+    dtypes = [names[t.data_type] for t in weights]
+    return {
+        "ir_version": model.ir_version,
+        "producer": model.producer_name,
+        "graph_name": graph.name,
+        "opset_import": opsets(model.opset_import),
+        "metadata": {p.key: p.value for p in model.metadata_props},
+        "inputs": interface(graph.input, names),
+        "outputs": interface(graph.output, names),
+        "functions": [describe_function(onnx, f, names) for f in model.functions],
+        "calls": calls,
+        "first_norm_input": first_norm_input,
+        "weight_dtypes": {dtype: dtypes.count(dtype) for dtype in set(dtypes)},
+        "weight_names": sorted(t.name for t in weights),
+    }
+
+
+# --- deliberate differences: each function changes the record to what we write
+
+
+def layer_function_name(config):
+    return config["architectures"][0].removesuffix("ForCausalLM") + "DecoderLayer"
+
+
+def expect_producer(record, config, options):
+    record["producer"] = "qeff"
+
+
+def expect_metadata(record, config, options):
+    features = ["add-kv-cache"]
+    if "--ccl" in options:
+        features.append("add-compute-context-length")
+    if "--continuous-batching" in options:
+        features.append("add-continuous-batching")
+    features.append("keep-speculative-logits" if "--speculative-target" in options else "select-last-logits")
+    if "f16" in options:
+        features.append("convert-float-dtype")
+    lowering = ["context-length", "selection", "gated-mlp", "activation", "rope", "attention", "rms-norm", "linear"]
+    passes = features + ["lower-" + name for name in lowering] + ["fold-reshapes", "set-contract-shapes"]
+    if "--subfunctions" in options:
+        passes.append("outline-layers")
+    record["metadata"]["qeff_transforms"] = ",".join(passes)
+
+
+def expect_architecture(record, config, options):
+    record["metadata"]["qeff_architecture"] = config["architectures"][0]
+
+
+def expect_linear_names(record, config, options):
+    linear = [name for name, shape in weight_shapes(config).items()
+              if len(shape) == 2 and name != "model.embed_tokens.weight"]
+    anonymous = [name for name in record["weight_names"] if name.startswith("onnx::MatMul_")]
+    if len(anonymous) == len(linear):
+        named = [name for name in record["weight_names"] if name not in anonymous]
+        record["weight_names"] = sorted(named + [name + ".transposed" for name in linear])
+
+
+def expect_layer_domain(record, config, options):
+    if "--subfunctions" not in options:
+        return
+    name = layer_function_name(config)
+    for function in record["functions"]:
+        if function["domain"].startswith("QEfficient."):
+            suffix = function["name"].removeprefix("QEff" + name)
+            function["domain"], function["name"] = "qeff.layers", name + suffix
+
+    def rename(key):
+        return "qeff.layers" + key[key.index("::"):].replace("::QEff", "::") if "::" in key else "qeff.layers"
+
+    for part in ("opset_import", "calls"):
+        record[part] = {rename(k) if k.startswith("QEfficient.") else k: v for k, v in record[part].items()}
+
+
+def expect_one_layer_function(record, config, options):
+    layers = [f for f in record["functions"] if f["domain"] == "qeff.layers"]
+    if len(layers) < 2:
+        return
+    first = next(f for f in layers if "." not in f["name"])
+    record["functions"] = [first] + [f for f in record["functions"] if f not in layers]
+    calls = [key for key in record["calls"] if key.startswith("qeff.layers::")]
+    total = sum(record["calls"].pop(key) for key in calls)
+    record["calls"]["qeff.layers::" + first["name"]] = total
+
+
+def expect_first_layer(record, config, options):
+    for function in record["functions"]:
+        for part in ("states", "weights"):
+            if part in function:
+                function[part] = [name.replace(".1", ".0", 1) for name in function[part]]
+
+
+def expect_tables_in_f32(record, config, options):
+    if "f16" in options:
+        record["weight_dtypes"]["float16"] -= 2
+        record["weight_dtypes"]["float"] = 2
+
+
+def expect_norm_in_f32(record, config, options):
+    if "f16" in options:
+        record["first_norm_input"] = "Cast"
+
+
+# (where, what, reason, how the record changes)
+DIFFERENCES = [
+    ("producer", "`producer_name` is `qeff`, not `pytorch`", "the file says who wrote it", expect_producer),
+    ("metadata", "`qeff_transforms` lists qeff's passes, not QEfficient's Python classes",
+     "it says what was done to this graph; nothing reads the names", expect_metadata),
+    ("metadata", "`qeff_architecture` is there as well",
+     "the compile stage names the network by it without the checkpoint", expect_architecture),
+    ("weights", "matrices of linear layers are named `<checkpoint name>.transposed`, not `onnx::MatMul_<number>`",
+     "a name that says which weight it is survives changes of the graph", expect_linear_names),
+    ("`--subfunctions`", "layer functions are `<Model>DecoderLayer` in domain `qeff.layers`, not "
+     "`QEff<Model>DecoderLayer` in a domain named after a Python module",
+     "there is no Python module to name it after", expect_layer_domain),
+    ("`--subfunctions` with `--continuous-batching`", "equal layers share one function; QEfficient writes the "
+     "second layer as a function `.1` of its own, since the first one also casts `position_ids`",
+     "the compiler sees each layer once, which is what the option is for", expect_one_layer_function),
+    ("`--subfunctions`", "parameters and results of a layer function are named after the first layer that it stands "
+     "for; QEfficient names some after the last one", "one rule for all models", expect_first_layer),
+    ("`--dtype f16`", "`model.cos_cached` and `model.sin_cached` stay f32 and are cast after the lookup",
+     "the numbers are the same, and the tables do not depend on the type of the computation", expect_tables_in_f32),
+    ("`--dtype f16`", "`CustomRMSNorm` stands between casts to f32 and back",
+     "its body multiplies f32 by `weight`: with f16 inputs it is not valid ONNX, and runtimes that execute the "
+     "body refuse it", expect_norm_in_f32),
+]
+
+
+def documentation():
+    lines = [
+        "# Where qeff's ONNX files differ from QEfficient's",
+        "",
+        "Written by `tests/contract/check_contract.py --write-docs`; do not edit. That test exports the models of",
+        "recorded QEfficient exports (" + ", ".join(FAMILIES) + ";",
+        "modes " + ", ".join(MODES) + ") and requires equality",
+        "of inputs, outputs, opsets, functions with their bodies, calls of the compiler's ops and weights, except for:",
+        "",
+        "| where | what | why |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {where} | {what} | {reason} |" for where, what, reason, _ in DIFFERENCES]
+    lines += [
+        "",
+        "Not compared: nodes between the compiler's ops (qeff writes fewer shape computations), bodies of layer",
+        "functions, names of inner values.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# --- records
+
+
+def compact(original):
+    """The part of a recorded export that is compared."""
+    graph = original["graph"]
+    functions = []
+    for function in graph["functions"]:
+        entry = {key: function[key] for key in
+                 ("domain", "name", "attributes", "attributes_with_default", "opset_import")}
+        if function["domain"] in CONTRACT_DOMAINS:
+            entry |= {key: function[key] for key in ("inputs", "outputs", "nodes", "node_attributes")}
+        else:
+            entry |= {"states": retained(function["outputs"]), "weights": layer_weights(function["inputs"])}
+        functions.append(entry)
+    norm = next(call for call in graph["first_calls"] if call["op"].endswith("CustomRMSNorm"))
+    norm_input = norm["inputs"][0].rsplit("/", 1)[-1].split("_")[0]
+    named = {key: graph[key] for key in
+             ("ir_version", "graph_name", "opset_import", "metadata", "inputs", "outputs")}
+    return named | {
+        "producer": graph["producer"].split()[0],
+        "functions": functions,
+        "calls": graph["custom_calls"],
+        "first_norm_input": "layer" if "DecoderLayer" in norm_input else norm_input,
+        "weight_dtypes": graph["initializers"]["dtypes"],
+        "weight_names": sorted(graph["initializers"]["names"]),
+    }
+
+
+def write_records(folder, path):
+    functions, cases = [], []
+    for family in FAMILIES:
+        for mode in MODES:
+            file = folder / f"{family}.{mode}.json"
+            if not file.exists():
+                continue
+            original = json.loads(file.read_text())
+            record = compact(original)
+            for function in record["functions"]:
+                if function not in functions:
+                    functions.append(function)
+            record["functions"] = [functions.index(function) for function in record["functions"]]
+            cases.append({"family": family, "mode": mode, "config": original["config"], "record": record})
+    lines = ['{"functions": [']
+    lines += [",\n".join(json.dumps(function) for function in functions), '], "cases": [']
+    lines += [",\n".join(json.dumps(case) for case in cases), "]}"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def read_records(path):
+    content = json.loads(path.read_text())
+    for case in content["cases"]:
+        case["record"]["functions"] = [content["functions"][i] for i in case["record"]["functions"]]
+    return content["cases"]
+
+
+# --- the comparison
+
+
+def export(onnx, binaries, case, folder):
+    folder.mkdir()
+    write_checkpoint(folder / "checkpoint", case["config"])
+    command = [str(binaries / "qeff-export"), str(folder / "checkpoint"), "-o", str(folder / "onnx"), "-q"]
+    result = subprocess.run(command + MODES[case["mode"]], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise RuntimeError(f"qeff-export returned {result.returncode}: {result.stderr.strip()}")
+    return describe(onnx, onnx.load(folder / "onnx/model.onnx", load_external_data=False))
+
+
+def expected(case):
+    record = copy.deepcopy(case["record"])
+    for *_, change in DIFFERENCES:
+        change(record, case["config"], MODES[case["mode"]])
+    return record
+
+
+def differences(name, want, got):
+    """Lines "name: expected ..., got ..." for every part that differs; lists of unequal length are one part."""
+    if isinstance(want, dict) and isinstance(got, dict):
+        return [line for key in sorted(want.keys() | got.keys())
+                for line in differences(f"{name}.{key}", want.get(key), got.get(key))]
+    if isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
+        return [line for i, pair in enumerate(zip(want, got)) for line in differences(f"{name}[{i}]", *pair)]
+    return [] if want == got else [f"{name}: expected {json.dumps(want)}, got {json.dumps(got)}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="compares exports with records of QEfficient")
+    parser.add_argument("--bin", type=pathlib.Path)
+    parser.add_argument("--records", type=pathlib.Path, default=RECORDS)
+    parser.add_argument("--family", choices=FAMILIES)
+    parser.add_argument("--check-docs", type=pathlib.Path)
+    parser.add_argument("--write-docs", type=pathlib.Path)
+    parser.add_argument("--write-records", type=pathlib.Path)
+    options = parser.parse_args()
+    if options.write_docs:
+        options.write_docs.write_text(documentation())
+        return 0
+    if options.check_docs:
+        if options.check_docs.read_text() != documentation():
+            print(f"{options.check_docs} is not what the table says: run with --write-docs {options.check_docs}")
+            return 1
+        return 0
+    if options.write_records:
+        write_records(options.write_records, options.records)
+        return 0
+    if options.bin is None:
+        parser.error("--bin is needed")
+    try:
+        import onnx
+        import onnx.numpy_helper
+    except ImportError:
+        print("SKIPPED: Python cannot import onnx")
+        return 77
+    cases = [c for c in read_records(options.records) if options.family in (None, c["family"])]
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="qeff-contract-") as folder:
+        for case in cases:
+            name = f"{case['family']}.{case['mode']}"
+            try:
+                got = export(onnx, options.bin, case, pathlib.Path(folder) / name)
+                problems = differences(name, expected(case), got)
+            except RuntimeError as error:
+                problems = [f"{name}: {error}"]
+            print("\n".join(problems) if problems else f"{name}: equal")
+            failed += bool(problems)
+    print(f"{len(cases) - failed} equal, {failed} not")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
