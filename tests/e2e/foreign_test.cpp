@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Models that the original exporter wrote, with the calls that were recorded on them: each compiles
+// for both backends and gives the recorded outputs. The calls are replayed in order, so retained
+// state is carried by the session as on a card.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "lib/checkpoint/safetensors.h"
+#include "lib/support/json.h"
+#include "stages/stages.h"
+
+namespace qeff {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path SharedFolder() {
+  const char* from_environment = std::getenv("QEFF_SHARED");
+  return from_environment != nullptr ? fs::path(from_environment) : fs::path("../shared");
+}
+
+class Replay {
+ public:
+  Replay(fs::path folder, std::string backend)
+      : folder_(std::move(folder)), backend_(std::move(backend)) {}
+
+  void Run() {
+    auto calls = ReadJsonFile(folder_ / "calls.json");
+    REQUIRE(calls.ok());
+    auto io = checkpoint::SafetensorsFile::Open(folder_ / "io.safetensors");
+    REQUIRE(io.ok());
+    io_ = &*io;
+    Compile(*calls);
+    int index = 0;
+    for (const Json& call : calls->at("calls")) {
+      INFO(folder_.filename().string()
+           << " on " << backend_ << ", call " << index++ << ": " << call.value("note", ""));
+      Call(call);
+    }
+  }
+
+  ~Replay() {
+    std::error_code ignored;
+    fs::remove_all(output_, ignored);
+  }
+
+ private:
+  const checkpoint::StoredTensor& Tensor(const std::string& key) const {
+    const checkpoint::StoredTensor* tensor = io_->Find(key);
+    REQUIRE(tensor != nullptr);
+    return *tensor;
+  }
+
+  void Compile(const Json& calls) {
+    stages::CompileOptions options{.backend = backend_};
+    options.prefill_seq_len = 1;
+    options.ctx_len = calls.at("ctx_len");
+    for (const Json& call : calls.at("calls")) {
+      const auto& shape = Tensor(call.at("inputs").at("input_ids")).shape;
+      options.prefill_seq_len = std::max(options.prefill_seq_len, shape[1]);
+      if (call.at("inputs").contains("batch_index")) {
+        options.full_batch_size = std::max(options.full_batch_size.value_or(1), shape[0]);
+      } else {
+        options.batch_size = shape[0];
+      }
+      // The verifying call comes last: the accepted token and the guessed ones.
+      if (call.at("inputs").contains("num_logits_to_keep"))
+        options.num_speculative_tokens = shape[1] - 1;
+    }
+    options.target.num_cores = 2;
+    output_ = fs::temp_directory_path() /
+              ("qeff-foreign-" + folder_.filename().string() + "-" + backend_);
+    fs::remove_all(output_);
+    const auto compiled = stages::Compile(folder_, output_, options);
+    if (!compiled.ok()) FAIL(compiled.diagnostic().ToString());
+    auto session = stages::OpenProgram(output_, {});
+    if (!session.ok()) FAIL(session.diagnostic().ToString());
+    session_ = std::move(*session);
+  }
+
+  /// The specialization whose input_ids have the call's shape.
+  size_t Choose(const Json& call) const {
+    const auto& wanted = Tensor(call.at("inputs").at("input_ids")).shape;
+    for (size_t i = 0; i < session_->specializations().size(); ++i) {
+      for (const TensorInfo& input : session_->specializations()[i].inputs) {
+        if (input.name == "input_ids" && input.dims == wanted) return i;
+      }
+    }
+    FAIL("no specialization for this call");
+    return 0;
+  }
+
+  void Call(const Json& call) {
+    const size_t specialization = Choose(call);
+    for (const auto& item : call.at("inputs").items()) {
+      if (item.value() == "state") continue;
+      const checkpoint::StoredTensor& tensor = Tensor(item.value());
+      const auto buffer = session_->Input(specialization, item.key());
+      REQUIRE(buffer.size() == static_cast<size_t>(tensor.size_bytes));
+      std::memcpy(buffer.data(), io_->Data(tensor).data(), buffer.size());
+    }
+    const Status status = session_->Run(specialization);
+    if (!status.ok()) FAIL(status.diagnostic().ToString());
+    Compare(call, specialization);
+  }
+
+  void Compare(const Json& call, size_t specialization) {
+    const checkpoint::StoredTensor& tensor = Tensor(call.at("outputs").at("logits"));
+    const auto got_bytes = session_->Output(specialization, "logits");
+    REQUIRE(got_bytes.size() == static_cast<size_t>(tensor.size_bytes));
+    const auto* got = reinterpret_cast<const float*>(got_bytes.data());
+    const auto* expected = reinterpret_cast<const float*>(io_->Data(tensor).data());
+    const size_t count = got_bytes.size() / sizeof(float);
+    float largest = 0;
+    for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(expected[i]));
+    for (size_t i = 0; i < count; ++i) {
+      if (std::fabs(got[i] - expected[i]) <= 1e-4F * largest) continue;
+      FAIL("logit " << i << ": " << got[i] << ", recorded " << expected[i] << ", largest "
+                    << largest);
+    }
+  }
+
+  fs::path folder_;
+  std::string backend_;
+  fs::path output_;
+  const checkpoint::SafetensorsFile* io_ = nullptr;
+  std::unique_ptr<Session> session_;
+};
+
+void ReplayOnBothBackends(const std::string& name) {
+  const fs::path folder = SharedFolder() / "goldens/qefficient/onnx" / name;
+  if (!fs::exists(folder)) {
+    std::cout << "SKIPPED: " << folder.string() << " is not there\n";
+    return;
+  }
+  for (const std::string backend : {"reference", "cpu"}) Replay(folder, backend).Run();
+}
+
+}  // namespace
+
+TEST_CASE("the original's llama gives its recorded logits") { ReplayOnBothBackends("llama"); }
+TEST_CASE("the original's llama with layer functions gives its recorded logits") {
+  ReplayOnBothBackends("llama_subfunctions");
+}
+TEST_CASE("the original's llama with continuous batching gives its recorded logits") {
+  ReplayOnBothBackends("llama_cb");
+}
+TEST_CASE("the original's llama as a speculative target gives its recorded logits") {
+  ReplayOnBothBackends("llama_tlm");
+}
+TEST_CASE("the original's qwen3 gives its recorded logits") { ReplayOnBothBackends("qwen3"); }
+TEST_CASE("the original's gpt2 gives its recorded logits") { ReplayOnBothBackends("gpt2"); }
+TEST_CASE("the original's gemma2 gives its recorded logits") { ReplayOnBothBackends("gemma2"); }
+TEST_CASE("the original's falcon gives its recorded logits") { ReplayOnBothBackends("falcon"); }
+TEST_CASE("the original's mpt gives its recorded logits") { ReplayOnBothBackends("mpt"); }
+
+}  // namespace qeff
