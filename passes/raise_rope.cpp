@@ -143,11 +143,13 @@ Span IncludePassThrough(const ir::Graph& graph, const Match& match, ir::Node* no
   const Span alone{match.x, node};
   const int64_t rotary = *FixedDim(match.cosine, 2);
   ir::Value* whole = match.x;
-  if (!match.interleaved) {
-    const ir::Node* slice = ProducedBy(match.x, "Slice");
-    const auto bounds = FindSliceBounds(slice);
-    if (!bounds || bounds->axis != 3 || bounds->begin != 0 || bounds->end != rotary) return alone;
+  const ir::Node* slice = ProducedBy(match.x, "Slice");
+  const auto bounds = FindSliceBounds(slice);
+  if (bounds && bounds->axis == 3 && bounds->begin == 0 && bounds->end == rotary &&
+      bounds->step == 1) {
     whole = slice->input(0);
+  } else if (!match.interleaved) {  // pairs may also be taken from all channels at once
+    return alone;
   }
   if (FixedDim(whole, 3) == rotary || !HasOneUse(graph, node->output())) return alone;
   ir::Node* concat = node->output()->uses().front().node;

@@ -1,0 +1,243 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lowering to the compiler's ops and raising again gives the graph back.
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "lib/families/blocks/decoder.h"
+#include "lib/ir/equal.h"
+#include "lib/onnx_io/text.h"
+#include "passes/pipelines.h"
+
+namespace qeff {
+namespace {
+
+/// A decoder of two small layers.
+families::DecoderFacts SmallDecoder() {
+  families::DecoderFacts facts;
+  facts.vocab_size = 11;
+  facts.hidden_size = 16;
+  facts.num_heads = 4;
+  facts.num_kv_heads = 2;
+  facts.head_size = 8;
+  facts.ffn_size = 12;
+  facts.norm_epsilon = 1e-6F;
+  facts.activation = "silu";
+  facts.rotary.rotary_channels = 8;
+  facts.rotary.inverse_frequencies = {1, 0.1F, 0.01F, 0.001F};
+  facts.rotary.table_rows = 32;
+  facts.layers.resize(2);
+  return facts;
+}
+
+/// Weights under all names that the facts can ask for, each with values of its own.
+families::WeightTable Weights(const families::DecoderFacts& facts) {
+  families::WeightTable table{.path = "checkpoint", .weights = {}};
+  const auto add = [&](const std::string& name, std::vector<int64_t> dims) {
+    std::vector<float> values(static_cast<size_t>(ir::ElementCount(dims)));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(table.weights.size()) + 0.001F * static_cast<float>(i);
+    table.weights.emplace(name, ir::MakeFloats(dims, values));
+  };
+  const int64_t width = facts.hidden_size;
+  const int64_t query = facts.num_heads * facts.head_size;
+  const int64_t key = facts.num_kv_heads * facts.head_size;
+  const auto linear = [&](const std::string& name, int64_t in, int64_t out, bool has_bias) {
+    add(name + ".weight", {out, in});
+    if (has_bias) add(name + ".bias", {out});
+  };
+  add("model.embed_tokens.weight", {facts.vocab_size, width});
+  if (!facts.head_is_tied) add("lm_head.weight", {facts.vocab_size, width});
+  add("model.norm.weight", {width});
+  for (size_t layer = 0; layer < facts.layers.size(); ++layer) {
+    const std::string scope = fmt::format("model.layers.{}.", layer);
+    add(scope + "input_layernorm.weight", {width});
+    add(scope + "post_attention_layernorm.weight", {width});
+    const bool has_bias = facts.query_key_value_have_bias;
+    linear(scope + "self_attn.q_proj", width, query, has_bias);
+    linear(scope + "self_attn.k_proj", width, key, has_bias);
+    linear(scope + "self_attn.v_proj", width, key, has_bias);
+    linear(scope + "self_attn.o_proj", query, width, facts.attention_output_has_bias);
+    if (facts.query_and_key_are_normalized) {
+      add(scope + "self_attn.q_norm.weight", {facts.head_size});
+      add(scope + "self_attn.k_norm.weight", {facts.head_size});
+    }
+    linear(scope + "mlp.gate_proj", width, facts.ffn_size, facts.mlp_has_bias);
+    linear(scope + "mlp.up_proj", width, facts.ffn_size, facts.mlp_has_bias);
+    linear(scope + "mlp.down_proj", facts.ffn_size, width, facts.mlp_has_bias);
+  }
+  return table;
+}
+
+ir::Graph Build(const families::DecoderFacts& facts) {
+  const families::WeightTable weights = Weights(facts);
+  Result<ir::Graph> graph = families::BuildDecoder(facts, weights);
+  INFO((graph.ok() ? "" : graph.diagnostic().ToString()));
+  REQUIRE(graph.ok());
+  return std::move(*graph);
+}
+
+void Run(ir::Model& model, const passes::Pipeline& pipeline) {
+  const Result<passes::Change> change = passes::RunPipeline(model, pipeline);
+  INFO((change.ok() ? "" : change.diagnostic().ToString()));
+  REQUIRE(change.ok());
+}
+
+bool HasQeffOps(const ir::Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    if (node->domain() == ir::kQeffDomain) return true;
+  }
+  return false;
+}
+
+/// Returns what lowering and raising has changed; empty if nothing.
+std::string RoundTripDifference(ir::Graph graph, const passes::Features& features = {},
+                                const std::string& layer_function = "") {
+  ir::Model model;
+  model.graph = std::move(graph);
+  Run(model, passes::TransformPipeline(features));
+  const ir::Graph original = model.graph.Clone();
+  Run(model, passes::LoweringPipeline({.dtype = DType::kF32, .layer_function = layer_function}));
+  CHECK_FALSE(HasQeffOps(model.graph));
+  Run(model, passes::RaisingPipeline());
+  return ir::FindDifference(original, model.graph);
+}
+
+std::string RoundTripDifference(const std::function<void(families::DecoderFacts&)>& change) {
+  families::DecoderFacts facts = SmallDecoder();
+  change(facts);
+  return RoundTripDifference(Build(facts));
+}
+
+/// The graph of one activation, f32 [2, 4].
+ir::Graph ActivationGraph(const std::string& kind) {
+  const Result<ir::Model> model = onnx_io::ParseText(
+      fmt::format("g (float[2,4] x) => (float[2,4] y) {{ y = qeff.Activation <kind: string = "
+                  "\"{}\"> (x) }}",
+                  kind),
+      "activation");
+  INFO((model.ok() ? "" : model.diagnostic().ToString()));
+  REQUIRE(model.ok());
+  return model->graph.Clone();
+}
+
+}  // namespace
+
+TEST_CASE("a decoder comes back with every combination of deployment features") {
+  for (int bits = 0; bits < 16; ++bits) {
+    const passes::Features features{.kv_cache = (bits & 8) == 0,
+                                    .compute_context_length = (bits & 1) != 0,
+                                    .continuous_batching = (bits & 2) != 0,
+                                    .speculative_target = (bits & 4) != 0};
+    if (!features.kv_cache && (features.compute_context_length || features.continuous_batching))
+      continue;  // they need a cache
+    for (const bool is_qwen3 : {false, true}) {
+      families::DecoderFacts facts = SmallDecoder();
+      facts.query_and_key_are_normalized = is_qwen3;
+      CAPTURE(bits, is_qwen3);
+      CHECK(RoundTripDifference(Build(facts), features) == "");
+    }
+  }
+}
+
+TEST_CASE("a decoder comes back from layer functions") {
+  for (const bool batching : {false, true}) {
+    CAPTURE(batching);
+    CHECK(RoundTripDifference(Build(SmallDecoder()), {.continuous_batching = batching},
+                              "DecoderLayer") == "");
+  }
+}
+
+TEST_CASE("windows come back") {
+  CHECK(RoundTripDifference([](auto& facts) {
+          for (families::LayerFacts& layer : facts.layers) layer.window_tokens = 4;
+        }) == "");
+  CHECK(RoundTripDifference([](auto& facts) { facts.layers[1].window_tokens = 4; }) == "");
+}
+
+TEST_CASE("biases come back") {
+  CHECK(RoundTripDifference([](auto& facts) { facts.query_key_value_have_bias = true; }) == "");
+  CHECK(RoundTripDifference([](auto& facts) { facts.attention_output_has_bias = true; }) == "");
+  CHECK(RoundTripDifference([](auto& facts) { facts.mlp_has_bias = true; }) == "");
+}
+
+TEST_CASE("a tied head comes back") {
+  CHECK(RoundTripDifference([](auto& facts) { facts.head_is_tied = true; }) == "");
+}
+
+TEST_CASE("groups of heads of any size come back") {
+  for (const int64_t kv_heads : {1, 2, 4}) {
+    CAPTURE(kv_heads);
+    CHECK(RoundTripDifference([&](auto& facts) { facts.num_kv_heads = kv_heads; }) == "");
+  }
+}
+
+TEST_CASE("rotary embedding comes back when partial, interleaved, or chosen by context") {
+  const auto partial = [](families::DecoderFacts& facts) {
+    facts.rotary.rotary_channels = 4;
+    facts.rotary.inverse_frequencies = {1, 0.1F};
+  };
+  CHECK(RoundTripDifference(partial) == "");
+  CHECK(RoundTripDifference([](auto& facts) {
+          facts.rotary.kind = families::RotaryKind::kByContext;
+          facts.rotary.long_inverse_frequencies = {0.5F, 0.05F, 0.005F, 0.0005F};
+          facts.rotary.original_context_tokens = 16;
+        }) == "");
+  CHECK(RoundTripDifference([](auto& facts) {
+          facts.rotary.kind = families::RotaryKind::kDynamic;
+          facts.rotary.original_context_tokens = 16;
+          facts.rotary.factor = 2;
+        }) == "");
+  for (const bool is_partial : {false, true}) {
+    CAPTURE(is_partial);
+    families::DecoderFacts facts = SmallDecoder();
+    if (is_partial) partial(facts);
+    ir::Graph graph = Build(facts);
+    for (const auto& node : graph.nodes()) {
+      if (node->IsQeff("Rope")) node->SetAttribute("interleaved", int64_t{1});
+    }
+    CHECK(RoundTripDifference(std::move(graph)) == "");
+  }
+}
+
+TEST_CASE("activations come back under the first name of their formula") {
+  const std::vector<std::pair<std::string, std::string>> names = {
+      {"silu", "silu"},
+      {"swish", "silu"},
+      {"gelu", "gelu"},
+      {"gelu_python", "gelu"},
+      {"quick_gelu", "quick_gelu"},
+      {"relu2", "relu2"},
+      {"gelu_pytorch_tanh", "gelu_pytorch_tanh"},
+      {"gelu_new", "gelu_pytorch_tanh"},
+      {"gelu_fast", "gelu_pytorch_tanh"},
+      {"gelu_python_tanh", "gelu_pytorch_tanh"},
+      {"gelu_accurate", "gelu_pytorch_tanh"}};
+  for (const auto& [lowered, raised] : names) {
+    CAPTURE(lowered);
+    ir::Model model;
+    model.graph = ActivationGraph(lowered);
+    Run(model, passes::LoweringPipeline({}));
+    CHECK_FALSE(HasQeffOps(model.graph));
+    Run(model, passes::RaisingPipeline());
+    CHECK(ir::FindDifference(ActivationGraph(raised), model.graph) == "");
+    if (lowered != raised) continue;
+    CHECK(RoundTripDifference([&](auto& facts) { facts.activation = lowered; }) == "");
+  }
+}
+
+TEST_CASE("gated blocks with an activation of one ONNX op come back") {
+  for (const std::string activation : {"relu", "sigmoid", "tanh"}) {
+    CAPTURE(activation);
+    CHECK(RoundTripDifference([&](auto& facts) { facts.activation = activation; }) == "");
+  }
+}
+
+TEST_CASE("the comparison sees a graph that does not come back") {
+  families::DecoderFacts facts = SmallDecoder();
+  facts.activation = "mish";  // has a lowering, and nothing recognizes it
+  CHECK(RoundTripDifference(Build(facts)) != "");
+}
+
+}  // namespace qeff
