@@ -21,9 +21,12 @@ struct OnnxInput {
 };
 
 Result<OnnxInput> FindOnnx(const std::filesystem::path& path) {
-  if (std::filesystem::is_regular_file(path)) return OnnxInput{path, path.parent_path()};
-  std::vector<std::filesystem::path> found;
   std::error_code error;
+  if (std::filesystem::is_regular_file(path, error)) {
+    return OnnxInput{
+        path, path.has_parent_path() ? path.parent_path() : std::filesystem::current_path(error)};
+  }
+  std::vector<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
     if (entry.path().extension() == ".onnx") found.push_back(entry.path());
   }
@@ -79,7 +82,8 @@ Status WriteSideFiles(const ir::Graph& graph,
     QEFF_ASSIGN_OR_RETURN(const std::string text, artifact::WriteCustomIo(custom_io));
     QEFF_RETURN_IF_ERROR(out.WriteFile(artifact::kCustomIoName, text));
   }
-  if (!std::filesystem::exists(input.folder / "config.json")) return Status::Ok();
+  std::error_code error;
+  if (!std::filesystem::exists(input.folder / "config.json", error)) return Status::Ok();
   QEFF_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(input.folder / "config.json"));
   artifact::Qconfig qconfig;
   qconfig.huggingface_config =
@@ -110,18 +114,30 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Compile
       {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
                                      : target.weight_storage == WeightStorage::kBf16 ? "bf16"
                                                                                      : "auto")}};
-  if (IsArtifact(input.folder, artifact::kOnnxFormat)) {
+  QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> made_by_us,
+                        FindManifest(input.folder));
+  if (made_by_us && made_by_us->format != artifact::kOnnxFormat) {
+    return InvalidInput(
+        Location::File(input.folder.string()),
+        fmt::format("expected an ONNX folder, got a '{}' folder", made_by_us->format),
+        {"export it first: qeff-export"});
+  }
+  if (made_by_us) {
     QEFF_ASSIGN_OR_RETURN(artifact::ParentEntry parent, artifact::DescribeParent(input.folder));
     manifest.parents.push_back(std::move(parent));
   } else {
     // A foreign model: the graph, and every file beside it that may hold its weights or goes along.
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(input.folder)) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(input.folder, error)) {
       const std::string name = entry.path().filename().string();
       const bool relevant = entry.path() == input.file || name.find(".data") != std::string::npos ||
                             entry.path().extension() == ".json";
-      if (entry.is_regular_file() && relevant) files.push_back(entry.path());
+      if (relevant && entry.is_regular_file(error)) files.push_back(entry.path());
     }
+    if (error)
+      return IoError(Location::File(input.folder.string()), "cannot list the folder",
+                     error.value());
     std::sort(files.begin(), files.end());
     for (const std::filesystem::path& file : files) {
       QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry, artifact::IdentifyInput("model", file));

@@ -4,6 +4,7 @@
 #include "lib/hub/cache.h"
 #include "lib/hub/verify.h"
 #include "lib/support/log.h"
+#include "stages/produce.h"
 #include "stages/stages.h"
 
 namespace qeff::stages {
@@ -14,7 +15,7 @@ namespace {
 Status CopyCheckpoint(const checkpoint::Checkpoint& checkpoint,
                       const std::filesystem::path& output) {
   std::error_code error;
-  if (std::filesystem::exists(output) && !std::filesystem::is_empty(output, error)) {
+  if (std::filesystem::exists(output, error) && !std::filesystem::is_empty(output, error)) {
     return UsageError(Location::File(output.string()), "the output folder exists and is not empty",
                       {"choose another folder with -o, or remove it"});
   }
@@ -41,6 +42,7 @@ Result<std::filesystem::path> Fetch(const std::string& model, const FetchOptions
   QEFF_ASSIGN_OR_RETURN(const hub::Snapshot snapshot,
                         hub::Resolve(model, hub::CacheFolderFromEnvironment()));
   for (const std::string& note : snapshot.notes) LogInfoText(note);
+  QEFF_RETURN_IF_ERROR(CheckNotArtifact(snapshot.folder));
   QEFF_RETURN_IF_ERROR(hub::CheckComplete(snapshot));
   QEFF_ASSIGN_OR_RETURN(const checkpoint::Checkpoint checkpoint,
                         checkpoint::Checkpoint::Open(snapshot.folder));

@@ -85,17 +85,22 @@ Result<ExportInput> OpenExportInput(const std::filesystem::path& input,
   opened.manifest.options["subfunctions"] = options.subfunctions;
   opened.manifest.options["weights"] =
       options.weights == WeightPlacement::kReference ? "reference" : "external";
-  if (IsArtifact(input, artifact::kGraphFormat)) {
+  QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> manifest, FindManifest(input));
+  if (manifest && manifest->format == artifact::kGraphFormat) {
+    if (options.transform != TransformOptions()) {
+      return UsageError(Location::File(input.string()),
+                        "expected no model options for a graph folder: it has its features already",
+                        {"give them to qeff-transform, or export the checkpoint itself"});
+    }
     QEFF_ASSIGN_OR_RETURN(opened.model, onnx_io::ReadOnnx(input));
     QEFF_ASSIGN_OR_RETURN(artifact::ParentEntry parent, artifact::DescribeParent(input));
     opened.manifest.parents.push_back(std::move(parent));
     return opened;
   }
-  if (std::filesystem::exists(input / artifact::kManifestName)) {
-    QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest, artifact::ReadManifest(input));
+  if (manifest) {
     return InvalidInput(Location::File(input.string()),
-                        fmt::format("expected a checkpoint or a '{}' folder, got '{}'",
-                                    artifact::kGraphFormat, manifest.format));
+                        fmt::format("expected a checkpoint or a '{}' folder, got a '{}' folder",
+                                    artifact::kGraphFormat, manifest->format));
   }
   QEFF_RETURN_IF_ERROR(CheckOptions(options.transform));
   QEFF_ASSIGN_OR_RETURN(const checkpoint::Checkpoint checkpoint,
@@ -112,6 +117,7 @@ Result<std::filesystem::path> Transform(const std::filesystem::path& input,
                                         const std::filesystem::path& output,
                                         const TransformOptions& options) {
   QEFF_RETURN_IF_ERROR(CheckOptions(options));
+  QEFF_RETURN_IF_ERROR(CheckNotArtifact(input));
   QEFF_ASSIGN_OR_RETURN(const checkpoint::Checkpoint checkpoint,
                         checkpoint::Checkpoint::Open(input));
   QEFF_ASSIGN_OR_RETURN(const ir::Model model, BuildSemanticModel(checkpoint, options));

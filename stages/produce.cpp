@@ -61,7 +61,8 @@ Status AddCheckpointInputs(const checkpoint::Checkpoint& checkpoint, artifact::M
 
 Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter& out) {
   for (const std::string_view name : kCarriedFiles) {
-    if (std::filesystem::is_regular_file(source / name))
+    std::error_code error;
+    if (std::filesystem::is_regular_file(source / name, error))
       QEFF_RETURN_IF_ERROR(out.CopyFile(source / name, name));
   }
   return Status::Ok();
@@ -91,8 +92,22 @@ Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
   return out.WriteFile("model.onnx", written.model);
 }
 
-bool IsArtifact(const std::filesystem::path& folder, std::string_view format) {
-  return artifact::ReadManifest(folder, format).ok();
+Result<std::optional<artifact::Manifest>> FindManifest(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / artifact::kManifestName;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return std::optional<artifact::Manifest>();
+  // Other programs write files of this name, too; ours name a format of ours.
+  QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  if (text.find("\"qeff.") == std::string::npos) return std::optional<artifact::Manifest>();
+  QEFF_ASSIGN_OR_RETURN(artifact::Manifest manifest, artifact::ReadManifest(folder));
+  return std::optional(std::move(manifest));
+}
+
+Status CheckNotArtifact(const std::filesystem::path& folder) {
+  QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> manifest, FindManifest(folder));
+  if (!manifest) return Status::Ok();
+  return InvalidInput(Location::File(folder.string()),
+                      fmt::format("expected a checkpoint, got a '{}' folder", manifest->format));
 }
 
 }  // namespace qeff::stages

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,12 @@ Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter&
 Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
                   artifact::ArtifactWriter& out);
 
-/// Returns true if `folder` holds an artifact of that format.
-bool IsArtifact(const std::filesystem::path& folder, std::string_view format);
+/// Returns the manifest of `folder`, or nothing if it is no artifact of ours. Errors: as
+/// artifact::ReadManifest for an artifact that is damaged or of another version.
+Result<std::optional<artifact::Manifest>> FindManifest(const std::filesystem::path& folder);
+
+/// Errors: kInvalidInput if `folder` is an artifact of ours, so no checkpoint; those of
+/// FindManifest.
+Status CheckNotArtifact(const std::filesystem::path& folder);
 
 }  // namespace qeff::stages

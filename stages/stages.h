@@ -40,6 +40,7 @@ struct TransformOptions {
       false;  ///< logits of the last n tokens, n by the input num_logits_to_keep
   std::optional<int64_t>
       max_positions;  ///< rows of position tables; absent: max_position_embeddings of config.json
+  friend bool operator==(const TransformOptions&, const TransformOptions&) = default;
 };
 
 /// Writes model.onnx in semantic ops, weight_spec.json and the carried files to `output`; an empty

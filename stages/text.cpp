@@ -82,7 +82,8 @@ Result<TextModel> TextModel::Open(const std::filesystem::path& qpc,
   TextModel model;
   model.folder_ = qpc;
   QEFF_ASSIGN_OR_RETURN(model.session_, OpenProgram(qpc, options));
-  if (std::filesystem::exists(qpc / "tokenizer.json")) {
+  std::error_code error;
+  if (std::filesystem::exists(qpc / "tokenizer.json", error)) {
     QEFF_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Load(qpc));
     QEFF_RETURN_IF_ERROR(CheckVocabulary(tokenizer, *model.session_, qpc));
     model.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));

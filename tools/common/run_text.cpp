@@ -5,9 +5,11 @@
 #include <charconv>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "lib/support/log.h"
 #include "tools/common/options.h"
+#include "tools/common/run_tool.h"
 
 namespace qeff::tools {
 namespace {
@@ -48,16 +50,13 @@ Result<std::vector<std::string>> ReadPromptsFile(const std::string& path) {
 }
 
 /// Standard input up to its end, without its last line end.
-Result<std::string> ReadStandardInput() {
+Result<std::string> ReadPipedPrompt() {
   if (::isatty(STDIN_FILENO) == 1) {
     return UsageError(
         Location::Flag("--prompt"), "no prompt given",
         {"use --prompt TEXT, --prompts-file FILE, --input-ids 5,17,9, or pipe text in"});
   }
-  std::string text;
-  char buffer[4096];
-  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), stdin))
-    text.append(buffer, count);
+  QEFF_ASSIGN_OR_RETURN(std::string text, ReadStandardInput());
   if (text.ends_with('\n')) text.pop_back();
   return text;
 }
@@ -82,7 +81,7 @@ Result<stages::TextRequest> MakeRequest(const CLI::App& app, const RunArguments&
     request.input_ids.push_back(std::move(ids));
   }
   if (request.prompts.empty() && request.input_ids.empty()) {
-    QEFF_ASSIGN_OR_RETURN(std::string text, ReadStandardInput());
+    QEFF_ASSIGN_OR_RETURN(std::string text, ReadPipedPrompt());
     request.prompts.push_back(std::move(text));
   }
   SamplingSettings& settings = request.sampling.settings;
@@ -100,11 +99,6 @@ void PrintStatistics(const GenerationMetrics& m) {
   LogInfo(
       "prefill {:.3f} s ({} tokens, {:.1f} tok/s), decode {:.1f} tok/s ({} tokens), total {:.3f} s",
       m.prefill_s, m.prefill_tokens, m.prefill_tok_s, m.decode_tok_s, m.decode_tokens, m.total_s);
-}
-
-void Write(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
 }
 
 }  // namespace
@@ -166,22 +160,25 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                         stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads}));
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
   const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;
-  if (stream && !request.prompts.empty()) Write(request.prompts.front());
-  const auto on_token = [stream](const TokenEvent& event) {
-    if (stream) Write(event.text);
+  // Not before the first token: a prompt that is refused leaves stdout empty.
+  std::string unwritten = request.prompts.empty() ? "" : request.prompts.front();
+  bool has_written = false;
+  const auto on_token = [&](const TokenEvent& event) {
+    if (stream) PrintText(std::exchange(unwritten, "") + std::string(event.text));
+    has_written = true;
     return Status::Ok();
   };
   Result<stages::TextResult> result = model.Run(request, on_token);
-  if (stream) Write("\n");
+  if (stream && (result.ok() || has_written)) PrintText(unwritten + "\n");
   if (!result.ok()) return std::move(result).status();
   if (!result->sampling_note.empty()) LogInfoText(result->sampling_note);
   if (arguments.json) {
-    Write(DumpPretty(result->ToJson()));
+    PrintText(DumpPretty(result->ToJson()));
   } else if (!stream) {
     for (size_t i = 0; i < result->generation.outputs.size(); ++i) {
       const std::string prompt = i < request.prompts.size() ? request.prompts[i] : "";
-      Write(fmt::format("{}{}\n", prompt, result->generation.outputs[i].text));
-      if (i + 1 < result->generation.outputs.size()) Write("--------------------\n");
+      PrintText(fmt::format("{}{}\n", prompt, result->generation.outputs[i].text));
+      if (i + 1 < result->generation.outputs.size()) PrintText("--------------------\n");
     }
   }
   PrintStatistics(result->generation.metrics);

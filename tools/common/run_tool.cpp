@@ -11,6 +11,8 @@
 namespace qeff::tools {
 namespace {
 
+constexpr size_t kMostInputBytes = size_t{64} << 20;
+
 /// Help with the examples in front.
 class ToolFormatter : public CLI::Formatter {
  public:
@@ -30,13 +32,16 @@ class ToolFormatter : public CLI::Formatter {
   ToolInfo info_;
 };
 
-/// Says which option is near to an unknown one.
+/// Names what is not known and the option that is near to it.
 std::string ExplainExtras(const CLI::App& app, const std::string& message) {
+  if (app.remaining().empty()) return message;
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  std::string text = message;
+  const std::string& first = app.remaining().front();
+  std::string text = first.starts_with("-") ? fmt::format("unknown option '{}'", first)
+                                            : fmt::format("unexpected argument '{}'", first);
   for (const std::string& extra : app.remaining()) {
     if (!extra.starts_with("--")) continue;
     const std::string name = extra.substr(0, extra.find('='));
@@ -70,9 +75,24 @@ int ExitCode(ErrorCode code) {
   return 1;
 }
 
-void PrintResult(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stdout);
+void PrintResult(const std::string& line) { PrintText(line + "\n"); }
+
+void PrintText(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
+}
+
+Result<std::string> ReadStandardInput() {
+  std::string text;
+  char buffer[4096];
+  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), stdin)) {
+    text.append(buffer, count);
+    if (text.size() > kMostInputBytes) {
+      return InvalidInput(Location::File("standard input"),
+                          fmt::format("expected at most {} bytes, got more", kMostInputBytes));
+    }
+  }
+  return text;
 }
 
 int RunTool(int argc, char** argv, const ToolInfo& info,

@@ -35,4 +35,10 @@ std::string VersionText();
 /// Prints the product of the program, one line, on stdout.
 void PrintResult(const std::string& line);
 
+/// Prints a part of the product as it is and makes it visible at once.
+void PrintText(std::string_view text);
+
+/// Returns standard input up to its end. Errors: kInvalidInput above 64 MiB.
+Result<std::string> ReadStandardInput();
+
 }  // namespace qeff::tools

@@ -31,8 +31,12 @@ void ListPasses() {
 Result<ir::Model> ReadInput(const std::string& path) {
   if (path.ends_with(".onnx") || std::filesystem::is_directory(path))
     return onnx_io::ReadOnnx(path);
-  QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path == "-" ? "/dev/stdin" : path));
-  return onnx_io::ParseText(text, path);
+  if (path != "-") {
+    QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+    return onnx_io::ParseText(text, path);
+  }
+  QEFF_ASSIGN_OR_RETURN(const std::string text, tools::ReadStandardInput());
+  return onnx_io::ParseText(text, "standard input");
 }
 
 Status Run(const Arguments& arguments) {
@@ -41,7 +45,11 @@ Status Run(const Arguments& arguments) {
     return Status::Ok();
   }
   if (arguments.input.empty()) return UsageError(Location::Flag("input"), "no graph given");
-  QEFF_ASSIGN_OR_RETURN(const passes::Pipeline pipeline, passes::ParsePipeline(arguments.passes));
+  const Result<passes::Pipeline> pipeline = passes::ParsePipeline(arguments.passes);
+  if (!pipeline.ok()) {
+    return UsageError(Location::Flag("--passes"), pipeline.diagnostic().message,
+                      pipeline.diagnostic().notes);
+  }
   QEFF_ASSIGN_OR_RETURN(ir::Model model, ReadInput(arguments.input));
   std::vector<passes::PassTiming> timings;
   passes::PassManagerOptions options{
@@ -54,7 +62,7 @@ Status Run(const Arguments& arguments) {
     }
     return Status::Ok();
   };
-  const Result<passes::Change> change = passes::RunPipeline(model, pipeline, options);
+  const Result<passes::Change> change = passes::RunPipeline(model, *pipeline, options);
   if (!change.ok()) return Status(change.diagnostic());
   if (arguments.time_passes) {
     for (const passes::PassTiming& timing : timings) {
@@ -65,7 +73,7 @@ Status Run(const Arguments& arguments) {
           stderr);
     }
   }
-  tools::PrintResult(onnx_io::PrintText(model, {}));
+  tools::PrintText(onnx_io::PrintText(model, {}));
   return Status::Ok();
 }
 
