@@ -1,7 +1,5 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-
 #include "tools/common/run_tool.h"
 #include "tools/inspect/readers.h"
 
@@ -18,11 +16,6 @@ struct Arguments {
   inspect::ReadOptions read;
 };
 
-void Write(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
 Status Draw(const inspect::Subject& subject) {
   if (subject.kind != inspect::Kind::kOnnx && subject.kind != inspect::Kind::kGraph) {
     return UsageError(Location::Flag("--dot"),
@@ -30,7 +23,7 @@ Status Draw(const inspect::Subject& subject) {
                       {"name an .onnx file, or the folder of a graph"});
   }
   QEFF_ASSIGN_OR_RETURN(const std::string drawing, inspect::DrawGraph(subject.file));
-  Write(drawing);
+  tools::PrintText(drawing);
   return Status::Ok();
 }
 
@@ -43,7 +36,8 @@ Status Run(const Arguments& arguments) {
   if (arguments.dot) return Draw(subject);
   QEFF_ASSIGN_OR_RETURN(inspect::Report report, inspect::MakeReport(subject, arguments.read));
   if (verification) report.Add(std::move(*verification));
-  Write(arguments.json ? PrintJson(report)
+  tools::PrintText(arguments.json
+                       ? PrintJson(report)
                        : PrintText(report, {.row_limit = arguments.all ? size_t{0} : size_t{24}}));
   return Status::Ok();
 }

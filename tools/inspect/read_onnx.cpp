@@ -13,12 +13,12 @@ namespace {
 /// A model, and what kept its weights from being found.
 struct OpenedModel {
   ir::Model model;
-  Cell weights_problem;
+  std::string weights_problem;
 };
 
 Result<OpenedModel> Open(const std::filesystem::path& file) {
   Result<ir::Model> whole = onnx_io::ReadOnnx(file);
-  if (whole.ok()) return OpenedModel{std::move(*whole), {}};
+  if (whole.ok()) return OpenedModel{std::move(*whole), ""};
   // A weight_spec.json whose checkpoint has moved is no reason to show nothing.
   Result<ir::Model> bare =
       onnx_io::ReadOnnx(file, {.weight_spec = onnx_io::ReadOptions::WeightSpec::kIgnore});
@@ -139,7 +139,7 @@ Status ReadOnnxModel(const std::filesystem::path& file, const ReadOptions& optio
   summary.Add("weights", weights.tensors);
   summary.Add("weight_elements", weights.elements);
   summary.Add("weight_bytes", weights.size_bytes);
-  summary.Add("weights_problem", opened.weights_problem);
+  if (!opened.weights_problem.empty()) summary.Add("weights_problem", opened.weights_problem);
   report.Add(std::move(summary));
   AddInterface(model.graph, report);
   AddHeader(header, report);

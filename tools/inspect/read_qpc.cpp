@@ -165,7 +165,8 @@ Status AddSpecializations(const std::filesystem::path& path, Report& report) {
     std::vector<Cell> row = {specialization.graph_name};
     for (size_t i = 1; i < table.columns.size(); ++i) {
       const std::optional<int64_t> value = specialization.Find(table.columns[i]);
-      row.push_back(value ? Cell(*value) : Cell());
+      row.emplace_back();
+      if (value) row.back() = *value;
     }
     table.rows.push_back(std::move(row));
   }
