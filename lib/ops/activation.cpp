@@ -39,7 +39,6 @@ struct Entry {
 };
 
 constexpr Entry kActivations[] = {
-    {"elu", [](double x) { return x < 0 ? std::expm1(x) : x; }},
     {"gelu", Gelu},
     {"gelu_10", [](double x) { return Clipped(Gelu(x), -10, 10); }},
     {"gelu_accurate", GeluTanh},
@@ -48,6 +47,7 @@ constexpr Entry kActivations[] = {
     {"gelu_python", Gelu},
     {"gelu_python_tanh", GeluTanh},
     {"gelu_pytorch_tanh", GeluTanh},
+    {"hardswish", [](double x) { return x * Clipped(x + 3, 0, 6) / 6; }},
     {"laplace", Laplace},
     {"leaky_relu", [](double x) { return x < 0 ? 0.01 * x : x; }},
     {"linear", [](double x) { return x; }},
@@ -58,6 +58,7 @@ constexpr Entry kActivations[] = {
     {"relu6", [](double x) { return Clipped(x, 0, 6); }},
     {"sigmoid", Sigmoid},
     {"silu", Silu},
+    {"sqrtsoftplus", [](double x) { return std::sqrt(Softplus(x)); }},
     {"swish", Silu},
     {"tanh", [](double x) { return std::tanh(x); }},
 };

@@ -45,11 +45,10 @@ Result<std::vector<Window>> Windows(const NodeContext& context, size_t axes) {
   return windows;
 }
 
-/// Sizes along one axis; unknown if a symbol does not divide.
 ir::Dim OutputSize(const Window& window, const ir::Dim& size, const ir::Dim& kernel) {
   const SymbolicInt span = SymbolicInt::FromDim(size) + (window.pad_begin + window.pad_end - 1) -
                            (SymbolicInt::FromDim(kernel) - 1) * window.dilation;
-  if (!span.is_number()) return (span / window.stride + 1).ToDim();
+  if (!span.is_number()) return (span.FloorDivide(window.stride) + 1).ToDim();
   return span.number() < 0 ? ir::Dim(int64_t{0}) : ir::Dim(span.number() / window.stride + 1);
 }
 

@@ -145,7 +145,9 @@ Status InferIdentity(InferContext& context) {
 }
 
 Status InferDropout(InferContext& context) {
-  if (context.Has(2) && context.Number(2) != 0) {
+  // Some exporters leave training on with a ratio of 0, which drops nothing.
+  const bool is_training = context.Has(2) && context.Number(2) != 0;
+  if (is_training && (!context.Has(1) || context.Number(1) != 0)) {
     return context.Unsupported("training", {"export the model for inference"});
   }
   context.SetOutput(1, DType::kBool, context.shape(0));

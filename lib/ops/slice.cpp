@@ -42,15 +42,16 @@ FixedSlice ClampSlice(int64_t start, int64_t end, int64_t step, int64_t size) {
   return {begin, static_cast<int64_t>((static_cast<uint64_t>(distance) - 1) / stride) + 1};
 }
 
-/// The bound as a position in [0, size]; unknown if that cannot be told.
+/// The bound as a position in [0, size]; unknown if that cannot be told. A symbolic bound is taken
+/// to lie inside: models cut tables and caches to lengths that fit.
 SymbolicInt ClampSymbolic(SymbolicInt bound, const SymbolicInt& size) {
   constexpr int64_t kToTheEnd = std::numeric_limits<int32_t>::max();
   if (bound.is_number() && bound.number() >= kToTheEnd) return size;
   if (bound.is_number() && bound.number() < 0) bound = bound + size;
-  if ((SymbolicInt(0) - bound + 1).IsPositive()) return 0;
-  const bool is_inside = (size - bound + 1).IsPositive() && (bound + 1).IsPositive();
-  if (is_inside) return bound;
-  return (bound - size).IsPositive() ? size : SymbolicInt();
+  if ((SymbolicInt(1) - bound).IsPositive()) return 0;
+  if ((bound - size).IsPositive()) return size;
+  const bool is_inside = !bound.is_number() || (size - bound + 1).IsPositive();
+  return is_inside ? bound : SymbolicInt();
 }
 
 ir::Dim SlicedSize(const AxisSlice& slice, const ir::Dim& dim) {

@@ -14,8 +14,7 @@ namespace {
 
 bool IsName(std::string_view text) {
   if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return c == '*' || c == '+' || c == '-' || c == ' '; });
+  return text.find_first_of("* ") == std::string_view::npos;
 }
 
 bool ReadNumber(std::string_view text, int64_t* number) {
@@ -96,6 +95,24 @@ SymbolicInt operator/(const SymbolicInt& a, const SymbolicInt& b) {
     quotient.AddTerm(rest, coefficient / divisor_coefficient);
   }
   return quotient;
+}
+
+SymbolicInt SymbolicInt::FloorDivide(int64_t divisor) const {
+  QEFF_CHECK(divisor > 0, "division by {}", divisor);
+  if (!is_known_) return {};
+  SymbolicInt quotient(0);
+  SymbolicInt rest(0);
+  for (const auto& [factors, coefficient] : terms_) {
+    int64_t whole = coefficient / divisor;
+    if (coefficient % divisor < 0) --whole;
+    quotient.AddTerm(factors, whole);
+    rest.AddTerm(factors, coefficient - whole * divisor);
+  }
+  if (rest.is_number()) return quotient;  // in [0, divisor)
+  std::string text = rest.ToString();
+  std::erase(text, ' ');
+  if (text.find('*') != std::string::npos) return {};
+  return quotient + Symbol(fmt::format("floor_div({},{})", text, divisor));
 }
 
 bool SymbolicInt::IsPositive() const {

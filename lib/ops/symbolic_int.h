@@ -47,6 +47,9 @@ class SymbolicInt {
   /// Exact quotient; unknown if the division leaves a rest or `b` is a sum with symbols, 0 or
   /// unknown.
   friend SymbolicInt operator/(const SymbolicInt& a, const SymbolicInt& b);
+  /// The quotient rounded down, for divisor > 0: what does not divide becomes a symbol of its own,
+  /// (seq_len + 1) / 2 = "floor_div(seq_len+1,2)".
+  SymbolicInt FloorDivide(int64_t divisor) const;
   /// The same value as data: unknown equals unknown.
   friend bool operator==(const SymbolicInt&, const SymbolicInt&) = default;
   /// This value with symbols replaced by numbers; symbols that `numbers` lacks stay.

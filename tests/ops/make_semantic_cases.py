@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the case files of the ops that ONNX lacks, from formulas in numpy and from transformers' activations.
+
+Usage: make_semantic_cases.py        (needs numpy, torch, transformers)
+"""
+import numpy as np
+import torch
+from transformers.activations import ACT2FN
+
+from case_file import Cases, tensor
+
+RANDOM = np.random.default_rng(11)
+CASES = Cases()
+CLOUD, AISW, MICROSOFT, QEFF = "com.qualcomm.cloud", "com.qti.aisw.onnx", "com.microsoft", "qeff"
+PARAMETRIC = ["prelu", "xielu"]  # have weights of their own
+
+
+def floats(*dims):
+    return np.round(RANDOM.uniform(-2, 2, dims), 2).astype(np.float32)
+
+
+def ints(values, dtype=np.int64):
+    return np.array(values, dtype=dtype)
+
+
+def add(domain, op, name, inputs, outputs, **attributes):
+    outputs = [y if isinstance(y, dict) else tensor(y.astype(np.float32) if y.dtype == np.float64 else y)
+               for y in outputs]
+    CASES.add(domain, op, name, attributes, [tensor(x) for x in inputs], outputs)
+
+
+def activate(name, x):
+    return ACT2FN[name](torch.tensor(x, dtype=torch.float64)).numpy()
+
+
+def activations():
+    x = np.linspace(-6, 12, 19).astype(np.float32).reshape(1, 19)
+    for name in sorted(ACT2FN):
+        if name not in PARAMETRIC:
+            add(QEFF, "Activation", name, [x], [activate(name, x)], kind=name)
+
+
+def rms(x, gamma, epsilon):
+    x = x.astype(np.float64)
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon) * gamma
+
+
+def norms():
+    x, gamma = floats(2, 3, 8), floats(8)
+    add(QEFF, "RmsNorm", "one group", [x, gamma], [rms(x, gamma, 1e-5)], epsilon=1e-5)
+    heads = rms(x.reshape(2, 3, 2, 4), gamma[:4], 1e-2).reshape(2, 3, 8)
+    add(QEFF, "RmsNorm", "per head", [x, gamma[:4]], [heads], epsilon=1e-2, num_groups=2)
+    add(AISW, "CustomRMSNorm", "last axis", [x, gamma], [rms(x, gamma, 1e-6)], epsilon=1e-6)
+
+
+def linears():
+    x, w, b = floats(2, 3, 4), floats(5, 4), floats(5)
+    add(QEFF, "Linear", "bias", [x, w, b], [x.astype(float) @ w.T.astype(float) + b])
+    add(QEFF, "Linear", "no bias", [x, w], [x.astype(float) @ w.T.astype(float)])
+    gate, up, down = floats(6, 4), floats(6, 4), floats(4, 6)
+    gate_b, up_b, down_b = floats(6), floats(6), floats(4)
+    double = x.astype(float)
+    add(QEFF, "GatedMlp", "silu", [x, gate, up, down],
+        [(activate("silu", double @ gate.T) * (double @ up.T)) @ down.T.astype(float)], activation="silu")
+    y = (activate("gelu_pytorch_tanh", double @ gate.T + gate_b) * (double @ up.T + up_b)) @ down.T.astype(float) + down_b
+    add(QEFF, "GatedMlp", "biases", [x, gate, up, down, gate_b, up_b, down_b], [y], activation="gelu_pytorch_tanh")
+    y = (activate("relu", double @ gate.T) * (double @ up.T)) @ down.T.astype(float) + down_b
+    add(QEFF, "GatedMlp", "last bias only", [x, gate, up, down, None, None, down_b], [y], activation="relu")
+
+
+def rope():
+    heads, size, rotary, tokens = 2, 8, 4, 3
+    x = floats(1, tokens, heads * size)
+    angle = np.arange(tokens)[:, None] * np.array([1.0, 0.3])
+    cos = np.concatenate([np.cos(angle)] * 2, -1)[None].astype(np.float32)
+    sin = np.concatenate([np.sin(angle)] * 2, -1)[None].astype(np.float32)
+    split = x.reshape(1, tokens, heads, size).astype(float)
+    c, s = cos[:, :, None, :].astype(float), sin[:, :, None, :].astype(float)
+    part = split[..., :rotary]
+    turned = np.concatenate([-part[..., rotary // 2:], part[..., :rotary // 2]], -1)
+    y = np.concatenate([part * c + turned * s, split[..., rotary:]], -1).reshape(x.shape)
+    add(QEFF, "Rope", "half-split, partial", [x, cos, sin], [y], num_heads=heads)
+    # Adjacent channels as complex numbers turned by the angle.
+    pairs = part[..., 0::2] + 1j * part[..., 1::2]
+    pairs = pairs * (c[..., :rotary // 2] + 1j * s[..., :rotary // 2])
+    y = np.concatenate([np.stack([pairs.real, pairs.imag], -1).reshape(part.shape), split[..., rotary:]], -1)
+    add(QEFF, "Rope", "interleaved, partial", [x, cos, sin], [y.reshape(x.shape)], num_heads=heads, interleaved=1)
+    two = np.concatenate([x, x[:, ::-1]])
+    y = []
+    for row in two.reshape(2, 1, tokens, heads, size).astype(float):
+        part = row[..., :rotary]
+        turned = np.concatenate([-part[..., 2:], part[..., :2]], -1)
+        y.append(np.concatenate([part * c + turned * s, row[..., rotary:]], -1).reshape(1, tokens, -1))
+    add(QEFF, "Rope", "one table for all rows", [two, cos, sin], [np.concatenate(y)], num_heads=heads)
+
+
+def masked_attention(q, k, v, mask, scale, softcap):
+    """q [H, T, E], k [H, S, E], v [H, S, Ev], mask [T, S] true where seen; rows that see nothing are NaN."""
+    scores = np.einsum("hte,hse->hts", q, k) * scale
+    if softcap:
+        scores = softcap * np.tanh(scores / softcap)
+    scores = np.where(mask[None], scores, -np.inf)
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+    return np.einsum("hts,hsv->htv", weights, v)
+
+
+def attend(q, k, v, heads, kv_heads, positions, scale, window=0, softcap=0.0, past=None, rows=None, reach=None):
+    batch, tokens = q.shape[:2]
+
+    def by_head(x, count):
+        return x.astype(float).reshape(batch, tokens, count, -1).transpose(0, 2, 1, 3)
+
+    q, k, v = by_head(q, heads), by_head(k, kv_heads), by_head(v, kv_heads)
+    presents = [p.astype(float).copy() for p in past] if past else []
+    outputs = []
+    for b in range(batch):
+        p = positions[b]
+        if past:
+            row = rows[b, 0] if rows is not None else b
+            slots = presents[0].shape[2]
+            for t in range(tokens):
+                if 0 <= p[t] < slots:
+                    presents[0][row, :, p[t]] = k[b, :, t]
+                    presents[1][row, :, p[t]] = v[b, :, t]
+            count = reach or slots
+            keys, values, at = presents[0][row, :, :count], presents[1][row, :, :count], np.arange(count)
+        else:
+            keys, values, at = k[b], v[b], p
+        mask = (at[None] >= 0) & (at[None] <= p[:, None])
+        if window:
+            mask &= at[None] > p[:, None] - window
+        repeat = heads // kv_heads
+        y = masked_attention(q[b], keys.repeat(repeat, 0), values.repeat(repeat, 0), mask, scale, softcap)
+        outputs.append(y.transpose(1, 0, 2).reshape(tokens, -1))
+    return [np.stack(outputs)] + presents
+
+
+def attention():
+    heads, kv_heads, size, tokens, scale = 4, 2, 3, 4, 0.5
+    q, k, v = floats(2, tokens, heads * size), floats(2, tokens, kv_heads * size), floats(2, tokens, kv_heads * 2)
+    positions = ints([[0, 1, 2, 3], [0, 1, -1, -1]])
+    common = {"num_heads": heads, "num_kv_heads": kv_heads, "scale": scale}
+    add(QEFF, "Attention", "without a past, padding", [q, k, v, positions],
+        attend(q, k, v, heads, kv_heads, positions, scale), **common)
+    add(QEFF, "Attention", "without a past, window and soft-cap", [q, k, v, positions],
+        attend(q, k, v, heads, kv_heads, positions, scale, window=2, softcap=1.5), window_tokens=2, softcap=1.5,
+        **common)
+    y = [masked_attention(a.reshape(tokens, heads, size).transpose(1, 0, 2),
+                          b.reshape(tokens, kv_heads, size).transpose(1, 0, 2).repeat(2, 0),
+                          c.reshape(tokens, kv_heads, 2).transpose(1, 0, 2).repeat(2, 0),
+                          np.ones((tokens, tokens), bool), scale, 0).transpose(1, 0, 2).reshape(tokens, -1)
+         for a, b, c in zip(q.astype(float), k.astype(float), v.astype(float))]
+    add(QEFF, "Attention", "encoder, no positions", [q, k, v], [np.stack(y)], **common)
+    past = [floats(2, kv_heads, 6, size), floats(2, kv_heads, 6, 2)]
+    late = ints([[2, 3, 4, 5], [1, 2, -1, -1]])
+    add(QEFF, "Attention", "with a past", [q, k, v, late, *past],
+        attend(q, k, v, heads, kv_heads, late, scale, past=past), **common)
+    add(QEFF, "Attention", "with a past and a window", [q, k, v, late, *past],
+        attend(q, k, v, heads, kv_heads, late, scale, window=3, past=past), window_tokens=3, **common)
+    beyond = ints([[5, 6, 7, 8], [0, 1, 2, 3]])
+    add(QEFF, "Attention", "positions beyond the cache write nothing", [q, k, v, beyond, *past],
+        attend(q, k, v, heads, kv_heads, beyond, scale, past=past), **common)
+    full = [floats(3, kv_heads, 6, size), floats(3, kv_heads, 6, 2)]
+    rows = ints([[2], [0]])
+    add(QEFF, "Attention", "batch index", [q, k, v, late, *full, rows],
+        attend(q, k, v, heads, kv_heads, late, scale, past=full, rows=rows), **common)
+    early = ints([[0, 1, 2, 3], [1, 2, 3, -1]])
+    add(QEFF, "Attention", "compute context length", [q, k, v, early, *past, None, ints([0] * 4)],
+        attend(q, k, v, heads, kv_heads, early, scale, past=past, reach=4), **common)
+
+
+def selection():
+    hidden = floats(2, 4, 3)
+    positions = ints([[0, 1, 2, -1], [5, -1, -1, -1]])
+    last = positions.argmax(1)
+    add(QEFF, "SelectLastToken", "padding", [hidden, positions], [np.stack([h[[i]] for h, i in zip(hidden, last)])])
+    add(QEFF, "ContextLength", "tokens", [positions], [ints(4)])
+    for count in [1, 2, 4]:
+        starts = [0 if p < count else p + 1 - count for p in last]
+        add(QEFF, "SelectTokens", f"{count} tokens", [hidden, positions, ints([[i] for i in range(count)])],
+            [np.stack([h[s:s + count] for h, s in zip(hidden, starts)])])
+
+
+def caches():
+    data, updates = floats(2, 2, 4, 3), floats(2, 2, 2, 3)
+    positions = ints([[1, -1], [3, 2**31 - 1]])
+
+    def scatter(base, rows, place, new):
+        out = base.copy()
+        for b, row in enumerate(rows):
+            for t in range(place.shape[1]):
+                if 0 <= place[b, t] < base.shape[-2 if base.ndim > 2 else -1] and 0 <= row < base.shape[0]:
+                    if base.ndim == 4:
+                        out[row, :, place[b, t]] = new[b, :, t]
+                    else:
+                        out[row, place[b, t]] = new[b, t]
+        return out
+
+    add(CLOUD, "CtxScatter", "padding", [data, positions, updates], [scatter(data, [0, 1], positions, updates)])
+    add(CLOUD, "CtxScatterCB", "rows", [floats(3, 2, 4, 3) * 0 + 1, ints([[2], [0]]), positions, updates],
+        [scatter(np.ones((3, 2, 4, 3), np.float32), [2, 0], positions, updates)])
+    flat, flat_updates = floats(2, 4, 3), floats(2, 2, 3)
+    add(CLOUD, "CtxScatter3D", "padding", [flat, positions.astype(np.int32), flat_updates],
+        [scatter(flat, [0, 1], positions, flat_updates)])
+    whole = ints(RANDOM.integers(-9, 9, (2, 4, 3)), np.int32)
+    whole_updates = ints(RANDOM.integers(-9, 9, (2, 2, 3)), np.int32)
+    add(CLOUD, "CtxScatter3DInt", "padding", [whole, positions.astype(np.int32), whole_updates],
+        [scatter(whole, [0, 1], positions, whole_updates)])
+    add(CLOUD, "CtxScatterCB3D", "rows", [flat, ints([[1], [5]]), positions, flat_updates],
+        [scatter(flat, [1, 5], positions, flat_updates)])
+    seen, marks = np.zeros((2, 4), bool), np.ones((2, 2), bool)
+    add(CLOUD, "CtxScatterCB3D", "bool without channels", [seen, ints([[1], [0]]), positions, marks],
+        [scatter(seen, [1, 0], positions, marks)])
+
+    def gather(base, rows, places):
+        """places [B, K, n] or [B, n]; outside of the cache: zero."""
+        out = np.zeros(places.shape + base.shape[-1:], base.dtype)
+        for at in np.ndindex(*places.shape):
+            index = (rows[at[0]],) + at[1:-1] + (places[at],)
+            if 0 <= places[at] < base.shape[-2]:
+                out[at] = base[index]
+        return out
+
+    indices = ints([[[0, 1, 2**31 - 1]], [[3, 9, 2]]])
+    both = np.broadcast_to(indices, (2, 2, 3))
+    add(CLOUD, "CtxGather", "invalid slots", [data, indices, ints(3)], [gather(data, [0, 1], both)])
+    add(CLOUD, "CtxGather", "one index for n slots", [data, ints([[[2]]]), ints([3])],
+        [gather(data, [0, 1], np.full((2, 2, 3), 2))])
+    add(CLOUD, "CtxGatherBlockedKV", "per head", [data, both.copy()], [gather(data, [0, 1], both)])
+    pool = floats(3, 2, 4, 3)
+    add(CLOUD, "CtxGatherCB", "rows", [pool, ints([[2], [0]]), indices, ints(4)], [gather(pool, [2, 0], both)])
+    add(CLOUD, "CtxGatherBlockedKVCB", "rows", [pool, ints([[2], [0]]), indices], [gather(pool, [2, 0], both)])
+    add(CLOUD, "CtxGather3D", "one row of indices", [flat, ints([[3, -1, 0]])],
+        [gather(flat, [0, 1], np.broadcast_to(ints([[3, -1, 0]]), (2, 3)))])
+    add(CLOUD, "CtxGatherCB3D", "rows", [flat, ints([[1]]), ints([[0, 3, 1, 7]])],
+        [gather(flat, [1], ints([[0, 3, 1, 7]]))])
+
+
+def packed():
+    raw = ints([[0x21, 0xF0], [0x87, 0x3A]], np.uint8)
+    nibbles = np.stack([raw & 15, raw >> 4], -1).reshape(2, 4)
+    add(AISW, "CastToUInt4", "pairs", [raw], [tensor(nibbles, "u4")])
+    depth, columns, block = 8, 3, 4
+    q = RANDOM.integers(0, 16, (columns, depth // block, block))
+    scales = floats(columns * 2)
+    zeros = RANDOM.integers(0, 16, (columns, 2))
+    x = floats(2, depth)
+
+    def weight(zero, groups):
+        scale = scales.reshape(columns, 2).astype(float)
+        return (q.reshape(columns, depth) - zero[:, groups]) * scale[:, groups]
+
+    bytes_q = (q[..., 0::2] | q[..., 1::2] << 4).astype(np.uint8)
+    bytes_zero = (zeros[:, 0] | zeros[:, 1] << 4).astype(np.uint8)
+    plain, mixed = np.arange(depth) // block, ints([0, 1, 1, 0, 0, 1, 0, 1], np.int32)
+    shape = {"K": depth, "N": columns, "bits": 4, "block_size": block}
+    eight = np.full((columns, 2), 8)
+    add(MICROSOFT, "MatMulNBits", "symmetric", [x, bytes_q, scales], [x.astype(float) @ weight(eight, plain).T], **shape)
+    add(MICROSOFT, "MatMulNBits", "zero points", [x, bytes_q, scales, bytes_zero],
+        [x.astype(float) @ weight(zeros, plain).T], **shape)
+    add(MICROSOFT, "MatMulNBits", "groups", [x, bytes_q, scales, None, mixed],
+        [x.astype(float) @ weight(eight, mixed).T], **shape)
+
+
+if __name__ == "__main__":
+    for group in [activations, norms, linears, rope, attention, selection, caches, packed]:
+        group()
+    CASES.write()

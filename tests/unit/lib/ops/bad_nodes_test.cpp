@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes that break the rules of their op, with the exact message.
+#include <catch2/catch.hpp>
+
+#include "lib/ops/op.h"
+
+namespace qeff::ops {
+namespace {
+
+struct InputType {
+  DType dtype = DType::kF32;
+  ir::Shape shape;
+};
+
+ir::Graph OneNode(std::string_view domain, std::string_view op, std::vector<InputType> inputs,
+                  ir::AttributeMap attributes = {}, size_t outputs = 1) {
+  ir::Graph graph;
+  ir::NodeSpec spec{.domain = domain,
+                    .op_type = op,
+                    .inputs = {},
+                    .attributes = std::move(attributes),
+                    .name = "n"};
+  for (InputType& input : inputs) {
+    spec.inputs.push_back(graph.AddInput("x" + std::to_string(spec.inputs.size()),
+                                         {input.dtype, std::move(input.shape)}));
+  }
+  spec.output_names.assign(outputs, "");
+  graph.AddNode(std::move(spec));
+  return graph;
+}
+
+std::string Message(std::string_view domain, std::string_view op, std::vector<InputType> inputs,
+                    ir::AttributeMap attributes = {}, size_t outputs = 1) {
+  ir::Graph graph = OneNode(domain, op, std::move(inputs), std::move(attributes), outputs);
+  const Result<TypeFacts> facts = InferTypes(graph);
+  if (facts.ok()) return "accepted";
+  const std::string text = facts.diagnostic().ToString();
+  const std::string prefix = "node 'n' (#0): error: ";
+  REQUIRE(text.starts_with(prefix));
+  return text.substr(prefix.size());
+}
+
+/// The error of evaluating one ONNX op on values.
+std::string EvaluationMessage(std::string_view op, const std::vector<Tensor>& inputs,
+                              ir::AttributeMap attributes = {}) {
+  std::vector<InputType> types;
+  std::vector<const Tensor*> pointers;
+  for (const Tensor& input : inputs) {
+    types.push_back({input.dtype, ir::Shape(input.dims.begin(), input.dims.end())});
+    pointers.push_back(&input);
+  }
+  const ir::Graph graph = OneNode("", op, types, std::move(attributes));
+  const auto outputs = EvaluateNode(*graph.nodes().front(), pointers);
+  return outputs.ok() ? "accepted" : outputs.diagnostic().ToString();
+}
+
+constexpr DType kI64 = DType::kI64;
+constexpr DType kF32 = DType::kF32;
+
+}  // namespace
+
+TEST_CASE("bad ops and attributes") {
+  CHECK(Message("", "Reshap", {{kF32, {2}}}) ==
+        "unknown op 'Reshap'\nnote: did you mean 'Reshape'?");
+  CHECK(Message("nowhere", "Add", {{kF32, {2}}}) == "unknown op 'nowhere.Add'");
+  CHECK(Message("", "Cast", {{kF32, {2}}}) == "Cast: attribute 'to' is missing");
+  CHECK(Message("", "Cast", {{kF32, {2}}}, {{"to", 1.5F}}) ==
+        "Cast: attribute 'to': expected int, got float");
+  CHECK(Message("", "Cast", {{kF32, {2}}}, {{"to", int64_t{8}}}) ==
+        "Cast: attribute 'to': no element type has the number 8");
+  CHECK(Message("", "Softmax", {{kF32, {2}}}, {{"axes", int64_t{0}}}) ==
+        "Softmax: unknown attribute 'axes'\nnote: did you mean 'axis'?");
+  CHECK(Message("qeff", "RmsNorm", {{kF32, {2}}, {kF32, {2}}}) ==
+        "qeff.RmsNorm: attribute 'epsilon' is missing");
+  CHECK(Message("qeff", "Activation", {{kF32, {2}}}, {{"kind", std::string("silo")}})
+            .starts_with("qeff.Activation: unknown activation 'silo'\nnote: known: gelu, "));
+}
+
+TEST_CASE("bad numbers of inputs and outputs") {
+  CHECK(Message("", "Add", {{kF32, {2}}}) == "Add: expected 2 inputs, got 1");
+  CHECK(Message("", "Clip", {{kF32, {}}, {kF32, {}}, {kF32, {}}, {kF32, {}}}) ==
+        "Clip: expected 1 to 3 inputs, got 4");
+  CHECK(Message("", "Concat", {}, {{"axis", int64_t{0}}}) ==
+        "Concat: expected at least 1 input, got 0");
+  CHECK(Message("", "Relu", {{kF32, {2}}}, {}, 2) == "Relu: expected 1 output, got 2");
+  CHECK(Message("", "TopK", {{kF32, {2}}, {kI64, {1}}}) == "TopK: expected 2 outputs, got 1");
+}
+
+TEST_CASE("bad ranks, sizes and element types") {
+  CHECK(Message("", "Add", {{kF32, {2, 3}}, {kF32, {4}}}) ==
+        "Add: cannot broadcast [2, 3] with [4]");
+  CHECK(Message("", "Add", {{kF32, {2}}, {kI64, {2}}}) ==
+        "Add: input 1: expected element type f32 as input 0 has, got i64");
+  CHECK(Message("", "Not", {{kF32, {2}}}) ==
+        "Not: input 0: expected element type bool, got f32 [2]");
+  CHECK(Message("", "Sqrt", {{kI64, {2}}}) == "Sqrt: input 0: expected a float, got i64 [2]");
+  CHECK(Message("", "MatMul", {{kF32, {2, 3}}, {kF32, {4, 5}}}) ==
+        "MatMul: expected 3 rows on the right, got f32 [2, 3] times f32 [4, 5]");
+  CHECK(Message("", "Transpose", {{kF32, {2, 3}}}, {{"perm", std::vector<int64_t>{0, 0}}}) ==
+        "Transpose: axis 0 is named twice");
+  CHECK(Message("", "Softmax", {{kF32, {2, 3}}}, {{"axis", int64_t{2}}}) ==
+        "Softmax: axis 2 is outside of [-2, 2)");
+  CHECK(Message("", "Concat", {{kF32, {2, 3}}, {kF32, {3, 3}}}, {{"axis", int64_t{1}}}) ==
+        "Concat: input 1: expected size 2 on axis 0, got f32 [3, 3]");
+  CHECK(Message("", "Conv", {{kF32, {1, 4, 8}}, {kF32, {2, 3, 3}}}) ==
+        "Conv: input 0: expected size 3 on axis 1, got f32 [1, 4, 8]");
+  CHECK(Message("", "Conv", {{kF32, {1, 3, 8}}, {kF32, {2, 3, 3}}},
+                {{"strides", std::vector<int64_t>{0}}}) ==
+        "Conv: attribute 'strides': expected 1 numbers of at least 1, got [0]");
+  CHECK(Message("qeff", "Linear", {{kF32, {2, 3}}, {kF32, {5, 4}}}) ==
+        "qeff.Linear: input 0: expected size 4 on axis 1, got f32 [2, 3]");
+  CHECK(Message("qeff", "Rope", {{kF32, {1, 2, 8}}, {kF32, {1, 2, 6}}, {kF32, {1, 2, 6}}},
+                {{"num_heads", int64_t{2}}}) ==
+        "qeff.Rope: expected an even number of at most 4 rotary channels, got 6");
+  CHECK(Message("com.qualcomm.cloud", "CtxScatter",
+                {{kF32, {1, 2, 4, 8}}, {kI64, {1, 3}}, {kF32, {1, 2, 2, 8}}}) ==
+        "com.qualcomm.cloud.CtxScatter: input 2: expected size 3 on axis 2, got f32 [1, 2, 2, 8]");
+}
+
+TEST_CASE("bad attentions") {
+  const ir::AttributeMap heads = {
+      {"num_heads", int64_t{4}}, {"num_kv_heads", int64_t{3}}, {"scale", 1.0F}};
+  const InputType query{kF32, {1, 2, 16}};
+  const InputType key{kF32, {1, 2, 8}};
+  CHECK(Message("qeff", "Attention", {query, key, key}, heads) ==
+        "qeff.Attention: expected num_heads a multiple of num_kv_heads, got 4 and 3");
+  ir::AttributeMap fitting = heads;
+  fitting["num_kv_heads"] = int64_t{2};
+  CHECK(Message("qeff", "Attention", {query, key, key}, fitting) == "accepted");
+  CHECK(Message("qeff", "Attention", {query, {kF32, {1, 2, 6}}, key}, fitting) ==
+        "qeff.Attention: expected keys of head size 4, got 3");
+  CHECK(
+      Message("qeff", "Attention", {query, key, key}, fitting, 3) ==
+      "qeff.Attention: past_key, past_value and both present outputs come together or not at all");
+  const InputType positions{kI64, {1, 2}};
+  const InputType past{kF32, {1, 2, 6, 4}};
+  CHECK(Message("qeff", "Attention", {query, key, key, positions, past, past}, fitting, 3) ==
+        "accepted");
+  CHECK(Message("qeff", "Attention", {query, key, key, positions, {kF32, {1, 2, 6, 5}}, past},
+                fitting,
+                3) == "qeff.Attention: input 4: expected size 4 on axis 3, got f32 [1, 2, 6, 5]");
+}
+
+TEST_CASE("bad values at run time") {
+  const Tensor table = ZeroTensor(kF32, {3, 2});
+  CHECK(EvaluationMessage("Gather", {table, IntTensor({1}, {3})}) ==
+        "node 'n': error: Gather: index 3 is outside of [-3, 3)");
+  CHECK(
+      EvaluationMessage("ScatterND", {table, IntTensor({1, 1}, {-4}), ZeroTensor(kF32, {1, 2})}) ==
+      "node 'n': error: ScatterND: index -4 is outside of [-3, 3)");
+  CHECK(EvaluationMessage("Div", {IntTensor({1}, {3}), IntTensor({1}, {0})}) ==
+        "node 'n': error: Div: division of integers by zero");
+  CHECK(EvaluationMessage("ConstantOfShape", {IntTensor({2}, {1 << 20, 1 << 20})}) ==
+        "node 'n': error: ConstantOfShape: a result f32 [1048576, 1048576] is too large for the "
+        "reference meaning");
+  CHECK(EvaluationMessage("Reshape", {table, IntTensor({1}, {4})}) ==
+        "node 'n': error: Reshape: cannot reshape f32 [3, 2] to [4]");
+  CHECK(EvaluationMessage("Reshape", {table, IntTensor({2}, {-1, 4})}) ==
+        "node 'n': error: Reshape: cannot divide the 6 elements of f32 [3, 2] by 4");
+  CHECK(EvaluationMessage("Range", {IntTensor({}, {0}), IntTensor({}, {9}), IntTensor({}, {0})}) ==
+        "node 'n': error: Range: the step is 0");
+  CHECK(EvaluationMessage(
+            "Range", {IntTensor({}, {0}), IntTensor({}, {int64_t{1} << 62}), IntTensor({}, {1})})
+            .find("too large") != std::string::npos);
+  const int64_t lowest = std::numeric_limits<int64_t>::min();
+  CHECK(EvaluationMessage("Div", {IntTensor({1}, {lowest}), IntTensor({1}, {-1})}) == "accepted");
+  CHECK(EvaluationMessage("Slice", {table, IntTensor({1}, {lowest}), IntTensor({1}, {lowest}),
+                                    IntTensor({1}, {0}), IntTensor({1}, {lowest})}) == "accepted");
+}
+
+TEST_CASE("bad graphs: all findings at once") {
+  ir::Graph graph;
+  ir::Value* x = graph.AddInput("x", {DType::kF32, ir::Shape{2}});
+  ir::Value* y = graph.Add({.domain = "", .op_type = "Nothing", .inputs = {x}, .name = "a"});
+  graph.AddOutput("y", graph.Add({.domain = "", .op_type = "Add", .inputs = {y}, .name = "b"}));
+  Diagnostics diagnostics;
+  CHECK_FALSE(VerifyGraph(graph, diagnostics).ok());
+  REQUIRE(diagnostics.findings().size() == 2);
+  CHECK(diagnostics.findings()[0].ToString() == "node 'a' (#0): error: unknown op 'Nothing'");
+  CHECK(diagnostics.findings()[1].ToString() ==
+        "node 'b' (#1): error: Add: expected 2 inputs, got 1");
+}
+
+}  // namespace qeff::ops
