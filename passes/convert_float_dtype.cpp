@@ -21,7 +21,8 @@ class Converter {
  public:
   Converter(ir::Graph& graph, DType dtype) : graph_(graph), dtype_(dtype) {}
 
-  void Run() {
+  /// Returns whether there was anything to convert.
+  Change Run() {
     for (ir::Value* input : graph_.inputs()) {
       if (input->type().dtype != DType::kF32) continue;
       ir::TensorType type = input->type();
@@ -49,6 +50,7 @@ class Converter {
       graph_.RenameValue(inner, name + "_" + std::string(DTypeName(dtype_)));
       graph_.RenameValue(cast, name);
     }
+    return converted_.empty() ? Change::kNone : Change::kChanged;
   }
 
  private:
@@ -97,8 +99,7 @@ Result<Change> ConvertFloatDtype(ir::Model& model, const PassContext& context) {
         {}, fmt::format("expected dtype f32, f16 or bf16, got '{}'", context.Option("dtype")));
   }
   if (dtype == DType::kF32) return Change::kNone;
-  Converter(model.graph, *dtype).Run();
-  return Change::kChanged;
+  return Converter(model.graph, *dtype).Run();
 }
 
 }  // namespace qeff::passes

@@ -12,7 +12,8 @@
 // their own, named <name>.1, <name>.2, ... Small constants are copied into the function; weights
 // and all that comes from outside are parameters, activations first, in order of first use.
 // Results: retained states, then the rest in the order made.
-// Option: name (function name, "DecoderLayer" if not given). Leaves alone: nodes outside of layers.
+// Option: name (function name, "DecoderLayer" if not given). Leaves alone: nodes outside of layers,
+// calls of such functions.
 #include <charconv>
 #include <map>
 #include <set>
@@ -200,6 +201,7 @@ Result<Change> OutlineLayers(ir::Model& model, const PassContext& context) {
   ir::Graph& graph = model.graph;
   std::map<int64_t, std::vector<ir::Node*>> by_layer;
   for (const auto& node : graph.nodes()) {
+    if (node->domain() == kDomain) continue;
     if (const int64_t index = LayerIndex(node->name()); index >= 0)
       by_layer[index].push_back(node.get());
   }
