@@ -106,9 +106,13 @@ Result<CpuPlan> CompileForCpu(const std::vector<SpecializedGraph>& graphs,
     plan.program.specializations.push_back(std::move(program));
   }
   plan.program.constants_bytes = plan.constants.size_bytes();
-  const Status sound = CheckProgram(plan.program, options.path);
-  QEFF_CHECK(sound.ok(), "the planner made a program that does not check: {}",
-             sound.diagnostic().ToString());
+  // Sizes beyond what a program may name are the only thing that can be wrong here.
+  if (const Status sound = CheckProgram(plan.program, options.path); !sound.ok()) {
+    return Unsupported(
+        sound.diagnostic().where,
+        fmt::format("the graph makes no sound program: {}", sound.diagnostic().message),
+        {"compile with --backend reference, or for smaller sizes"});
+  }
   return plan;
 }
 

@@ -12,12 +12,46 @@ enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLength
 
 struct AttentionNode {
   View q;
-  View positions;
+  View positions;        ///< of the queries
+  View write_positions;  ///< of the keys and values
   View batch_index;
   View keys;    ///< cache
   View values;  ///< cache
   AttentionParams params;
 };
+
+/// i64 [B, T] with `value_of`(t).
+template <typename Function>
+Result<View> ConstantPositions(GraphLowering& lowering, const std::vector<int64_t>& q_dims,
+                               const Function& value_of) {
+  std::vector<int64_t> values;
+  for (int64_t b = 0; b < q_dims[0]; ++b) {
+    for (int64_t t = 0; t < q_dims[1]; ++t) values.push_back(value_of(t));
+  }
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPlain(ir::MakeInts(
+                                                       {q_dims[0], q_dims[1]}, values)));
+  return lowering.ConstantView(place, DType::kI64, {q_dims[0], q_dims[1]});
+}
+
+/// Without positions (an encoder) token t writes slot t and sees every slot of the call.
+Status PlacePositions(GraphLowering& lowering, const ir::Node& node, AttentionNode& attention) {
+  const std::vector<int64_t>& q_dims = attention.q.dims;
+  if (node.input(kPositions) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(attention.positions, lowering.GetDense(node.input(kPositions)));
+    attention.write_positions = attention.positions;
+    return Status::Ok();
+  }
+  if (q_dims.size() != 3 || node.input(kPastKey) != nullptr ||
+      node.IntAttribute("window_tokens", 0) != 0) {
+    return lowering.Unsupported(node, "expected positions for a cache or a window");
+  }
+  const int64_t last = q_dims[1] - 1;
+  QEFF_ASSIGN_OR_RETURN(attention.positions,
+                        ConstantPositions(lowering, q_dims, [&](int64_t) { return last; }));
+  QEFF_ASSIGN_OR_RETURN(attention.write_positions,
+                        ConstantPositions(lowering, q_dims, [](int64_t t) { return t; }));
+  return Status::Ok();
+}
 
 /// Checks dims and fills what follows from them.
 Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
@@ -25,7 +59,7 @@ Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(result.q, lowering.GetRows(node.input(kQ)));
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> k_dims, DimsOf(*node.input(kK)));
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
-  QEFF_ASSIGN_OR_RETURN(result.positions, lowering.GetDense(node.input(kPositions)));
+  QEFF_RETURN_IF_ERROR(PlacePositions(lowering, node, result));
   const int64_t heads = node.IntAttribute("num_heads", 0);
   const int64_t kv_heads = node.IntAttribute("num_kv_heads", heads);
   const std::vector<int64_t>& q_dims = result.q.dims;
@@ -107,12 +141,13 @@ Status AddCacheWrite(GraphLowering& lowering, const ir::Node& node, const Attent
                                   .slots = params.capacity,
                                   .as_panels = is_key ? 1 : 0,
                                   .must_fit = node.input(kPastKey) == nullptr ? 1 : 0};
-  lowering.builder().AddStep(StepOp::kCacheWrite, node.name(), write,
-                             {Reads(x), Reads(attention.positions), Reads(attention.batch_index),
-                              Writes(is_key ? attention.keys : attention.values)},
-                             {.units = params.batch * params.kv_heads,
-                              .amount = static_cast<double>(params.batch * params.tokens *
-                                                            params.kv_heads * write.head_size)});
+  lowering.builder().AddStep(
+      StepOp::kCacheWrite, node.name(), write,
+      {Reads(x), Reads(attention.write_positions), Reads(attention.batch_index),
+       Writes(is_key ? attention.keys : attention.values)},
+      {.units = params.batch * params.kv_heads,
+       .amount =
+           static_cast<double>(params.batch * params.tokens * params.kv_heads * write.head_size)});
   return Status::Ok();
 }
 

@@ -51,7 +51,8 @@ View AsMatrix(View view, bool as_row) {
 Status LowerMatMul(GraphLowering& lowering, const ir::Node& node) {
   const ir::Value* right = node.input(1);
   if (right->is_constant() && right->constant()->dims().size() == 2 &&
-      node.input(0)->type().shape && node.input(0)->type().shape->size() >= 2) {
+      IsFloat(right->constant()->dtype()) && node.input(0)->type().shape &&
+      node.input(0)->type().shape->size() >= 2) {
     return LowerProduct(lowering, node, ir::Transposed(right->constant()), nullptr);
   }
   QEFF_ASSIGN_OR_RETURN(View a, lowering.Get(node.input(0)));
@@ -79,7 +80,8 @@ Status LowerGemm(GraphLowering& lowering, const ir::Node& node) {
   const bool has_vector_bias =
       bias == nullptr || (bias->is_constant() && bias->constant()->dims().size() == 1);
   if (node.FloatAttribute("alpha", 1) != 1 || (bias && node.FloatAttribute("beta", 1) != 1) ||
-      node.IntAttribute("transA", 0) != 0 || !right->is_constant() || !has_vector_bias) {
+      node.IntAttribute("transA", 0) != 0 || !right->is_constant() ||
+      !IsFloat(right->constant()->dtype()) || !has_vector_bias) {
     return lowering.Unsupported(
         node, "expected alpha = beta = 1, transA = 0, a constant right side and bias [N]");
   }

@@ -50,6 +50,18 @@ Status AddNorm(GraphLowering& lowering, const ir::Node& node, DeferredNorm norm,
   return Status::Ok();
 }
 
+/// A rotary table with one row for each row of `x`: dimensions of size 1 are repeated.
+Result<View> GetTable(GraphLowering& lowering, const ir::Value* value, const View& x) {
+  QEFF_ASSIGN_OR_RETURN(View table, lowering.Get(value));
+  const size_t rank = x.dims.size();
+  for (size_t i = 0; i + 1 < rank && table.dims.size() == rank; ++i) {
+    if (table.dims[i] != 1) continue;
+    table.dims[i] = x.dims[i];
+    table.strides[i] = 0;
+  }
+  return RowsOf(table) ? table : lowering.Copied(table, value->name());
+}
+
 Status AddSelection(GraphLowering& lowering, const ir::Node& node, int64_t keep) {
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.GetRows(node.input(0)));
   QEFF_ASSIGN_OR_RETURN(const View positions, lowering.GetDense(node.input(1)));
@@ -104,8 +116,8 @@ Status LowerLayerNormalization(GraphLowering& lowering, const ir::Node& node) {
 
 Status LowerRope(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.GetRows(node.input(0)));
-  QEFF_ASSIGN_OR_RETURN(const View cos, lowering.GetRows(node.input(1)));
-  QEFF_ASSIGN_OR_RETURN(const View sin, lowering.GetRows(node.input(2)));
+  QEFF_ASSIGN_OR_RETURN(const View cos, GetTable(lowering, node.input(1), x));
+  QEFF_ASSIGN_OR_RETURN(const View sin, GetTable(lowering, node.input(2), x));
   const Rows x_rows = RowsOrDie(x);
   const Rows table = RowsOrDie(cos);
   const Rows sin_table = RowsOrDie(sin);

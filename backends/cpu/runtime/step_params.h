@@ -328,9 +328,9 @@ struct IndexBlocksParams {
   int64_t element_bytes = 4;
 };
 
-/// The cache ops of the compiler contract with device meaning. data [Bc, K, C, E], positions [B, T]
-/// (i64 or i32), updates [B, K, T, E] with strides, cache_rows? [B]; writes in place. An index
-/// outside [0, C) writes nothing. Units: (b, k).
+/// The cache ops of the compiler contract with device meaning. data [Bc, K, C, E], positions i64
+/// [B, T], updates [B, K, T, E] with strides, cache_rows? [B]; writes in place. A slot outside [0,
+/// C) or a cache row outside [0, Bc) writes nothing. Units: (b, k).
 struct ContextScatterParams {
   int64_t batch = 0;
   int64_t heads = 0;
@@ -341,8 +341,8 @@ struct ContextScatterParams {
   int64_t update_strides[4] = {};  ///< of b, k, t, e
 };
 
-/// data [Bc, K, C, E], indices i64 [B, Ki, S] with Ki 1 or K, cache_rows? [B], out [B, K, S, E]. An
-/// index outside [0, C) gives zeros. Units: (b, k).
+/// data [Bc, K, C, E], indices i64 [B, Ki, S] with Ki 1 or K, cache_rows? [B], out [B, K, S, E]. A
+/// slot or cache row that does not exist gives zeros. Units: (b, k).
 struct ContextGatherParams {
   int64_t batch = 0;
   int64_t heads = 0;

@@ -12,6 +12,7 @@ constexpr int64_t kFar = int64_t{1} << 58;
 }  // namespace
 
 int64_t RunCount(const StepDims& dims) {
+  if (RunLength(dims) == 0) return 0;
   int64_t count = 1;
   for (int i = 0; i + 1 < kMaxStepRank; ++i) count = Product({count, dims.sizes[i]});
   return count;

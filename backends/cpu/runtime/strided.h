@@ -25,7 +25,7 @@ struct StepStrides {
 inline int64_t RunLength(const StepDims& dims) { return dims.sizes[kMaxStepRank - 1]; }
 inline int64_t RunStride(const StepStrides& strides) { return strides.strides[kMaxStepRank - 1]; }
 
-/// Number of runs, saturating.
+/// Number of runs, saturating; 0 if they are empty.
 int64_t RunCount(const StepDims& dims);
 /// Elements from the first to the end of the last one, saturating; 0 if empty. Requires checked
 /// sizes.

@@ -30,18 +30,15 @@ void Run(const StepRun& run) {
     const int64_t batch = unit / p.heads;
     const int64_t head = unit % p.heads;
     const int64_t cache_row = cache_rows == nullptr ? batch : cache_rows[batch];
-    if (cache_row < 0 || cache_row >= p.cache_batch) {
-      run.fault.Report(run.step_index, cache_row, p.cache_batch);
-      continue;
-    }
-    const float* data =
-        run.operand<float>(kData) + (cache_row * p.heads + head) * p.slots * p.head_size;
+    const bool has_row = cache_row >= 0 && cache_row < p.cache_batch;
+    const float* data = run.operand<float>(kData) +
+                        ((has_row ? cache_row : 0) * p.heads + head) * p.slots * p.head_size;
     const int64_t* indices =
         run.operand<int64_t>(kIndices) + batch * p.index_batch_stride + head * p.index_head_stride;
     float* out = run.operand<float>(kOut) + unit * p.count * p.head_size;
     for (int64_t i = 0; i < p.count; ++i) {
       const int64_t slot = indices[i];
-      if (slot < 0 || slot >= p.slots) {
+      if (!has_row || slot < 0 || slot >= p.slots) {
         std::memset(out + i * p.head_size, 0, row_bytes);
       } else {
         std::memcpy(out + i * p.head_size, data + slot * p.head_size, row_bytes);

@@ -36,10 +36,7 @@ void Run(const StepRun& run) {
     const int64_t batch = unit / p.heads;
     const int64_t head = unit % p.heads;
     const int64_t cache_row = cache_rows == nullptr ? batch : cache_rows[batch];
-    if (cache_row < 0 || cache_row >= p.cache_batch) {
-      run.fault.Report(run.step_index, cache_row, p.cache_batch);
-      continue;
-    }
+    if (cache_row < 0 || cache_row >= p.cache_batch) continue;
     float* data = run.operand<float>(kData) + (cache_row * p.heads + head) * p.slots * p.head_size;
     const float* updates =
         run.operand<float>(kUpdates) + batch * p.update_strides[0] + head * p.update_strides[1];
