@@ -34,15 +34,16 @@ class ToolFormatter : public CLI::Formatter {
 
 /// Names what is not known and the option that is near to it.
 std::string ExplainExtras(const CLI::App& app, const std::string& message) {
-  if (app.remaining().empty()) return message;
+  const std::vector<std::string> extras = app.remaining();
+  if (extras.empty()) return message;
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  const std::string& first = app.remaining().front();
+  const std::string& first = extras.front();
   std::string text = first.starts_with("-") ? fmt::format("unknown option '{}'", first)
                                             : fmt::format("unexpected argument '{}'", first);
-  for (const std::string& extra : app.remaining()) {
+  for (const std::string& extra : extras) {
     if (!extra.starts_with("--")) continue;
     const std::string name = extra.substr(0, extra.find('='));
     if (const auto nearest = Nearest(name, names))
