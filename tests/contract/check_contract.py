@@ -268,7 +268,7 @@ DIFFERENCES = [
     ("metadata", "`qeff_transforms` lists qeff's passes, not QEfficient's Python classes",
      "it says what was done to this graph; nothing reads the names", expect_metadata),
     ("metadata", "`qeff_architecture` is there as well",
-     "the compile stage names the network by it without the checkpoint", expect_architecture),
+     "export from a graph folder names layer functions by it", expect_architecture),
     ("weights", "matrices of linear layers are named `<checkpoint name>.transposed`, not `onnx::MatMul_<number>`",
      "a name that says which weight it is survives changes of the graph", expect_linear_names),
     ("`--subfunctions`", "layer functions are `<Model>DecoderLayer` in domain `qeff.layers`, not "
