@@ -4,8 +4,8 @@
 // The kernels that exist per instruction set: what each computes, on which layouts, and the table
 // of the best ones of a machine. Kernels trust their arguments (the runtime has checked every size
 // when it opened the program), touch no other memory, do not allocate, and may run on several
-// threads on disjoint parts. Floats are f32 unless said otherwise. Kernels that are the same loop
-// on every machine are in generic.h.
+// threads on disjoint parts. Floats are f32 unless said otherwise. Loops that are the
+// same on every machine are in runtime/steps.
 //
 // Packed layouts, the same on every machine:
 //   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32, or
