@@ -94,7 +94,7 @@ REQUIREMENTS = {
         "root reads every folder, and setpriv cannot take that right away",
     ),
     "strace": (lambda: can_run("strace", "-f", "-o", "/dev/null", "true"), "strace does not run"),
-    "jq": (lambda: shutil.which("jq") is not None, "jq is not installed"),
+    "make": (lambda: shutil.which("make") is not None, "make is not installed"),
 }
 
 
