@@ -89,8 +89,9 @@ void PrintFields(const Fields& section, std::string& out) {
   size_t width = 0;
   std::vector<std::pair<std::string, std::string>> lines;
   for (const Field& field : section.fields) {
-    if (std::holds_alternative<std::monostate>(field.value)) continue;
-    lines.emplace_back(Printable(Title(field.name)), std::visit(Printer{field.name}, field.value));
+    std::string value = std::visit(Printer{field.name}, field.value);
+    if (value.empty()) continue;
+    lines.emplace_back(Printable(Title(field.name)), std::move(value));
     width = std::max(width, Width(lines.back().first));
   }
   if (lines.empty()) return;
@@ -140,6 +141,7 @@ void PrintTable(const Table& table, const TextOptions& options, std::string& out
 }  // namespace
 
 std::string HumanBytes(int64_t size_bytes) {
+  if (size_bytes == 1) return "1 byte";
   return size_bytes < 1000 ? fmt::format("{} bytes", size_bytes) : HumanNumber(size_bytes, "B");
 }
 
