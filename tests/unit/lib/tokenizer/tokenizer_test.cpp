@@ -179,6 +179,17 @@ TEST_CASE("long words take no quadratic time") {
   CHECK(Ids(TokenizerFrom(TokenizerFile({{"model", unigram}})), text, {}).size() == 333'334);
 }
 
+TEST_CASE("Unigram takes an unknown character only if nothing else covers it") {
+  // "ab" and an unknown "c" would win without the penalty: -0.5 - 8 against -8 - 7.
+  const auto scored = [](const char* piece, double score) { return Json::array({piece, score}); };
+  const Json vocab =
+      Json::array({scored("<unk>", 0), scored("ab", -0.5), scored("a", -8), scored("bc", -7)});
+  const Tokenizer tokenizer = TokenizerFrom(
+      TokenizerFile({{"model", {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", vocab}}}}));
+  CHECK(Ids(tokenizer, "abc", {}) == TokenIds{2, 3});
+  CHECK(Ids(tokenizer, "abd", {}) == TokenIds{1, 0});
+}
+
 TEST_CASE("a long word merges as its parts would") {
   // Cutting where no merge reaches across must not change the ids of a text that is one word.
   const Tokenizer tokenizer = TokenizerFrom(TokenizerFile({}));
