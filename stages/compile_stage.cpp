@@ -47,7 +47,8 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(const ir::Gr
   artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
                                            .ctx_len = options.ctx_len,
                                            .batch_size = options.batch_size,
-                                           .full_batch_size = options.full_batch_size};
+                                           .full_batch_size = options.full_batch_size,
+                                           .kv_cache_batch_size = options.kv_cache_batch_size};
   text.has_continuous_batching = graph.FindInput("batch_index") != nullptr;
   text.keeps_speculative_logits = graph.FindInput("num_logits_to_keep") != nullptr;
   text.has_compute_context_lengths = graph.FindInput("comp_ctx_lengths") != nullptr;
@@ -107,6 +108,7 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Compile
       {"ctx_len", options.ctx_len},
       {"batch_size", options.batch_size},
       {"full_batch_size", options.full_batch_size.value_or(0)},
+      {"kv_cache_batch_size", options.kv_cache_batch_size.value_or(0)},
       {"num_speculative_tokens", options.num_speculative_tokens.value_or(0)},
       {"ccl_prefill", options.ccl_prefill},
       {"ccl_decode", options.ccl_decode},

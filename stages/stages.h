@@ -76,6 +76,8 @@ struct CompileOptions {
   int64_t ctx_len = 128;
   int64_t batch_size = 1;
   std::optional<int64_t> full_batch_size;  ///< slots; needs a graph with continuous batching
+  std::optional<int64_t>
+      kv_cache_batch_size;  ///< slots of the cache if there are more than decode together
   std::optional<int64_t> num_speculative_tokens;
   std::vector<int64_t> ccl_prefill;  ///< compute context lengths
   std::vector<int64_t> ccl_decode;

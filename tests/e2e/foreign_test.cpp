@@ -66,6 +66,8 @@ class Replay {
       options.prefill_seq_len = std::max(options.prefill_seq_len, shape[1]);
       if (call.at("inputs").contains("batch_index")) {
         options.full_batch_size = std::max(options.full_batch_size.value_or(1), shape[0]);
+        options.kv_cache_batch_size =
+            calls.at("state_shapes").begin().value().begin().value().at(0);
       } else {
         options.batch_size = shape[0];
       }

@@ -71,7 +71,11 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
   positive("--ctx-len", options.ctx_len, "Tokens that the cache holds: prompt and text together");
   positive("--batch-size", options.batch_size, "Prompts in one call");
   app.add_option("--full-batch-size", options.full_batch_size,
-                 "Cache slots of a graph with continuous batching")
+                 "Prompts that decode together in a graph with continuous batching")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(group);
+  app.add_option("--kv-cache-batch-size", options.kv_cache_batch_size,
+                 "Cache slots if there are more than decode together (default: --full-batch-size)")
       ->check(CLI::Range(1, 1 << 20))
       ->group(group);
   app.add_option("--num-speculative-tokens", options.num_speculative_tokens,
