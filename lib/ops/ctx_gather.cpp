@@ -43,7 +43,11 @@ Status InferGather(InferContext& context) {
       return context.Invalid(fmt::format("input {}: expected one element, got {}", kIndices + 1,
                                          context.TypeText(kIndices + 1)));
     }
-    if (content) taken = content->front().ToDim();
+    if (content) {
+      taken = content->front().ToDim();
+    } else if (taken == ir::Dim(1)) {
+      taken = ir::Dim();  // one index may stand for all n
+    }
   }
   picked.push_back(taken);
   QEFF_ASSIGN_OR_RETURN(const ir::Shape both,

@@ -22,6 +22,18 @@ std::optional<int64_t> SmallCount(const ir::TensorType& type) {
   return count;
 }
 
+/// What an element becomes in `dtype`. Symbols are sizes, which every dtype but bool can hold.
+SymbolicInt Fit(const SymbolicInt& element, DType dtype) {
+  if (dtype == DType::kBool) {
+    const bool is_true = element.IsPositive() || (SymbolicInt(0) - element).IsPositive();
+    return is_true ? SymbolicInt(1) : element == SymbolicInt(0) ? element : SymbolicInt();
+  }
+  if (!element.is_number()) return element;
+  if (!IsFloat(dtype)) return WrapToInt(element.number(), dtype);
+  const auto value = static_cast<double>(element.number());
+  return RoundToFloat(value, dtype) == value ? element : SymbolicInt();
+}
+
 class TypeInference {
  public:
   explicit TypeInference(ir::Graph& graph) : graph_(graph) {}
@@ -199,11 +211,7 @@ class TypeInference {
         }
       }
     }
-    if (node.output(0)->type().dtype == DType::kBool) {
-      for (SymbolicInt& element : result) {
-        if (!element.is_number()) element = element.IsPositive() ? SymbolicInt(1) : SymbolicInt();
-      }
-    }
+    for (SymbolicInt& element : result) element = Fit(element, *node.output(0)->type().dtype);
     facts_.ints[node.output(0)] = std::move(result);
   }
 

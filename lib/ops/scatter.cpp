@@ -153,8 +153,7 @@ std::vector<OpDefinition> ScatterOps() {
             .max_inputs = 3,
             .attributes = {StringAttribute("reduction", "none")}},
            InferScatterNd,
-           EvaluateScatterNd,
-           {.moved_inputs = 0b101}}};
+           EvaluateScatterNd}};
 }
 
 }  // namespace qeff::ops

@@ -39,7 +39,8 @@ struct Tensor {
   std::string TypeText() const;  ///< "f32 [2, 3]"
 };
 
-/// Product of `dims`; -1 if one is negative or the product exceeds kMostElements.
+/// Product of `dims`; -1 if one is negative or the product of the others than 0 exceeds
+/// kMostElements.
 int64_t CheckedElementCount(std::span<const int64_t> dims);
 
 /// All elements 0. Requires CheckedElementCount(dims) >= 0.

@@ -106,7 +106,7 @@ TEST_CASE("ranges and slices have symbolic lengths") {
   ir::Value* end = b.Op("Unsqueeze", {length, b.Ints({0})});
   ir::Value* table = b.Input("table", DType::kF32, {64, 4});
   CHECK(b.TypeOf(b.Op("Slice", {table, b.Ints({0}), end})) == "f32 [ctx_len, 4]");
-  CHECK(b.TypeOf(b.Op("Slice", {cache, b.Ints({1}), b.Ints({1 << 31}), b.Ints({2})})) ==
+  CHECK(b.TypeOf(b.Op("Slice", {cache, b.Ints({1}), b.Ints({int64_t{1} << 31}), b.Ints({2})})) ==
         "f32 [batch_size, 2, ctx_len - 1, 8]");
   CHECK(b.TypeOf(b.Op("Slice", {cache, b.Ints({0}), b.Ints({5}), b.Ints({2})})) ==
         "f32 [batch_size, 2, ?, 8]");
@@ -161,7 +161,8 @@ TEST_CASE("bad specialisations name symbol and place") {
         "tensor 'y': error: expected the declared shape [1, 4], got [1, 3]");
   copy = b.graph().Clone();
   CHECK(SubstituteSymbols(copy, {{"batch_size", -2}, {"seq_len", 3}}).diagnostic().ToString() ==
-        "tensor 'x': error: expected a size, got -2 for 'batch_size'");
+        "tensor 'x': error: expected a size, got -2 for 'batch_size'\n"
+        "note: a specialization gives every symbol of the inputs a number");
 }
 
 TEST_CASE("values of unknown rank make what follows unknown") {

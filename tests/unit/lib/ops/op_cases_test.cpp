@@ -48,7 +48,8 @@ ir::WeightPtr WeightOf(const Tensor& tensor) {
 }
 
 ir::Attribute ReadAttribute(const Json& json) {
-  const auto& [kind, value] = *json.items().begin();
+  const std::string kind = json.begin().key();
+  const Json& value = json.begin().value();
   if (kind == "int") return value.get<int64_t>();
   if (kind == "float") return value.get<float>();
   if (kind == "string") return value.get<std::string>();

@@ -75,7 +75,8 @@ TEST_CASE("tensors keep their elements through bytes") {
 TEST_CASE("bad tensors are refused") {
   CHECK(CheckedElementCount(std::vector<int64_t>{1 << 20, 1 << 20}) == -1);
   CHECK(CheckedElementCount(std::vector<int64_t>{3, -1}) == -1);
-  CHECK(CheckedElementCount(std::vector<int64_t>{int64_t{1} << 62, 0, int64_t{1} << 62}) == 0);
+  CHECK(CheckedElementCount(std::vector<int64_t>{0, int64_t{1} << 40}) == -1);
+  CHECK(CheckedElementCount(std::vector<int64_t>{3, 0}) == 0);
   const std::vector<std::byte> bytes(7);
   CHECK(TensorFromBytes(DType::kF32, {2}, bytes).diagnostic().message == "expected 8 bytes, got 7");
   CHECK(TensorFromBytes(DType::kF8E4M3, {7}, bytes).diagnostic().message ==
