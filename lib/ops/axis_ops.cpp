@@ -40,7 +40,7 @@ Status EvaluateCumSum(EvaluateContext& context) {
         const auto at = static_cast<size_t>((line / view.inner * view.size + i) * view.inner +
                                             line % view.inner);
         if (is_exclusive) to[at] = sum;
-        sum += from[at];
+        sum = WrappingAdd(sum, from[at]);
         if (!is_exclusive) to[at] = sum;
       }
     }
@@ -129,6 +129,12 @@ Status InferPad(InferContext& context) {
   const std::optional<SymbolicInts> pads = context.Content(1);
   ir::Shape shape(rank);
   for (size_t i = 0; pads && i < rank; ++i) {
+    for (const SymbolicInt& pad : {(*pads)[i], (*pads)[rank + i]}) {
+      constexpr int64_t kMostPadding = int64_t{1} << 31;
+      if (pad.is_number() && (pad.number() > kMostPadding || pad.number() < -kMostPadding)) {
+        return context.Invalid(fmt::format("a padding of {} elements", pad.number()));
+      }
+    }
     const SymbolicInt size =
         SymbolicInt::FromDim(context.shape(0)[i]) + (*pads)[i] + (*pads)[rank + i];
     if (size.is_number() && size.number() < 0) {

@@ -44,9 +44,10 @@ Status CheckCounts(const ir::Node& node, const OpSchema& schema) {
                   fmt::format("expected {}, got {}",
                               Count(schema.min_outputs, schema.max_outputs, "output"), outputs));
   }
-  for (int i = 0; i < std::min(inputs, schema.min_inputs); ++i) {
-    const bool is_optional = i < 32 && (schema.optional_inputs >> i & 1u) != 0;
-    if (node.inputs()[static_cast<size_t>(i)] == nullptr && !is_optional) {
+  // Only inputs beyond the least number may be left out, and none of a list of any length.
+  const bool is_list = schema.max_inputs == kVariadic;
+  for (int i = 0; i < (is_list ? inputs : schema.min_inputs); ++i) {
+    if (node.inputs()[static_cast<size_t>(i)] == nullptr) {
       return Broken(node, fmt::format("input {} is missing", i));
     }
   }

@@ -120,7 +120,8 @@ Status EvaluateRange(EvaluateContext& context) {
     y.floats[i] = start.floats[0] + static_cast<double>(i) * delta.floats[0];
   }
   for (size_t i = 0; i < y.ints.size(); ++i) {
-    y.ints[i] = start.ints[0] + static_cast<int64_t>(i) * delta.ints[0];
+    y.ints[i] =
+        WrappingAdd(start.ints[0], WrappingMultiply(static_cast<int64_t>(i), delta.ints[0]));
   }
   return Status::Ok();
 }
@@ -145,7 +146,9 @@ std::vector<OpDefinition> ConstantOps() {
            EvaluateConstantOfShape},
           {{.domain = "", .op_type = "Range", .min_inputs = 3, .max_inputs = 3},
            InferRange,
-           EvaluateRange}};
+           EvaluateRange,
+           {},
+           true}};
 }
 
 }  // namespace qeff::ops

@@ -85,15 +85,11 @@ Status EvaluateComparison(EvaluateContext& context) {
 }
 
 double AddFloats(double x, double y) { return x + y; }
-// Unsigned arithmetic wraps around where signed would be undefined.
-int64_t AddInts(int64_t x, int64_t y) {
-  return static_cast<int64_t>(static_cast<uint64_t>(x) + static_cast<uint64_t>(y));
-}
+int64_t AddInts(int64_t x, int64_t y) { return WrappingAdd(x, y); }
+int64_t MultiplyInts(int64_t x, int64_t y) { return WrappingMultiply(x, y); }
+/// Unsigned, where the overflow of signed numbers would be undefined.
 int64_t SubtractInts(int64_t x, int64_t y) {
   return static_cast<int64_t>(static_cast<uint64_t>(x) - static_cast<uint64_t>(y));
-}
-int64_t MultiplyInts(int64_t x, int64_t y) {
-  return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
 }
 /// The lowest number divided by -1 traps; its negation wraps to itself.
 int64_t DivideInts(int64_t x, int64_t y) { return y == -1 ? SubtractInts(0, x) : x / y; }

@@ -4,6 +4,28 @@
 #include "lib/ops/context.h"
 
 namespace qeff::ops {
+namespace {
+
+/// Zeros of the inferred types.
+Result<std::vector<Tensor>> MakeOutputs(const InferContext& context,
+                                        const OpDefinition& definition) {
+  std::vector<Tensor> outputs;
+  for (const ir::TensorType& type : context.outputs()) {
+    const auto dims = ir::StaticDims(*type.shape);
+    if (dims && CheckedElementCount(*dims) < 0) {
+      return context.Unsupported(
+          fmt::format("a result {} is too large for the reference meaning", type.ToString()));
+    }
+    if (!dims && !definition.evaluate_sets_sizes) {
+      return context.Invalid(
+          fmt::format("expected inputs that give all sizes, got {}", type.ToString()));
+    }
+    outputs.push_back(ZeroTensor(*type.dtype, dims.value_or(std::vector<int64_t>{0})));
+  }
+  return outputs;
+}
+
+}  // namespace
 Result<std::vector<Tensor>> EvaluateNode(const ir::Node& node,
                                          std::span<const Tensor* const> inputs) {
   QEFF_ASSIGN_OR_RETURN(const OpDefinition* definition, CheckNode(node));
@@ -20,20 +42,16 @@ Result<std::vector<Tensor>> EvaluateNode(const ir::Node& node,
                        return ContentOf(*inputs[input]);
                      });
   QEFF_RETURN_IF_ERROR(definition->infer(infer));
-  std::vector<Tensor> outputs;
-  for (const ir::TensorType& type : infer.outputs()) {
-    // Sizes that depend on elements (Range over fractions) are left to the op.
-    const auto dims = ir::StaticDims(*type.shape);
-    if (dims && CheckedElementCount(*dims) < 0) {
-      return infer.Unsupported(
-          fmt::format("a result {} is too large for the reference meaning", type.ToString()));
-    }
-    outputs.push_back(dims ? ZeroTensor(*type.dtype, *dims)
-                           : Tensor{.dtype = *type.dtype, .dims = {}, .floats = {}, .ints = {}});
-  }
+  QEFF_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, MakeOutputs(infer, *definition));
   EvaluateContext evaluate(node, definition->schema, inputs, std::move(outputs));
   QEFF_RETURN_IF_ERROR(definition->evaluate(evaluate));
-  return evaluate.TakeOutputs();
+  outputs = evaluate.TakeOutputs();
+  for (const Tensor& output : outputs) {
+    QEFF_CHECK(CheckedElementCount(output.dims) == output.element_count(),
+               "{} gives {} elements for {}", node.QualifiedOp(), output.element_count(),
+               output.TypeText());
+  }
+  return outputs;
 }
 
 }  // namespace qeff::ops

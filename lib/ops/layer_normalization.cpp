@@ -21,7 +21,8 @@ Status InferLayerNormalization(InferContext& context) {
     QEFF_RETURN_IF_ERROR(context.ExpectSameDType(0, i));
     QEFF_ASSIGN_OR_RETURN(const ir::Shape both,
                           BroadcastShapes(context, normalized, context.shape(i)));
-    if (both.size() != normalized.size()) {
+    const bool is_wider = ir::StaticDims(both) && ir::StaticDims(normalized) && both != normalized;
+    if (both.size() != normalized.size() || is_wider) {
       return context.Invalid(fmt::format("input {}: expected sizes that broadcast to {}, got {}", i,
                                          ir::ShapeToString(normalized), context.TypeText(i)));
     }

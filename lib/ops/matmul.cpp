@@ -61,7 +61,8 @@ Status EvaluateMatMul(EvaluateContext& context) {
         for (int64_t k = 0; k < depth; ++k) {
           const auto factor = left[r * depth + k];
           for (int64_t n = 0; n < columns; ++n) {
-            result[r * columns + n] += factor * right[k * columns + n];
+            auto& sum = result[r * columns + n];
+            sum = WrappingAdd(sum, WrappingMultiply(factor, right[k * columns + n]));
           }
         }
       }

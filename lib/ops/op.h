@@ -36,13 +36,12 @@ inline constexpr int kVariadic = 1 << 20;
 struct OpSchema {
   std::string_view domain;
   std::string_view op_type;
+  /// Inputs beyond the least number may be left out (null) although later ones are given.
   int min_inputs = 1;
   int max_inputs = 1;
   int min_outputs = 1;
   int max_outputs = 1;
   std::vector<AttributeSchema> attributes = {};
-  /// Inputs that may be left out although later ones are given, as bits.
-  uint32_t optional_inputs = 0;
 };
 
 class InferContext;
@@ -63,6 +62,8 @@ struct OpDefinition {
   /// Computes the outputs, which have the inferred types and are all zero.
   Status (*evaluate)(EvaluateContext&) = nullptr;
   SymbolicMeaning symbolic = {};
+  /// The size of the output depends on elements that inference cannot see: `evaluate` sets it.
+  bool evaluate_sets_sizes = false;
 };
 
 /// Null if there is no such op.

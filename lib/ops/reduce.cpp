@@ -35,6 +35,7 @@ Status InferReduce(InferContext& context) {
   }
   std::optional<std::vector<int64_t>> input;
   if (context.Has(1)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectInteger(1));
     input = context.Numbers(1);
     if (!input) return context.Unsupported("the axes are not known");
   }
@@ -85,18 +86,18 @@ template <typename Element>
 Element Combine(Reduction reduction, Element sum, Element x) {
   switch (reduction) {
     case Reduction::kProduct:
-      return sum * x;
+      return WrappingMultiply(sum, x);
     case Reduction::kMax:
       return sum != sum || sum > x ? sum : x;  // NaN stays
     case Reduction::kMin:
       return sum != sum || sum < x ? sum : x;
     case Reduction::kSumOfSquares:
     case Reduction::kNorm2:
-      return sum + x * x;
+      return WrappingAdd(sum, WrappingMultiply(x, x));
     case Reduction::kNorm1:
-      return sum + std::abs(x);
+      return WrappingAdd(sum, x < 0 ? WrappingMultiply(x, Element{-1}) : x);
     default:
-      return sum + x;
+      return WrappingAdd(sum, x);
   }
 }
 

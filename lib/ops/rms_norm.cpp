@@ -15,9 +15,9 @@ Status InferNorm(InferContext& context, int64_t groups) {
   QEFF_RETURN_IF_ERROR(context.ExpectFloat(0));
   QEFF_RETURN_IF_ERROR(context.ExpectFloat(1));
   QEFF_RETURN_IF_ERROR(context.ExpectRank(1, 1));
-  if (groups < 1) {
+  if (groups < 1 || groups > kMostElements) {
     return context.Invalid(
-        fmt::format("attribute 'num_groups': expected at least 1, got {}", groups));
+        fmt::format("attribute 'num_groups': expected 1 to 2^30, got {}", groups));
   }
   if (context.rank(0) == 0) {
     return context.Invalid("input 0: expected rank 1 or more, got " + context.TypeText(0));

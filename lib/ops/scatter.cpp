@@ -23,9 +23,9 @@ Status CheckReduction(const NodeContext& context) {
 template <typename Element>
 void Update(const std::string& reduction, Element update, Element& place) {
   if (reduction == "add") {
-    place += update;
+    place = WrappingAdd(place, update);
   } else if (reduction == "mul") {
-    place *= update;
+    place = WrappingMultiply(place, update);
   } else if (reduction == "max") {
     place = std::max(place, update);
   } else if (reduction == "min") {

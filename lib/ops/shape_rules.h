@@ -4,6 +4,8 @@
 // Arithmetic on axes, shapes and positions that many ops share. Included by the files of ops.
 #pragma once
 
+#include <type_traits>
+
 #include "lib/ops/context.h"
 
 namespace qeff::ops {
@@ -24,6 +26,28 @@ Result<ir::Shape> BroadcastShapes(const NodeContext& context, const ir::Shape& a
                                   const ir::Shape& b);
 Result<std::vector<int64_t>> BroadcastDims(const NodeContext& context, std::vector<int64_t> a,
                                            const std::vector<int64_t>& b);
+
+// Arithmetic of elements; integers wrap around where plain signed arithmetic would be undefined.
+template <typename Element>
+Element WrappingAdd(Element a, Element b) {
+  if constexpr (std::is_integral_v<Element>) {
+    Element sum;
+    (void)__builtin_add_overflow(a, b, &sum);
+    return sum;
+  } else {
+    return a + b;
+  }
+}
+template <typename Element>
+Element WrappingMultiply(Element a, Element b) {
+  if constexpr (std::is_integral_v<Element>) {
+    Element product;
+    (void)__builtin_mul_overflow(a, b, &product);
+    return product;
+  } else {
+    return a * b;
+  }
+}
 
 /// Elements between neighbours of each axis, row-major.
 std::vector<int64_t> Strides(std::span<const int64_t> dims);

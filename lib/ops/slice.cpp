@@ -81,6 +81,9 @@ Result<std::vector<AxisSlice>> ReadSlices(const InferContext& context) {
   if (!has_inputs && !(context.HasAttribute("starts") && context.HasAttribute("ends"))) {
     return context.Invalid("starts or ends are missing");
   }
+  for (size_t input = 1; input <= 4; ++input) {
+    if (context.Has(input)) QEFF_RETURN_IF_ERROR(context.ExpectInteger(input));
+  }
   const int64_t rank = context.rank(0);
   std::optional<SymbolicInts> starts = Parameter(context, 1, "starts");
   std::optional<SymbolicInts> ends = Parameter(context, 2, "ends");

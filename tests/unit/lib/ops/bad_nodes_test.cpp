@@ -3,6 +3,7 @@
 //
 // Nodes that break the rules of their op, with the exact message.
 #include <catch2/catch.hpp>
+#include <limits>
 
 #include "lib/ops/op.h"
 
@@ -168,6 +169,33 @@ TEST_CASE("bad values at run time") {
   CHECK(EvaluationMessage("Div", {IntTensor({1}, {lowest}), IntTensor({1}, {-1})}) == "accepted");
   CHECK(EvaluationMessage("Slice", {table, IntTensor({1}, {lowest}), IntTensor({1}, {lowest}),
                                     IntTensor({1}, {0}), IntTensor({1}, {lowest})}) == "accepted");
+}
+
+TEST_CASE("bad inputs that inference must catch before evaluation reads them") {
+  const Tensor table = ZeroTensor(kF32, {3, 2});
+  Tensor fraction = ZeroTensor(kF32, {1});
+  fraction.floats[0] = 0.5;
+  CHECK(EvaluationMessage("Slice", {table, fraction, fraction}) ==
+        "node 'n': error: Slice: input 1: expected integers, got f32 [1]");
+  CHECK(EvaluationMessage("ReduceSum", {table, fraction}) ==
+        "node 'n': error: ReduceSum: input 1: expected integers, got f32 [1]");
+  CHECK(EvaluationMessage("OneHot", {IntTensor({1}, {0}), fraction, ZeroTensor(kF32, {2})}) ==
+        "node 'n': error: OneHot: expected inputs that give all sizes, got f32 [1, ?]");
+  CHECK(
+      EvaluationMessage("LayerNormalization", {ZeroTensor(kF32, {2, 1}), ZeroTensor(kF32, {4})}) ==
+      "node 'n': error: LayerNormalization: input 1: expected sizes that broadcast to [1], got f32 "
+      "[4]");
+  const int64_t lowest = std::numeric_limits<int64_t>::min();
+  const int64_t highest = std::numeric_limits<int64_t>::max();
+  CHECK(EvaluationMessage("Pad", {ZeroTensor(kF32, {2}), IntTensor({2}, {lowest, highest})}) ==
+        "node 'n': error: Pad: a padding of -9223372036854775808 elements");
+  CHECK(Message("qeff", "RmsNorm", {{kF32, {6}}, {kF32, {4}}},
+                {{"epsilon", 1.0F}, {"num_groups", int64_t{1} << 62}}) ==
+        "qeff.RmsNorm: attribute 'num_groups': expected 1 to 2^30, got 4611686018427387904");
+  ir::Graph graph;
+  ir::Value* x = graph.AddInput("x", {kF32, ir::Shape{2}});
+  graph.AddNode({.domain = "", .op_type = "Max", .inputs = {x, nullptr, x}, .name = "n"});
+  CHECK(InferTypes(graph).diagnostic().message == "Max: input 1 is missing");
 }
 
 TEST_CASE("bad graphs: all findings at once") {
