@@ -29,7 +29,10 @@ SymbolicInt Fit(const SymbolicInt& element, DType dtype) {
     return is_true ? SymbolicInt(1) : element == SymbolicInt(0) ? element : SymbolicInt();
   }
   if (!element.is_number()) return element;
-  if (!IsFloat(dtype)) return WrapToInt(element.number(), dtype);
+  // Whether a number beyond the range wraps or is clamped is the op's business.
+  if (!IsFloat(dtype)) {
+    return WrapToInt(element.number(), dtype) == element.number() ? element : SymbolicInt();
+  }
   const auto value = static_cast<double>(element.number());
   return RoundToFloat(value, dtype) == value ? element : SymbolicInt();
 }
