@@ -12,9 +12,9 @@ Result<ir::Graph> Llama(const FamilyInputs& inputs) {
       DecoderFacts facts,
       ReadDecoderFacts(inputs, {.vocab_size = 32000, .max_position_embeddings = 2048}));
   QEFF_ASSIGN_OR_RETURN(const bool attention_bias, inputs.config.BoolOr("attention_bias", false));
-  facts.query_key_value_have_bias = attention_bias;
-  facts.attention_output_has_bias = attention_bias;
-  QEFF_ASSIGN_OR_RETURN(facts.mlp_has_bias, inputs.config.BoolOr("mlp_bias", false));
+  facts.attention.query_key_value_have_bias = attention_bias;
+  facts.attention.output_has_bias = attention_bias;
+  QEFF_ASSIGN_OR_RETURN(facts.mlp.has_bias, inputs.config.BoolOr("mlp_bias", false));
   return BuildDecoder(facts, inputs.weights);
 }
 

@@ -12,7 +12,7 @@ Result<ir::Graph> Qwen2(const FamilyInputs& inputs) {
                         ReadDecoderFacts(inputs, {.vocab_size = 151936,
                                                   .max_position_embeddings = 32768,
                                                   .num_key_value_heads = 32}));
-  facts.query_key_value_have_bias = true;
+  facts.attention.query_key_value_have_bias = true;
   QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config,
                                    {.needs_use_sliding_window = true,
                                     .default_max_window_layers = 28,

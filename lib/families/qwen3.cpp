@@ -14,9 +14,9 @@ Result<ir::Graph> Qwen3(const FamilyInputs& inputs) {
                                                   .num_key_value_heads = 32,
                                                   .head_dim = 128}));
   QEFF_ASSIGN_OR_RETURN(const bool attention_bias, inputs.config.BoolOr("attention_bias", false));
-  facts.query_key_value_have_bias = attention_bias;
-  facts.attention_output_has_bias = attention_bias;
-  facts.query_and_key_are_normalized = true;
+  facts.attention.query_key_value_have_bias = attention_bias;
+  facts.attention.output_has_bias = attention_bias;
+  facts.attention.query_key_norm = QueryKeyNorm::kEachHead;
   QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config,
                                    {.needs_use_sliding_window = true,
                                     .default_max_window_layers = 28,

@@ -40,11 +40,14 @@ ir::Value* Builder::Int(int64_t value) {
 
 ir::Value* Builder::Weight(const std::string& name, const std::vector<int64_t>& dims) {
   ir::Value*& constant = constants_["weight " + name];
-  if (constant != nullptr) return constant;
+  if (constant == nullptr) constant = graph_.AddConstant(name, Take(name, dims));
+  return constant;
+}
+
+ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>& dims) {
   used_.insert(name);
   const auto found = weights_.weights.find(name);
   const Location where = Location::Tensor(weights_.path, name);
-  ir::WeightPtr weight;
   if (found == weights_.weights.end()) {
     std::vector<std::string> names;
     for (const auto& [key, value] : weights_.weights) names.push_back(key);
@@ -65,13 +68,10 @@ ir::Value* Builder::Weight(const std::string& name, const std::vector<int64_t>& 
         where, fmt::format("expected f32, f16 or bf16, got {}", DTypeName(found->second->dtype())),
         {"quantized checkpoints are not supported yet: use one in f32, f16 or bf16"});
   } else {
-    weight = ir::Converted(found->second, DType::kF32);
+    return ir::Converted(found->second, DType::kF32);
   }
   // A stand-in of the right type costs nothing: the graph is thrown away in Finish.
-  if (weight == nullptr)
-    weight = std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
-  constant = graph_.AddConstant(name, std::move(weight));
-  return constant;
+  return std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
 }
 
 Result<ir::Graph> Builder::Finish() && {

@@ -49,6 +49,9 @@ class Builder {
   /// The checkpoint tensor `name` in f32 as a constant of that name. A missing tensor or another
   /// shape is noted for Finish, and a stand-in is returned so that building can go on.
   ir::Value* Weight(const std::string& name, const std::vector<int64_t>& dims);
+  /// The checkpoint tensor `name` in f32, for recipes; noted like Weight if it is missing or has
+  /// another shape.
+  ir::WeightPtr Take(const std::string& name, const std::vector<int64_t>& dims);
   /// A constant that is not in the checkpoint under this name.
   ir::Value* Constant(std::string name, ir::WeightPtr weight) {
     return graph_.AddConstant(std::move(name), std::move(weight));

@@ -2,131 +2,167 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/families/blocks/decoder.h"
 
-#include <cmath>
-
 namespace qeff::families {
 namespace {
 
 class DecoderBuilder {
  public:
   DecoderBuilder(const DecoderFacts& facts, const WeightTable& weights)
-      : facts_(facts),
-        builder_(weights),
-        // A checkpoint of the base model alone has the names without "model.".
-        prefix_(!builder_.Has("model.norm.weight") && builder_.Has("norm.weight") ? "" : "model.") {
-  }
+      : facts_(facts), builder_(weights), prefix_(FindPrefix()) {}
 
   Result<ir::Graph> Build() && {
     ir::Graph& graph = builder_.graph();
     const ir::Shape tokens = {"batch_size", "seq_len"};
-    ir::Value* input_ids = graph.AddInput("input_ids", {DType::kI64, tokens});
+    input_ids_ = graph.AddInput("input_ids", {DType::kI64, tokens});
     position_ids_ = graph.AddInput("position_ids", {DType::kI64, tokens});
     ir::Value* embedding = EmbeddingWeight();
-    ir::Value* x = builder_.Onnx("/model/embed_tokens", "Gather", {embedding, input_ids},
-                                 {{"axis", int64_t{0}}});
-    rotary_ = AddRotary(builder_, facts_.rotary, position_ids_);
-    for (size_t layer = 0; layer < facts_.layers.size(); ++layer) x = AddLayer(x, layer);
-    x = Norm("/model/norm", x, prefix_ + "norm.weight", facts_.hidden_size);
-    ir::Value* head = HeadWeight(embedding);
-    graph.AddOutput("logits", builder_.Qeff("/lm_head", "Linear", {x, head}));
+    ir::Value* x = Embed(embedding);
+    for (size_t i = 0; i < facts_.rotaries.size(); ++i)
+      rotaries_.push_back(AddRotary(builder_, facts_.rotaries[i], position_ids_, i));
+    if (facts_.prepare) x = facts_.prepare(Context(0), x);
+    for (size_t layer = 0; layer < facts_.layers.size(); ++layer) x = AddLayer(Context(layer), x);
+    graph.AddOutput("logits", AddHead(x, embedding));
     graph.RenameValue(graph.outputs().back().value, "logits");
     return std::move(builder_).Finish();
   }
 
  private:
+  /// A checkpoint of the base model alone has the names without the prefix.
+  std::string FindPrefix() const {
+    const std::string name = facts_.names.embedding + ".weight";
+    const bool is_bare = !builder_.Has(facts_.names.prefix + name) && builder_.Has(name);
+    return is_bare ? "" : facts_.names.prefix;
+  }
+
+  LayerContext Context(size_t layer) {
+    return {.builder = builder_,
+            .facts = facts_,
+            .layer = layer,
+            .scope = fmt::format("/model/layers.{}", layer),
+            .name = fmt::format("{}{}.{}.", prefix_, facts_.names.layers, layer),
+            .input_ids = input_ids_,
+            .position_ids = position_ids_,
+            .rotaries = rotaries_,
+            .shared = shared_};
+  }
+
+  int64_t EmbeddingSize() const {
+    return facts_.word_embedding_size > 0 ? facts_.word_embedding_size : facts_.hidden_size;
+  }
+  bool IsProjected() const { return EmbeddingSize() != facts_.hidden_size; }
+
   ir::Value* EmbeddingWeight() {
-    const std::string name = prefix_ + "embed_tokens.weight";
+    const std::string name = prefix_ + facts_.names.embedding + ".weight";
+    const std::string head = facts_.names.head + ".weight";
     // A tied pair may be stored under either name.
-    const bool only_head =
-        facts_.head_is_tied && !builder_.Has(name) && builder_.Has("lm_head.weight");
-    return builder_.Weight(only_head ? "lm_head.weight" : name,
-                           {facts_.vocab_size, facts_.hidden_size});
+    const bool only_head = facts_.head_is_tied && !builder_.Has(name) && builder_.Has(head);
+    return builder_.Weight(only_head ? head : name, {facts_.vocab_size, EmbeddingSize()});
   }
 
-  ir::Value* HeadWeight(ir::Value* embedding) {
-    if (!facts_.head_is_tied)
-      return builder_.Weight("lm_head.weight", {facts_.vocab_size, facts_.hidden_size});
-    builder_.Ignore("lm_head.weight");
-    return embedding;
-  }
-
-  ir::Value* Norm(const std::string& scope, ir::Value* x, const std::string& weight, int64_t size,
-                  int64_t groups = 1) {
-    ir::AttributeMap attributes = {{"epsilon", facts_.norm_epsilon}};
-    if (groups > 1) attributes["num_groups"] = groups;
-    return builder_.Qeff(scope, "RmsNorm", {x, builder_.Weight(weight, {size})},
-                         std::move(attributes));
-  }
-
-  ir::Value* Linear(const std::string& scope, ir::Value* x, const std::string& name, int64_t in,
-                    int64_t out, bool bias) {
-    std::vector<ir::Value*> inputs = {x, builder_.Weight(name + ".weight", {out, in})};
-    if (bias) inputs.push_back(builder_.Weight(name + ".bias", {out}));
-    return builder_.Qeff(scope, "Linear", std::move(inputs));
-  }
-
-  ir::Value* AddLayer(ir::Value* x, size_t layer) {
-    const std::string scope = fmt::format("/model/layers.{}", layer);
-    const std::string name = fmt::format("{}layers.{}.", prefix_, layer);
-    ir::Value* n =
-        Norm(scope + "/input_layernorm", x, name + "input_layernorm.weight", facts_.hidden_size);
-    x = builder_.Onnx(
-        scope, "Add",
-        {x, AddAttention(n, scope + "/self_attn", name + "self_attn.", facts_.layers[layer])});
-    n = Norm(scope + "/post_attention_layernorm", x, name + "post_attention_layernorm.weight",
-             facts_.hidden_size);
-    return builder_.Onnx(scope, "Add", {x, AddMlp(n, scope + "/mlp", name + "mlp.")});
-  }
-
-  ir::Value* AddAttention(ir::Value* x, const std::string& scope, const std::string& name,
-                          const LayerFacts& layer) {
-    const int64_t query_size = facts_.num_heads * facts_.head_size;
-    const int64_t kv_size = facts_.num_kv_heads * facts_.head_size;
-    const bool bias = facts_.query_key_value_have_bias;
-    ir::Value* q =
-        Linear(scope + "/q_proj", x, name + "q_proj", facts_.hidden_size, query_size, bias);
-    ir::Value* k = Linear(scope + "/k_proj", x, name + "k_proj", facts_.hidden_size, kv_size, bias);
-    ir::Value* v = Linear(scope + "/v_proj", x, name + "v_proj", facts_.hidden_size, kv_size, bias);
-    if (facts_.query_and_key_are_normalized) {
-      q = Norm(scope + "/q_norm", q, name + "q_norm.weight", facts_.head_size, facts_.num_heads);
-      k = Norm(scope + "/k_norm", k, name + "k_norm.weight", facts_.head_size, facts_.num_kv_heads);
+  ir::Value* Embed(ir::Value* embedding) {
+    const std::string scope = "/model/embed_tokens";
+    ir::Value* x = builder_.Onnx(scope, "Gather", {embedding, input_ids_}, {{"axis", int64_t{0}}});
+    x = AddScale(builder_, scope, x, facts_.embedding_scale);
+    if (IsProjected()) {
+      x = AddLinear(builder_, "/model/project_in", prefix_ + facts_.names.project_in, x,
+                    EmbeddingSize(), facts_.hidden_size, /*has_bias=*/false);
     }
-    const auto rope = [&](ir::Value* heads, int64_t count) {
-      return builder_.Qeff(scope, "Rope", {heads, rotary_.cosine, rotary_.sine},
-                           {{"num_heads", count}});
-    };
-    q = rope(q, facts_.num_heads);
-    k = rope(k, facts_.num_kv_heads);
-    ir::AttributeMap attributes = {
-        {"num_heads", facts_.num_heads},
-        {"num_kv_heads", facts_.num_kv_heads},
-        {"scale", static_cast<float>(1 / std::sqrt(static_cast<double>(facts_.head_size)))}};
-    if (layer.window_tokens > 0) attributes["window_tokens"] = layer.window_tokens;
-    ir::Value* mixed =
-        builder_.Qeff(scope, "Attention", {q, k, v, position_ids_}, std::move(attributes));
-    return Linear(scope + "/o_proj", mixed, name + "o_proj", query_size, facts_.hidden_size,
-                  facts_.attention_output_has_bias);
+    if (facts_.position_embedding.rows > 0) {
+      x = builder_.Onnx("/model/embed_positions", "Add", {x, EmbedPositions()});
+    }
+    return NormIfNamed("/model/embedding_norm", prefix_ + facts_.names.embedding_norm,
+                       facts_.names.embedding_norm, x);
   }
 
-  ir::Value* AddMlp(ir::Value* x, const std::string& scope, const std::string& name) {
-    const int64_t d = facts_.hidden_size;
-    const int64_t f = facts_.ffn_size;
-    std::vector<ir::Value*> inputs = {x, builder_.Weight(name + "gate_proj.weight", {f, d}),
-                                      builder_.Weight(name + "up_proj.weight", {f, d}),
-                                      builder_.Weight(name + "down_proj.weight", {d, f})};
-    if (facts_.mlp_has_bias) {
-      inputs.insert(inputs.end(), {builder_.Weight(name + "gate_proj.bias", {f}),
-                                   builder_.Weight(name + "up_proj.bias", {f}),
-                                   builder_.Weight(name + "down_proj.bias", {d})});
+  /// Padding (-1) reads the row of position 0.
+  ir::Value* EmbedPositions() {
+    const std::string scope = "/model/embed_positions";
+    const PositionEmbedding& positions = facts_.position_embedding;
+    const std::string name = prefix_ + facts_.names.position_embedding + ".weight";
+    ir::WeightPtr table = builder_.Take(name, {positions.rows, facts_.hidden_size});
+    table = ir::Sliced(std::move(table), 0, positions.offset, positions.rows);
+    ir::Value* is_padding = builder_.Onnx(scope, "Less", {position_ids_, builder_.Int(0)});
+    ir::Value* index = builder_.Onnx(scope, "Where", {is_padding, builder_.Int(0), position_ids_});
+    return builder_.Onnx(scope, "Gather", {builder_.Constant(name, std::move(table)), index},
+                         {{"axis", int64_t{0}}});
+  }
+
+  ir::Value* NormIfNamed(const std::string& scope, const std::string& tensor,
+                         const std::string& name, ir::Value* x) {
+    if (name.empty()) return x;
+    return AddNorm(builder_, scope, facts_.norm, tensor, x, facts_.hidden_size);
+  }
+
+  ir::Value* LayerNorm(const LayerContext& context, const std::string& name, ir::Value* x) {
+    return NormIfNamed(context.scope + "/" + name, context.name + name, name, x);
+  }
+
+  ir::Value* AddResidual(const LayerContext& context, ir::Value* x, ir::Value* update) {
+    update = AddScale(builder_, context.scope, update, facts_.residual_scale);
+    return builder_.Onnx(context.scope, "Add", {x, update});
+  }
+
+  ir::Value* Attention(const LayerContext& context, ir::Value* x) {
+    const LayerBlock& own = facts_.layers[context.layer].attention;
+    x = own ? own(context, x) : AddAttention(context, facts_.attention, x);
+    return LayerNorm(context, facts_.names.attention_post_norm, x);
+  }
+
+  ir::Value* FeedForward(const LayerContext& context, ir::Value* x) {
+    const LayerBlock& own = facts_.layers[context.layer].feed_forward;
+    x = own ? own(context, x) : AddMlp(context, facts_.mlp, x);
+    return LayerNorm(context, facts_.names.mlp_post_norm, x);
+  }
+
+  ir::Value* AddLayer(const LayerContext& context, ir::Value* x) {
+    const DecoderNames& names = facts_.names;
+    if (facts_.norm_follows_residual) {
+      x = AddResidual(context, x, Attention(context, x));
+      x = LayerNorm(context, names.attention_norm, x);
+      x = AddResidual(context, x, FeedForward(context, x));
+      x = LayerNorm(context, names.mlp_norm, x);
+    } else if (facts_.is_parallel) {
+      ir::Value* n = LayerNorm(context, names.attention_norm, x);
+      ir::Value* mixed = Attention(context, n);
+      ir::Value* m = names.mlp_norm.empty() ? n : LayerNorm(context, names.mlp_norm, x);
+      ir::Value* both = builder_.Onnx(context.scope, "Add", {mixed, FeedForward(context, m)});
+      x = AddResidual(context, x, both);
+    } else {
+      x = AddResidual(context, x, Attention(context, LayerNorm(context, names.attention_norm, x)));
+      x = AddResidual(context, x, FeedForward(context, LayerNorm(context, names.mlp_norm, x)));
     }
-    return builder_.Qeff(scope, "GatedMlp", std::move(inputs), {{"activation", facts_.activation}});
+    const LayerBlock& finish = facts_.layers[context.layer].finish;
+    return finish ? finish(context, x) : x;
+  }
+
+  ir::Value* AddHead(ir::Value* x, ir::Value* embedding) {
+    x = NormIfNamed("/model/norm", prefix_ + facts_.names.final_norm, facts_.names.final_norm, x);
+    if (IsProjected()) {
+      x = AddLinear(builder_, "/model/project_out", prefix_ + facts_.names.project_out, x,
+                    facts_.hidden_size, EmbeddingSize(), /*has_bias=*/false);
+    }
+    const std::string scope = "/lm_head";
+    const std::string weight = facts_.names.head + ".weight";
+    std::vector<ir::Value*> inputs = {x, embedding};
+    if (facts_.head_is_tied) {
+      builder_.Ignore(weight);
+    } else {
+      inputs[1] = builder_.Weight(weight, {facts_.vocab_size, EmbeddingSize()});
+    }
+    if (facts_.head_has_bias)
+      inputs.push_back(builder_.Weight(facts_.names.head + ".bias", {facts_.vocab_size}));
+    ir::Value* logits = builder_.Qeff(scope, "Linear", std::move(inputs));
+    logits = AddScale(builder_, scope, logits, facts_.logits_scale);
+    return AddSoftcap(builder_, scope, logits, facts_.logits_softcap);
   }
 
   const DecoderFacts& facts_;
   Builder builder_;
   std::string prefix_;
+  ir::Value* input_ids_ = nullptr;
   ir::Value* position_ids_ = nullptr;
-  RotaryValues rotary_;
+  std::vector<RotaryValues> rotaries_;
+  std::map<std::string, ir::Value*> shared_;
 };
 
 }  // namespace

@@ -1,47 +1,97 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The causal decoder that most text families share: token embedding, layers of attention and a
-// gated feed-forward block with RMS normalization before each, a final norm and a head. A family
-// states its facts; what the facts mean is here, once.
+// The causal decoder that all text families share: token embedding, layers of attention and a
+// feed-forward block, a final norm and a head. A family states its facts; what the facts mean is
+// here and in attention.h and mlp.h, once. Where a family's mathematics is its own, it hands in a
+// block (LayerBlock).
 //
-//   x = embed_tokens[input_ids]
-//   for each layer:  x = x + o_proj(attention(rope(q), rope(k), v)) of n = norm(x);  x = x +
-//   mlp(norm(x)) logits = lm_head(norm(x))
+//   x = embed_tokens[input_ids] * embedding_scale (+ position embedding)
+//   each layer:  x = x + r * post_norm(attention(norm(x)));  x = x + r * post_norm(mlp(norm(x)))
+//   parallel:    x = x + r * (attention(norm(x)) + mlp(norm(x)))
+//   logits = softcap(lm_head(norm(x)) * logits_scale)
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/families/blocks/attention.h"
 #include "lib/families/blocks/builder.h"
+#include "lib/families/blocks/layer.h"
+#include "lib/families/blocks/mlp.h"
 #include "lib/families/blocks/rotary.h"
 
 namespace qeff::families {
 
+/// Part of a layer: x [B, T, D] -> [B, T, D].
+using LayerBlock = std::function<ir::Value*(const LayerContext&, ir::Value* x)>;
+
 /// What differs from layer to layer.
 struct LayerFacts {
-  int64_t window_tokens =
-      0;  ///< 0: a query sees all earlier tokens; w: the last w, itself included
+  /// A query sees the last w tokens, itself included; 0: all earlier ones.
+  int64_t window_tokens = 0;
+  /// A query sees the tokens of its own chunk: positions from p - p mod c on; 0: no chunks.
+  int64_t chunk_tokens = 0;
+  int rotary = 0;                        ///< index in DecoderFacts::rotaries; -1: no rotation
+  std::optional<float> attention_scale;  ///< instead of AttentionFacts::scale
+  std::optional<QueryScaling> query_scaling;
+  LayerBlock attention;     ///< instead of AddAttention; gets the normalized x
+  LayerBlock feed_forward;  ///< instead of AddMlp; gets the normalized x
+  LayerBlock finish;        ///< applied to the layer's result
+};
+
+/// Names of tensors, below the prefixes. An empty name of a norm: the decoder has no such norm.
+struct DecoderNames {
+  /// Of everything but the head. A checkpoint of the base model alone has none.
+  std::string prefix = "model.";
+  std::string embedding = "embed_tokens";
+  std::string position_embedding = "embed_positions";
+  std::string embedding_norm;
+  std::string project_in = "project_in";  ///< if word_embedding_size is not hidden_size
+  std::string project_out = "project_out";
+  std::string layers = "layers";
+  std::string attention_norm = "input_layernorm";
+  std::string attention_post_norm;
+  /// Empty in a parallel layer: the norm of the attention serves both.
+  std::string mlp_norm = "post_attention_layernorm";
+  std::string mlp_post_norm;
+  std::string final_norm = "norm";
+  std::string head = "lm_head";
+};
+
+/// Learned positions: x += table[position + offset].
+struct PositionEmbedding {
+  int64_t rows = 0;  ///< of the stored table; 0: there are none
+  int64_t offset = 0;
 };
 
 struct DecoderFacts {
-  int64_t vocab_size = 0;    ///< V
-  int64_t hidden_size = 0;   ///< D
-  int64_t num_heads = 0;     ///< H
-  int64_t num_kv_heads = 0;  ///< K, divides H
-  int64_t head_size = 0;     ///< E
-  int64_t ffn_size = 0;      ///< F
-  float norm_epsilon = 0;
-  std::string activation;  ///< of the gate, by transformers' name
-  RotaryFacts rotary;
+  DecoderNames names;
+  int64_t vocab_size = 0;           ///< V
+  int64_t hidden_size = 0;          ///< D
+  int64_t word_embedding_size = 0;  ///< 0: hidden_size
+  NormFacts norm;                   ///< of all norms but those of query and key
+  AttentionFacts attention;
+  MlpFacts mlp;
+  std::vector<RotaryFacts> rotaries;
   std::vector<LayerFacts> layers;
+  PositionEmbedding position_embedding;
 
-  bool query_key_value_have_bias = false;
-  bool attention_output_has_bias = false;
-  bool mlp_has_bias = false;
-  bool query_and_key_are_normalized = false;  ///< RMS norm over each head before the rotation
-  bool head_is_tied = false;                  ///< the head's weight is the embedding's
+  bool is_parallel = false;            ///< attention and mlp add to the same x
+  bool norm_follows_residual = false;  ///< x = norm(x + attention(x)); x = norm(x + mlp(x))
+  float embedding_scale = 1;
+  float residual_scale = 1;
+  float logits_scale = 1;
+  float logits_softcap = 0;   ///< 0: none
+  bool head_is_tied = false;  ///< the head's weight is the embedding's
+  bool head_has_bias = false;
+
+  /// Called with the embedded tokens before the first layer; may replace them and leave values in
+  /// LayerContext::shared.
+  LayerBlock prepare;
 };
 
 /// Returns the graph in semantic ops, without any cache: inputs input_ids and position_ids i64

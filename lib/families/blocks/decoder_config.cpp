@@ -2,19 +2,69 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/families/blocks/decoder_config.h"
 
-#include "lib/checkpoint/rope.h"
+#include <algorithm>
+
 #include "lib/ops/activations.h"
 
 namespace qeff::families {
 namespace {
 
 using checkpoint::ConfigReader;
+using checkpoint::IntRange;
 
-Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const DecoderDefaults& defaults,
+/// The value of a key that may have no name, or no default (0).
+Result<int64_t> ReadSize(const ConfigReader& config, const std::string& key, int64_t fallback,
+                         const IntRange& range = checkpoint::kPositive) {
+  if (key.empty()) return fallback;
+  if (fallback == 0) return config.Int(key, range);
+  return config.IntOr(key, fallback, range);
+}
+
+/// A list of one or more types for a message.
+std::string Listed(const std::vector<std::string>& types) {
+  return fmt::format("known: {}", fmt::join(types, ", "));
+}
+
+Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
+                 DecoderFacts& decoder) {
+  const DecoderKeys& keys = defaults.keys;
+  AttentionFacts& facts = decoder.attention;
+  QEFF_ASSIGN_OR_RETURN(facts.num_heads,
+                        ReadSize(config, keys.num_attention_heads, defaults.num_attention_heads));
+  const int64_t kv_fallback =
+      defaults.num_key_value_heads > 0 ? defaults.num_key_value_heads : facts.num_heads;
+  QEFF_ASSIGN_OR_RETURN(facts.num_kv_heads,
+                        ReadSize(config, keys.num_key_value_heads, kv_fallback));
+  if (facts.num_heads % facts.num_kv_heads != 0) {
+    return config.ErrorAt(
+        ErrorCode::kInvalidInput, keys.num_key_value_heads,
+        fmt::format("expected a divisor of {} ({}), got {}", keys.num_attention_heads,
+                    facts.num_heads, facts.num_kv_heads));
+  }
+  const bool is_given = !keys.head_dim.empty() && config.Has(keys.head_dim);
+  if (!is_given && defaults.head_dim == 0 && decoder.hidden_size % facts.num_heads != 0) {
+    return config.ErrorAt(
+        ErrorCode::kInvalidInput, keys.hidden_size,
+        fmt::format("expected a multiple of {} ({}), got {}", keys.num_attention_heads,
+                    facts.num_heads, decoder.hidden_size));
+  }
+  const int64_t head_fallback =
+      defaults.head_dim > 0 ? defaults.head_dim : decoder.hidden_size / facts.num_heads;
+  if (head_fallback == 0 && !is_given) {
+    return config.ErrorAt(ErrorCode::kInvalidInput, keys.hidden_size,
+                          fmt::format("expected at least {} ({}), got {}", keys.num_attention_heads,
+                                      facts.num_heads, decoder.hidden_size));
+  }
+  QEFF_ASSIGN_OR_RETURN(facts.head_size, ReadSize(config, keys.head_dim, head_fallback));
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::RopeOptions& options,
                                int64_t head_size, int64_t max_positions) {
-  QEFF_ASSIGN_OR_RETURN(
-      const checkpoint::RopeConfig rope,
-      checkpoint::ReadRope(inputs.config, {.default_theta = defaults.rope_theta}));
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::RopeConfig rope,
+                        checkpoint::ReadRope(inputs.config, options));
   QEFF_ASSIGN_OR_RETURN(checkpoint::RopeTable table,
                         checkpoint::ComputeRope(rope, head_size, max_positions));
   RotaryFacts facts{.rotary_channels = table.rotary_dim,
@@ -34,52 +84,79 @@ Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const DecoderDefaults
   return facts;
 }
 
-}  // namespace
+Result<std::string> ReadActivation(const ConfigReader& config, std::string_view key,
+                                   std::string fallback) {
+  QEFF_ASSIGN_OR_RETURN(std::string activation, config.StringOr(key, std::move(fallback)));
+  if (!ops::FindActivation(activation)) {
+    return config.ErrorAt(ErrorCode::kUnsupported, key,
+                          fmt::format("unknown activation '{}'", activation));
+  }
+  return activation;
+}
+
+Result<int64_t> ReadMaxPositions(const ConfigReader& config, const DecoderDefaults& defaults) {
+  return ReadSize(config, defaults.keys.max_position_embeddings, defaults.max_position_embeddings);
+}
 
 Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderDefaults& defaults) {
   const ConfigReader& config = inputs.config;
+  const DecoderKeys& keys = defaults.keys;
   DecoderFacts facts;
-  QEFF_ASSIGN_OR_RETURN(facts.vocab_size,
-                        config.IntOr("vocab_size", defaults.vocab_size, checkpoint::kPositive));
-  QEFF_ASSIGN_OR_RETURN(facts.hidden_size, config.Int("hidden_size", checkpoint::kPositive));
-  QEFF_ASSIGN_OR_RETURN(facts.ffn_size, config.Int("intermediate_size", checkpoint::kPositive));
-  constexpr checkpoint::IntRange kLayers{.minimum = 1, .maximum = 10000};
-  QEFF_ASSIGN_OR_RETURN(const int64_t layers, config.Int("num_hidden_layers", kLayers));
+  QEFF_ASSIGN_OR_RETURN(facts.vocab_size, ReadSize(config, keys.vocab_size, defaults.vocab_size));
+  QEFF_ASSIGN_OR_RETURN(facts.hidden_size,
+                        ReadSize(config, keys.hidden_size, defaults.hidden_size));
+  if (!keys.intermediate_size.empty()) {
+    QEFF_ASSIGN_OR_RETURN(facts.mlp.ffn_size,
+                          ReadSize(config, keys.intermediate_size, defaults.intermediate_size));
+  }
+  constexpr IntRange kLayers{.minimum = 1, .maximum = 10000};
+  QEFF_ASSIGN_OR_RETURN(const int64_t layers, ReadSize(config, keys.num_hidden_layers,
+                                                       defaults.num_hidden_layers, kLayers));
   facts.layers.resize(static_cast<size_t>(layers));
-  QEFF_ASSIGN_OR_RETURN(facts.num_heads, config.Int("num_attention_heads", checkpoint::kPositive));
-  const int64_t kv_fallback =
-      defaults.num_key_value_heads > 0 ? defaults.num_key_value_heads : facts.num_heads;
-  QEFF_ASSIGN_OR_RETURN(facts.num_kv_heads,
-                        config.IntOr("num_key_value_heads", kv_fallback, checkpoint::kPositive));
-  if (facts.num_heads % facts.num_kv_heads != 0) {
-    return config.ErrorAt(ErrorCode::kInvalidInput, "num_key_value_heads",
-                          fmt::format("expected a divisor of num_attention_heads ({}), got {}",
-                                      facts.num_heads, facts.num_kv_heads));
+  QEFF_RETURN_IF_ERROR(ReadHeads(config, defaults, facts));
+  QEFF_ASSIGN_OR_RETURN(
+      const double epsilon,
+      keys.norm_epsilon.empty()
+          ? Result<double>(defaults.norm_epsilon)
+          : config.FloatOr(keys.norm_epsilon, defaults.norm_epsilon, checkpoint::kPositiveFloat));
+  facts.norm.epsilon = static_cast<float>(epsilon);
+  facts.attention.head_norm.epsilon = facts.norm.epsilon;
+  if (!keys.activation.empty()) {
+    QEFF_ASSIGN_OR_RETURN(facts.mlp.activation,
+                          ReadActivation(config, keys.activation, defaults.activation));
   }
-  const int64_t head_fallback =
-      defaults.head_dim > 0 ? defaults.head_dim : facts.hidden_size / facts.num_heads;
-  if (!config.Has("head_dim") && defaults.head_dim == 0 &&
-      facts.hidden_size % facts.num_heads != 0) {
-    return config.ErrorAt(ErrorCode::kInvalidInput, "hidden_size",
-                          fmt::format("expected a multiple of num_attention_heads ({}), got {}",
-                                      facts.num_heads, facts.hidden_size));
+  QEFF_ASSIGN_OR_RETURN(facts.head_is_tied,
+                        config.BoolOr("tie_word_embeddings", defaults.tie_word_embeddings));
+  if (!defaults.has_rotary) {
+    for (LayerFacts& layer : facts.layers) layer.rotary = -1;
+    return facts;
   }
-  QEFF_ASSIGN_OR_RETURN(facts.head_size,
-                        config.IntOr("head_dim", head_fallback, checkpoint::kPositive));
-  QEFF_ASSIGN_OR_RETURN(const double epsilon,
-                        config.FloatOr("rms_norm_eps", 1e-6, checkpoint::kPositiveFloat));
-  facts.norm_epsilon = static_cast<float>(epsilon);
-  QEFF_ASSIGN_OR_RETURN(facts.activation, config.StringOr("hidden_act", "silu"));
-  if (!ops::FindActivation(facts.activation)) {
-    return config.ErrorAt(ErrorCode::kUnsupported, "hidden_act",
-                          fmt::format("unknown activation '{}'", facts.activation));
-  }
-  QEFF_ASSIGN_OR_RETURN(facts.head_is_tied, config.BoolOr("tie_word_embeddings", false));
-  QEFF_ASSIGN_OR_RETURN(const int64_t max_positions,
-                        config.IntOr("max_position_embeddings", defaults.max_position_embeddings,
-                                     checkpoint::kPositive));
-  QEFF_ASSIGN_OR_RETURN(facts.rotary, ReadRotary(inputs, defaults, facts.head_size, max_positions));
+  QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(config, defaults));
+  const checkpoint::RopeOptions options = {
+      .default_theta = defaults.rope_theta,
+      .default_partial_rotary_factor = defaults.partial_rotary_factor};
+  facts.rotaries.resize(1);
+  QEFF_ASSIGN_OR_RETURN(facts.rotaries[0],
+                        ReadRotary(inputs, options, facts.attention.head_size, max_positions));
   return facts;
+}
+
+Result<std::vector<std::string>> ReadLayerTypes(const ConfigReader& config,
+                                                const std::vector<std::string>& known,
+                                                size_t num_layers) {
+  QEFF_ASSIGN_OR_RETURN(std::vector<std::string> types, config.Strings("layer_types"));
+  if (!types.empty() && types.size() != num_layers) {
+    return config.ErrorAt(
+        ErrorCode::kInvalidInput, "layer_types",
+        fmt::format("expected {} entries, one a layer, got {}", num_layers, types.size()));
+  }
+  for (const std::string& type : types) {
+    if (std::find(known.begin(), known.end(), type) == known.end()) {
+      return config.ErrorAt(ErrorCode::kUnsupported, "layer_types",
+                            fmt::format("unknown layer type '{}'", type), {Listed(known)});
+    }
+  }
+  return types;
 }
 
 Status ReadWindows(const ConfigReader& config, const WindowRule& rule, DecoderFacts& facts) {
@@ -89,28 +166,28 @@ Status ReadWindows(const ConfigReader& config, const WindowRule& rule, DecoderFa
                         config.BoolOr("use_sliding_window", !rule.needs_use_sliding_window));
   QEFF_ASSIGN_OR_RETURN(const auto max_window_layers,
                         config.OptionalInt("max_window_layers", checkpoint::kNotNegative));
-  QEFF_ASSIGN_OR_RETURN(const std::vector<std::string> types, config.Strings("layer_types"));
+  QEFF_ASSIGN_OR_RETURN(
+      const std::vector<std::string> types,
+      ReadLayerTypes(config, {"full_attention", "sliding_attention"}, facts.layers.size()));
+  int64_t pattern = rule.default_sliding_window_pattern;
+  if (pattern > 0) {
+    // transformers 5 keeps the key of older files under a name with an underscore.
+    for (const char* key : {"_sliding_window_pattern", "sliding_window_pattern"}) {
+      QEFF_ASSIGN_OR_RETURN(pattern, config.IntOr(key, pattern, checkpoint::kPositive));
+    }
+  }
   // A key that is there but null means "no window"; one that is not there has the class's default.
   const auto window =
       config.Contains("sliding_window") ? given_window : rule.default_sliding_window;
   const int64_t window_tokens =
       use_window || !rule.needs_use_sliding_window ? window.value_or(0) : 0;
-  if (!types.empty() && types.size() != facts.layers.size()) {
-    return config.ErrorAt(
-        ErrorCode::kInvalidInput, "layer_types",
-        fmt::format("expected {} entries, one a layer, got {}", facts.layers.size(), types.size()));
-  }
   const int64_t first = rule.default_max_window_layers
                             ? max_window_layers.value_or(*rule.default_max_window_layers)
                             : 0;
   for (size_t i = 0; i < facts.layers.size(); ++i) {
-    bool slides = static_cast<int64_t>(i) >= first;
+    const auto index = static_cast<int64_t>(i);
+    bool slides = index >= first && (pattern == 0 || (index + 1) % pattern != 0);
     if (!types.empty()) {
-      if (types[i] != "full_attention" && types[i] != "sliding_attention") {
-        return config.ErrorAt(ErrorCode::kUnsupported, "layer_types",
-                              fmt::format("unknown layer type '{}'", types[i]),
-                              {"known: full_attention, sliding_attention"});
-      }
       slides = types[i] == "sliding_attention";
       if (slides && window_tokens == 0) {
         return config.ErrorAt(

@@ -6,28 +6,70 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "lib/checkpoint/model_config.h"
+#include "lib/checkpoint/rope.h"
 #include "lib/families/blocks/decoder.h"
 #include "lib/families/family.h"
 
 namespace qeff::families {
 
+/// The names of the keys. Empty: the family has no such key, and the default is used.
+struct DecoderKeys {
+  std::string vocab_size = "vocab_size";
+  std::string hidden_size = "hidden_size";
+  std::string intermediate_size = "intermediate_size";
+  std::string num_hidden_layers = "num_hidden_layers";
+  std::string num_attention_heads = "num_attention_heads";
+  std::string num_key_value_heads = "num_key_value_heads";
+  std::string head_dim = "head_dim";
+  std::string norm_epsilon = "rms_norm_eps";
+  std::string activation = "hidden_act";
+  std::string max_position_embeddings = "max_position_embeddings";
+};
+
 /// Values that the config class of the family has for keys that a file leaves out.
 struct DecoderDefaults {
   int64_t vocab_size = 32000;
   int64_t max_position_embeddings = 2048;
+  /// 0: must be given.
+  int64_t hidden_size = 0;
+  int64_t num_hidden_layers = 0;
+  int64_t num_attention_heads = 0;
+  int64_t intermediate_size = 0;
   /// 0: as num_attention_heads.
   int64_t num_key_value_heads = 0;
   /// 0: hidden_size / num_attention_heads.
   int64_t head_dim = 0;
+  double norm_epsilon = 1e-6;
+  std::string activation = "silu";
   double rope_theta = 10000;
+  double partial_rotary_factor = 1;
+  bool tie_word_embeddings = false;
+  /// False: positions are not rotated; no rope key is read.
+  bool has_rotary = true;
+  DecoderKeys keys = {};
 };
 
-/// Reads sizes, norm, activation, rotary tables, tie_word_embeddings. Errors: kInvalidInput
-/// (missing, wrong or contradicting values); kUnsupported (an activation or rope type that is not
-/// known).
+/// Reads sizes, norm epsilon, activation, rotary tables, tie_word_embeddings. All layers get the
+/// first rotary, or none. Errors: kInvalidInput (missing, wrong or contradicting values);
+/// kUnsupported (an activation or rope type that is not known).
 Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderDefaults& defaults);
+
+/// Reads the rotary tables of a head of `head_size` channels. Errors: as above.
+Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::RopeOptions& options,
+                               int64_t head_size, int64_t max_positions);
+
+/// Reads the activation `key`, checked against the known ones. Errors: as above.
+Result<std::string> ReadActivation(const checkpoint::ConfigReader& config, std::string_view key,
+                                   std::string fallback);
+
+/// Reads max_position_embeddings.
+Result<int64_t> ReadMaxPositions(const checkpoint::ConfigReader& config,
+                                 const DecoderDefaults& defaults);
 
 /// How a family says which layers have a sliding window when `layer_types` is not there.
 struct WindowRule {
@@ -36,6 +78,9 @@ struct WindowRule {
   /// Layers below `max_window_layers` (default given) see everything.
   std::optional<int64_t> default_max_window_layers;
   std::optional<int64_t> default_sliding_window;
+  /// Layers i with (i + 1) mod n == 0 see everything, the others slide; 0: all slide. Read from
+  /// the key if the config has it.
+  int64_t default_sliding_window_pattern = 0;
 };
 
 /// Sets the window of each layer of `facts` from `layer_types`, `sliding_window` and the family's
@@ -43,5 +88,11 @@ struct WindowRule {
 /// layer without a window); kUnsupported (an unknown type).
 Status ReadWindows(const checkpoint::ConfigReader& config, const WindowRule& rule,
                    DecoderFacts& facts);
+
+/// Reads `layer_types`, one entry a layer; empty if the config has none. Errors: kInvalidInput (a
+/// list of another length); kUnsupported (a type that is not in `known`).
+Result<std::vector<std::string>> ReadLayerTypes(const checkpoint::ConfigReader& config,
+                                                const std::vector<std::string>& known,
+                                                size_t num_layers);
 
 }  // namespace qeff::families

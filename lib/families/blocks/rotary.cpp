@@ -22,11 +22,12 @@ RotaryValues GatherTables(Builder& builder, const RotaryFacts& facts,
   return {cosine, gather(true)};
 }
 
-RotaryValues ChooseByContext(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids) {
+RotaryValues ChooseByContext(Builder& builder, const RotaryFacts& facts, const std::string& suffix,
+                             ir::Value* position_ids) {
   const RotaryValues near =
-      GatherTables(builder, facts, facts.inverse_frequencies, "", position_ids);
+      GatherTables(builder, facts, facts.inverse_frequencies, suffix, position_ids);
   const RotaryValues far =
-      GatherTables(builder, facts, facts.long_inverse_frequencies, "_long", position_ids);
+      GatherTables(builder, facts, facts.long_inverse_frequencies, suffix + "_long", position_ids);
   ir::Value* length = builder.Qeff(kScope, "ContextLength", {position_ids});
   ir::Value* is_long =
       builder.Onnx(kScope, "Greater", {length, builder.Int(facts.original_context_tokens)});
@@ -75,12 +76,14 @@ RotaryValues GrowWithLength(Builder& builder, const RotaryFacts& facts, ir::Valu
 
 }  // namespace
 
-RotaryValues AddRotary(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids) {
+RotaryValues AddRotary(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids,
+                       size_t index) {
+  const std::string suffix = index == 0 ? "" : fmt::format("_{}", index);
   switch (facts.kind) {
     case RotaryKind::kTable:
-      return GatherTables(builder, facts, facts.inverse_frequencies, "", position_ids);
+      return GatherTables(builder, facts, facts.inverse_frequencies, suffix, position_ids);
     case RotaryKind::kByContext:
-      return ChooseByContext(builder, facts, position_ids);
+      return ChooseByContext(builder, facts, suffix, position_ids);
     case RotaryKind::kDynamic:
       return GrowWithLength(builder, facts, position_ids);
   }

@@ -44,6 +44,9 @@ struct RotaryValues {
 
 /// Adds the nodes. A position of -1 (padding) gives some finite value. A longrope graph holds both
 /// tables and chooses by qeff.ContextLength: a compiler that knows ctx_len keeps one of them.
-RotaryValues AddRotary(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids);
+/// `index` tells the tables of one model apart: the first are model.cos_cached and
+/// model.sin_cached, as in the contract.
+RotaryValues AddRotary(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids,
+                       size_t index = 0);
 
 }  // namespace qeff::families

@@ -18,15 +18,17 @@ families::DecoderFacts SmallDecoder() {
   families::DecoderFacts facts;
   facts.vocab_size = 11;
   facts.hidden_size = 16;
-  facts.num_heads = 4;
-  facts.num_kv_heads = 2;
-  facts.head_size = 8;
-  facts.ffn_size = 12;
-  facts.norm_epsilon = 1e-6F;
-  facts.activation = "silu";
-  facts.rotary.rotary_channels = 8;
-  facts.rotary.inverse_frequencies = {1, 0.1F, 0.01F, 0.001F};
-  facts.rotary.table_rows = 32;
+  facts.attention.num_heads = 4;
+  facts.attention.num_kv_heads = 2;
+  facts.attention.head_size = 8;
+  facts.mlp.ffn_size = 12;
+  facts.norm.epsilon = 1e-6F;
+  facts.attention.head_norm.epsilon = 1e-6F;
+  facts.mlp.activation = "silu";
+  facts.rotaries.resize(1);
+  facts.rotaries[0].rotary_channels = 8;
+  facts.rotaries[0].inverse_frequencies = {1, 0.1F, 0.01F, 0.001F};
+  facts.rotaries[0].table_rows = 32;
   facts.layers.resize(2);
   return facts;
 }
@@ -41,8 +43,8 @@ families::WeightTable Weights(const families::DecoderFacts& facts) {
     table.weights.emplace(name, ir::MakeFloats(dims, values));
   };
   const int64_t width = facts.hidden_size;
-  const int64_t query = facts.num_heads * facts.head_size;
-  const int64_t key = facts.num_kv_heads * facts.head_size;
+  const int64_t query = facts.attention.num_heads * facts.attention.head_size;
+  const int64_t key = facts.attention.num_kv_heads * facts.attention.head_size;
   const auto linear = [&](const std::string& name, int64_t in, int64_t out, bool has_bias) {
     add(name + ".weight", {out, in});
     if (has_bias) add(name + ".bias", {out});
@@ -54,18 +56,18 @@ families::WeightTable Weights(const families::DecoderFacts& facts) {
     const std::string scope = fmt::format("model.layers.{}.", layer);
     add(scope + "input_layernorm.weight", {width});
     add(scope + "post_attention_layernorm.weight", {width});
-    const bool has_bias = facts.query_key_value_have_bias;
+    const bool has_bias = facts.attention.query_key_value_have_bias;
     linear(scope + "self_attn.q_proj", width, query, has_bias);
     linear(scope + "self_attn.k_proj", width, key, has_bias);
     linear(scope + "self_attn.v_proj", width, key, has_bias);
-    linear(scope + "self_attn.o_proj", query, width, facts.attention_output_has_bias);
-    if (facts.query_and_key_are_normalized) {
-      add(scope + "self_attn.q_norm.weight", {facts.head_size});
-      add(scope + "self_attn.k_norm.weight", {facts.head_size});
+    linear(scope + "self_attn.o_proj", query, width, facts.attention.output_has_bias);
+    if (facts.attention.query_key_norm == families::QueryKeyNorm::kEachHead) {
+      add(scope + "self_attn.q_norm.weight", {facts.attention.head_size});
+      add(scope + "self_attn.k_norm.weight", {facts.attention.head_size});
     }
-    linear(scope + "mlp.gate_proj", width, facts.ffn_size, facts.mlp_has_bias);
-    linear(scope + "mlp.up_proj", width, facts.ffn_size, facts.mlp_has_bias);
-    linear(scope + "mlp.down_proj", facts.ffn_size, width, facts.mlp_has_bias);
+    linear(scope + "mlp.gate_proj", width, facts.mlp.ffn_size, facts.mlp.has_bias);
+    linear(scope + "mlp.up_proj", width, facts.mlp.ffn_size, facts.mlp.has_bias);
+    linear(scope + "mlp.down_proj", facts.mlp.ffn_size, width, facts.mlp.has_bias);
   }
   return table;
 }
@@ -134,7 +136,7 @@ TEST_CASE("a decoder comes back with every combination of deployment features") 
       continue;  // they need a cache
     for (const bool is_qwen3 : {false, true}) {
       families::DecoderFacts facts = SmallDecoder();
-      facts.query_and_key_are_normalized = is_qwen3;
+      if (is_qwen3) facts.attention.query_key_norm = families::QueryKeyNorm::kEachHead;
       CAPTURE(bits, is_qwen3);
       CHECK(RoundTripDifference(Build(facts), features) == "");
     }
@@ -157,9 +159,10 @@ TEST_CASE("windows come back") {
 }
 
 TEST_CASE("biases come back") {
-  CHECK(RoundTripDifference([](auto& facts) { facts.query_key_value_have_bias = true; }) == "");
-  CHECK(RoundTripDifference([](auto& facts) { facts.attention_output_has_bias = true; }) == "");
-  CHECK(RoundTripDifference([](auto& facts) { facts.mlp_has_bias = true; }) == "");
+  CHECK(RoundTripDifference(
+            [](auto& facts) { facts.attention.query_key_value_have_bias = true; }) == "");
+  CHECK(RoundTripDifference([](auto& facts) { facts.attention.output_has_bias = true; }) == "");
+  CHECK(RoundTripDifference([](auto& facts) { facts.mlp.has_bias = true; }) == "");
 }
 
 TEST_CASE("a tied head comes back") {
@@ -169,25 +172,25 @@ TEST_CASE("a tied head comes back") {
 TEST_CASE("groups of heads of any size come back") {
   for (const int64_t kv_heads : {1, 2, 4}) {
     CAPTURE(kv_heads);
-    CHECK(RoundTripDifference([&](auto& facts) { facts.num_kv_heads = kv_heads; }) == "");
+    CHECK(RoundTripDifference([&](auto& facts) { facts.attention.num_kv_heads = kv_heads; }) == "");
   }
 }
 
 TEST_CASE("rotary embedding comes back when partial, interleaved, or chosen by context") {
   const auto partial = [](families::DecoderFacts& facts) {
-    facts.rotary.rotary_channels = 4;
-    facts.rotary.inverse_frequencies = {1, 0.1F};
+    facts.rotaries[0].rotary_channels = 4;
+    facts.rotaries[0].inverse_frequencies = {1, 0.1F};
   };
   CHECK(RoundTripDifference(partial) == "");
   CHECK(RoundTripDifference([](auto& facts) {
-          facts.rotary.kind = families::RotaryKind::kByContext;
-          facts.rotary.long_inverse_frequencies = {0.5F, 0.05F, 0.005F, 0.0005F};
-          facts.rotary.original_context_tokens = 16;
+          facts.rotaries[0].kind = families::RotaryKind::kByContext;
+          facts.rotaries[0].long_inverse_frequencies = {0.5F, 0.05F, 0.005F, 0.0005F};
+          facts.rotaries[0].original_context_tokens = 16;
         }) == "");
   CHECK(RoundTripDifference([](auto& facts) {
-          facts.rotary.kind = families::RotaryKind::kDynamic;
-          facts.rotary.original_context_tokens = 16;
-          facts.rotary.factor = 2;
+          facts.rotaries[0].kind = families::RotaryKind::kDynamic;
+          facts.rotaries[0].original_context_tokens = 16;
+          facts.rotaries[0].factor = 2;
         }) == "");
   for (const bool is_partial : {false, true}) {
     CAPTURE(is_partial);
@@ -223,20 +226,20 @@ TEST_CASE("activations come back under the first name of their formula") {
     Run(model, passes::RaisingPipeline());
     CHECK(ir::FindDifference(ActivationGraph(raised), model.graph) == "");
     if (lowered != raised) continue;
-    CHECK(RoundTripDifference([&](auto& facts) { facts.activation = lowered; }) == "");
+    CHECK(RoundTripDifference([&](auto& facts) { facts.mlp.activation = lowered; }) == "");
   }
 }
 
 TEST_CASE("gated blocks with an activation of one ONNX op come back") {
   for (const std::string activation : {"relu", "sigmoid", "tanh"}) {
     CAPTURE(activation);
-    CHECK(RoundTripDifference([&](auto& facts) { facts.activation = activation; }) == "");
+    CHECK(RoundTripDifference([&](auto& facts) { facts.mlp.activation = activation; }) == "");
   }
 }
 
 TEST_CASE("the comparison sees a graph that does not come back") {
   families::DecoderFacts facts = SmallDecoder();
-  facts.activation = "mish";  // has a lowering, and nothing recognizes it
+  facts.mlp.activation = "mish";  // has a lowering, and nothing recognizes it
   CHECK(RoundTripDifference(Build(facts)) != "");
 }
 
