@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes small random checkpoints with many settings of config.json, and compares the logits of the programs with transformers'.
+
+usage: compare_with_transformers.py --bin BIN [--family NAME]... [--variation NAME]... [--backend cpu|reference] [--prefill 1,5,32]
+
+variations/<family>.json: {"base": values of the config, "variations": {name: {
+    "config": values instead of base's,        "model_type": another one than the file's name,
+    "file": values set in the saved config.json, "absent": keys removed from it: transformers loads what is then there,
+    "dtype": the weights are saved in it (default float32),
+    "refused": the model must be refused with this text in the error}}}
+All entries of a variation may be left out. Every tensor is drawn at random, norms around what they start with. Computed by
+transformers in float32 with eager attention and no cache: logits at each position of a prompt of 17 tokens, and 8 greedy steps.
+Allowed: 2e-4 * max(1, largest logit / 10). Needs torch and transformers (checked with 5.5.4). Exit: 0 all match, 1 some do not,
+77 torch or transformers is missing."""
+import argparse
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import zlib
+
+try:
+    import torch
+    import transformers
+except ImportError as error:
+    print(f"SKIPPED: {error}")
+    sys.exit(77)
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from check_goldens import generate, rows_of, run, worst_difference  # noqa: E402
+
+PROMPT_TOKENS, STEPS = 17, 8
+
+
+def draw(model, generator):
+    """Matrices scaled so that activations stay near 1, vectors around what the class starts with."""
+    with torch.no_grad():
+        for module in model.modules():
+            for tensor in module.parameters(recurse=False):
+                noise = torch.randn(tensor.shape, generator=generator)
+                if isinstance(module, torch.nn.Embedding):
+                    tensor.copy_(noise)
+                elif tensor.dim() >= 2:
+                    tensor.copy_(noise * 1.5 / tensor.shape[-1] ** 0.5)
+                else:
+                    tensor.add_(noise * 0.3)
+
+
+def make_checkpoint(family, base, variation, folder, generator):
+    values = {**base, **variation.get("config", {})}
+    config = transformers.AutoConfig.for_model(variation.get("model_type", family), **values)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
+    draw(model, generator)
+    model.tie_weights()
+    model.to(getattr(torch, variation.get("dtype", "float32"))).save_pretrained(folder)
+    path = folder / "config.json"
+    saved = {**json.loads(path.read_text()), **variation.get("file", {})}
+    for key in variation.get("absent", []):
+        saved.pop(key, None)
+    path.write_text(json.dumps(saved))
+
+
+def expected_logits(folder, generator):
+    """The prompt, logits [P, V] at its positions, greedy ids and logits [N, V] that chose them."""
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    wrong = {name: keys for name, keys in loading.items() if keys and name != "unexpected_keys"}
+    if wrong:
+        raise RuntimeError(f"transformers does not load its own checkpoint: {wrong}")
+    model.eval()
+    prompt = torch.randint(3, model.config.get_text_config().vocab_size, (PROMPT_TOKENS,), generator=generator).tolist()
+    ids, steps = list(prompt), []
+    with torch.no_grad():
+        prompt_logits = model(torch.tensor([prompt]), use_cache=False).logits[0]
+        for _ in range(STEPS):
+            steps.append(model(torch.tensor([ids]), use_cache=False).logits[0, -1])
+            ids.append(int(steps[-1].argmax()))
+    return prompt, prompt_logits.tolist(), ids[len(prompt):], [row.tolist() for row in steps]
+
+
+def compare(args, env, folder, work, generator):
+    """Returns problems, the largest difference and what is allowed."""
+    prompt, prompt_logits, greedy, step_logits = expected_logits(folder, generator)
+    tolerance = 2e-4 * max(1.0, max(abs(x) for row in prompt_logits for x in row) / 10)
+    problems, worst = [], 0.0
+    context = 32
+    onnx = run([args.bin / "qeff-export", folder, "-o", work / "onnx", "-q"], env).strip()
+    for prefill in args.prefill:
+        qpc = run([args.bin / "qeff-compile", onnx, "-o", work / f"qpc{prefill}", "--backend", args.backend, "--prefill-seq-len", str(prefill),
+                   "--ctx-len", str(context), "--num-cores", "2", "-q"], env).strip()
+        _, logits = generate(args, env, work, qpc, [prompt[:p] for p in range(1, len(prompt) + 1)], 1)
+        got = [rows_of(tensor)[0] for tensor in logits]
+        ids, logits = generate(args, env, work, qpc, [prompt], STEPS)
+        got += rows_of(logits[0])
+        # After the first other id (two logits nearly equal), the steps compute something else.
+        agreed = next((i + 1 for i, (a, b) in enumerate(zip(ids[0], greedy)) if a != b), STEPS)
+        for i, (row, want) in enumerate(zip(got, prompt_logits + step_logits[:agreed])):
+            difference = worst_difference(row, want)
+            worst = max(worst, difference)
+            if not difference <= tolerance:
+                place = f"position {i}" if i < len(prompt) else f"step {i - len(prompt)}"
+                problems.append(f"prefill {prefill}: logits of {place} differ by {difference:.3g}, allowed {tolerance:.3g}")
+                break
+    return problems, worst, tolerance
+
+
+def check(args, family, name, base, variation):
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{family} {name}".encode()))
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = pathlib.Path(temporary)
+        folder = work / "checkpoint"
+        env = {**os.environ, "QEFF_HOME": str(work / "cache")}
+        make_checkpoint(family, base, variation, folder, generator)
+        refused = variation.get("refused")
+        if refused is None:
+            return compare(args, env, folder, work, generator)
+        try:
+            run([args.bin / "qeff-export", folder, "-o", work / "onnx"], env)
+        except RuntimeError as error:
+            return ([] if refused in str(error) else [f"the error does not say '{refused}': {error}"]), 0.0, 0.0
+        return [f"was not refused (expected '{refused}')"], 0.0, 0.0
+
+
+def main():
+    here = pathlib.Path(__file__).parent
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--family", action="append", default=[])
+    parser.add_argument("--variation", action="append", default=[])
+    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--prefill", default="1,5,32")
+    args = parser.parse_args()
+    args.bin = args.bin.resolve()
+    args.prefill = [int(x) for x in args.prefill.split(",")]
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    failed = count = 0
+    for family in args.family or sorted(path.stem for path in (here / "variations").glob("*.json")):
+        table = json.loads((here / "variations" / f"{family}.json").read_text())
+        for name, variation in table["variations"].items():
+            if args.variation and name not in args.variation:
+                continue
+            count += 1
+            try:
+                problems, worst, tolerance = check(args, family, name, table["base"], variation)
+            except RuntimeError as error:
+                problems, worst, tolerance = [str(error)], float("nan"), float("nan")
+            result = "refused as it must be" if variation.get("refused") else f"largest difference {worst:.3g} (allowed {tolerance:.3g})"
+            print(f"{'FAIL' if problems else 'ok  '} {family}: {name:<40} {'' if problems else result}", flush=True)
+            for problem in problems:
+                print("     " + problem)
+            failed += bool(problems)
+    print(f"{count - failed} passed, {failed} failed")
+    return 1 if failed or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
