@@ -70,6 +70,53 @@ def linears():
     add(QEFF, "GatedMlp", "last bias only", [x, gate, up, down, None, None, down_b], [y], activation="relu")
 
 
+def experts():
+    """Routed feed-forward blocks, token by token as transformers' classes for mixtral, gpt_oss and llama4 have them."""
+    random = np.random.default_rng(12)
+
+    def draw(*dims):
+        return np.round(random.uniform(-2, 2, dims), 2).astype(np.float32)
+
+    count, width, hidden = 3, 4, 5
+    x = draw(2, 3, width)
+    gate, up, down = draw(count, hidden, width), draw(count, hidden, width), draw(count, width, hidden)
+    gate_b, up_b, down_b = draw(count, hidden), draw(count, hidden), draw(count, width)
+    ids = ints([[[0, 2], [2, 0], [1, 2]], [[1, 0], [2, 1], [0, 1]]])
+    scores = draw(2, 3, 2)
+
+    def one(e, v, activation, limit, offset, biased):
+        g, u = gate[e].astype(float) @ v, up[e].astype(float) @ v
+        if biased:
+            g, u = g + gate_b[e], u + up_b[e]
+        if limit:
+            g, u = np.minimum(g, limit), np.clip(u, -limit, limit)
+        y = down[e].astype(float) @ (activate(activation, g) * (u + offset))
+        return y + down_b[e] if biased else y
+
+    def mix(x, ids, scores, activation, limit=0, offset=0, biased=False, scaled_inputs=False):
+        y = np.zeros(x.shape)
+        for at in np.ndindex(*ids.shape):
+            v, score = x[at[:-1]].astype(float), float(scores[at])
+            y[at[:-1]] += (one(ids[at], v * score, activation, limit, offset, biased) if scaled_inputs
+                           else score * one(ids[at], v, activation, limit, offset, biased))
+        return y
+
+    stacks, biases = [gate, up, down], [gate_b, up_b, down_b]
+    add(QEFF, "Experts", "two a token", [x, ids, scores] + stacks, [mix(x, ids, scores, "silu")], activation="silu")
+    add(QEFF, "Experts", "biases, limit and offset", [x, ids, scores] + stacks + biases,
+        [mix(x, ids, scores, "quick_gelu", 1.5, 1, biased=True)], activation="quick_gelu", limit=1.5, up_offset=1.0)
+    add(QEFF, "Experts", "weights scale inputs", [x, ids[..., :1], scores[..., :1]] + stacks,
+        [mix(x, ids[..., :1], scores[..., :1], "silu", scaled_inputs=True)], activation="silu", weights_scale_inputs=1)
+    same = np.full((3, 2), 1, np.int64)
+    add(QEFF, "Experts", "one expert for all rows, twice", [x[0], same, scores[0]] + stacks,
+        [mix(x[0], same, scores[0], "gelu")], activation="gelu")
+    many = draw(30, width)
+    choice = random.integers(0, count, (30, 2))
+    weights = draw(30, 2)
+    add(QEFF, "Experts", "more rows than a tile", [many, choice, weights] + stacks,
+        [mix(many, choice, weights, "silu")], activation="silu")
+
+
 def rope():
     heads, size, rotary, tokens = 2, 8, 4, 3
     x = floats(1, tokens, heads * size)
@@ -267,6 +314,6 @@ def packed():
 
 
 if __name__ == "__main__":
-    for group in [activations, norms, linears, rope, attention, selection, caches, packed]:
+    for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed]:
         group()
     CASES.write()

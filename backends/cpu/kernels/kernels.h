@@ -59,8 +59,8 @@ struct ActivateArgs {
 /// What is done with the sums of a Linear.
 enum class LinearEpilogue : int32_t {
   kPlain,  ///< out = sum + bias + residual
-  kGated,  ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(gate + bias) * (up +
-           ///< bias)
+  kGated,  ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(min(gate + bias,
+           ///< limit)) * (clamp(up + bias, -limit, limit) + up_offset)
 };
 
 /// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
@@ -83,6 +83,8 @@ struct LinearArgs {
   LinearEpilogue epilogue = LinearEpilogue::kPlain;
   Activation activation = Activation::kNone;
   void (*activate)(const ActivateArgs&) = nullptr;  ///< for kGated
+  float limit = 0;                                  ///< for kGated; 0: none
+  float up_offset = 0;                              ///< for kGated
   float* scratch =
       nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
 };

@@ -31,10 +31,19 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   if (args.epilogue == LinearEpilogue::kGated) {
     const int64_t count = rows * kPanelColumns;
     if ((panel & 1) == 0) {
+      if (args.limit > 0) {  // comparisons that keep NaN, here and below
+        for (int64_t i = 0; i < count; ++i) sums[i] = sums[i] > args.limit ? args.limit : sums[i];
+      }
       args.activate({.kind = args.activation, .x = sums, .out = sums, .count = count});
       return;
     }
-    for (int64_t i = 0; i < count; ++i) sums[i] *= gate[i];
+    if (args.limit > 0) {
+      for (int64_t i = 0; i < count; ++i) {
+        const float up = sums[i] > args.limit ? args.limit : sums[i];
+        sums[i] = up < -args.limit ? -args.limit : up;
+      }
+    }
+    for (int64_t i = 0; i < count; ++i) sums[i] = (sums[i] + args.up_offset) * gate[i];
     column = (panel / 2) * kPanelColumns;
   }
   const int64_t left = args.columns - column;

@@ -51,41 +51,53 @@ Status WritePlain(const ir::Weight& weight, const ByteSink& sink) {
 
 Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format,
                    const ByteSink& sink) {
-  const int64_t rows = weights[0]->dims()[0];
-  const int64_t depth = weights[0]->dims()[1];
-  const int64_t panel_bytes = PanelBytes(depth, format);
+  const MatrixStack stack = StackOf(*weights[0]);
+  const int64_t panel_bytes = PanelBytes(stack.depth, format);
   const auto kinds = static_cast<int64_t>(weights.size());
-  const int64_t panels = PanelCount(rows);
-  const int64_t step = PanelsPerBlock(depth);
+  const int64_t panels = PanelCount(stack.rows);
+  const int64_t step = PanelsPerBlock(stack.depth);
   std::vector<float> block;
   std::vector<std::byte> out;
-  for (int64_t begin = 0; begin < panels; begin += step) {
-    const int64_t count = std::min(step, panels - begin);
-    out.assign(static_cast<size_t>(count * kinds * panel_bytes), std::byte{0});
-    for (int64_t kind = 0; kind < kinds; ++kind) {
-      QEFF_RETURN_IF_ERROR(
-          ReadRowsF32(*weights[kind], begin * kPanelColumns, count * kPanelColumns, block));
-      for (int64_t panel = 0; panel < count; ++panel) {
-        LayOutPanel(block.data() + panel * kPanelColumns * depth, depth, format,
-                    out.data() + (panel * kinds + kind) * panel_bytes);
+  for (int64_t matrix = 0; matrix < stack.count; ++matrix) {
+    for (int64_t begin = 0; begin < panels; begin += step) {
+      const int64_t count = std::min(step, panels - begin);
+      out.assign(static_cast<size_t>(count * kinds * panel_bytes), std::byte{0});
+      for (int64_t kind = 0; kind < kinds; ++kind) {
+        QEFF_RETURN_IF_ERROR(ReadRowsF32(
+            *weights[kind], {matrix, begin * kPanelColumns, count * kPanelColumns}, block));
+        for (int64_t panel = 0; panel < count; ++panel) {
+          LayOutPanel(block.data() + panel * kPanelColumns * stack.depth, stack.depth, format,
+                      out.data() + (panel * kinds + kind) * panel_bytes);
+        }
       }
+      QEFF_RETURN_IF_ERROR(sink(out));
     }
-    QEFF_RETURN_IF_ERROR(sink(out));
   }
   return Status::Ok();
+}
+
+/// Of biases [N] or [X, N]: X.
+int64_t BiasStackCount(const std::vector<ir::WeightPtr>& biases) {
+  for (const ir::WeightPtr& bias : biases) {
+    if (bias != nullptr) return bias->dims().size() == 2 ? bias->dims()[0] : 1;
+  }
+  return 1;
 }
 
 Status WritePanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns,
                       const ByteSink& sink) {
   const int64_t panels = PanelCount(columns);
   const auto kinds = static_cast<int64_t>(biases.size());
-  std::vector<float> out(static_cast<size_t>(panels * kinds * kPanelColumns), 0.0f);
+  const int64_t matrices = BiasStackCount(biases);
+  std::vector<float> out(static_cast<size_t>(matrices * panels * kinds * kPanelColumns), 0.0f);
   for (int64_t kind = 0; kind < kinds; ++kind) {
     if (biases[kind] == nullptr) continue;
     QEFF_ASSIGN_OR_RETURN(const std::vector<float> values, ir::ReadFloats(*biases[kind]));
-    for (int64_t i = 0; i < columns; ++i) {
-      const int64_t panel = i / kPanelColumns * kinds + kind;
-      out[panel * kPanelColumns + i % kPanelColumns] = values[i];
+    for (int64_t matrix = 0; matrix < matrices; ++matrix) {
+      for (int64_t i = 0; i < columns; ++i) {
+        const int64_t panel = (matrix * panels + i / kPanelColumns) * kinds + kind;
+        out[panel * kPanelColumns + i % kPanelColumns] = values[matrix * columns + i];
+      }
     }
   }
   return sink(std::as_bytes(std::span(out)));
@@ -135,9 +147,9 @@ Result<ConstantPlace> ConstantPool::AddPanels(const std::vector<ir::WeightPtr>& 
   const std::string key = Describe(weights);
   if (const Entry* found = Find(key, Layout::kPanels, weights)) return found->place;
   QEFF_ASSIGN_OR_RETURN(const WeightFormat format, ChooseFormat(weights));
-  const std::vector<int64_t>& dims = weights[0]->dims();
-  const int64_t size_bytes =
-      PanelCount(dims[0]) * PanelBytes(dims[1], format) * static_cast<int64_t>(weights.size());
+  const MatrixStack stack = StackOf(*weights[0]);
+  const int64_t size_bytes = stack.count * PanelCount(stack.rows) *
+                             PanelBytes(stack.depth, format) * static_cast<int64_t>(weights.size());
   return Append(key, {Layout::kPanels, weights, 0, {0, static_cast<uint64_t>(size_bytes), format}});
 }
 
@@ -145,8 +157,8 @@ Result<ConstantPlace> ConstantPool::AddPanelBias(const std::vector<ir::WeightPtr
                                                  int64_t columns) {
   const std::string key = Describe(biases);
   if (const Entry* found = Find(key, Layout::kPanelBias, biases)) return found->place;
-  const int64_t size_bytes =
-      PanelCount(columns) * kPanelColumns * 4 * static_cast<int64_t>(biases.size());
+  const int64_t size_bytes = BiasStackCount(biases) * PanelCount(columns) * kPanelColumns * 4 *
+                             static_cast<int64_t>(biases.size());
   return Append(key, {Layout::kPanelBias, biases, columns, {0, static_cast<uint64_t>(size_bytes)}});
 }
 

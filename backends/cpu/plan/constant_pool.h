@@ -36,9 +36,10 @@ class ConstantPool {
   /// Row-major; floats become f32, other dtypes stay.
   Result<ConstantPlace> AddPlain(const ir::WeightPtr& weight);
   /// The weight [N, K] of a Linear as panels. Two weights of equal dims: gate and up, panels
-  /// interleaved.
+  /// interleaved. A stack [X, N, K]: the panels of one matrix after those of the other.
   Result<ConstantPlace> AddPanels(const std::vector<ir::WeightPtr>& weights);
-  /// Biases [N] beside AddPanels of the same weights; null is zero, but not all of them.
+  /// Biases [N] (of a stack [X, N]) beside AddPanels of the same weights; null is zero, but not all
+  /// of them.
   Result<ConstantPlace> AddPanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns);
   /// The place of a weight that was added alone as panels; null if it was not.
   const ConstantPlace* FindPanels(const ir::WeightPtr& weight) const;

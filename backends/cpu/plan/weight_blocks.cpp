@@ -19,27 +19,39 @@ int64_t PanelsPerBlock(int64_t depth) {
   return std::max<int64_t>(1, kBlockBytes / std::max<int64_t>(1, depth * kPanelColumns * 4));
 }
 
-Status ReadRowsF32(const ir::Weight& weight, int64_t first, int64_t count,
-                   std::vector<float>& out) {
-  const int64_t depth = weight.dims()[1];
-  out.assign(static_cast<size_t>(count * depth), 0.0f);
-  const int64_t there = std::clamp<int64_t>(weight.dims()[0] - first, 0, count);
-  if (there == 0 || depth == 0) return Status::Ok();
-  std::span<float> target(out.data(), static_cast<size_t>(there * depth));
+MatrixStack StackOf(const ir::Weight& weight) {
+  const std::vector<int64_t>& dims = weight.dims();
+  QEFF_CHECK(dims.size() == 2 || dims.size() == 3, "a weight of rank {}", dims.size());
+  return {dims.size() == 3 ? dims[0] : 1, dims[dims.size() - 2], dims.back()};
+}
+
+Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<float>& out) {
+  const MatrixStack stack = StackOf(weight);
+  out.assign(static_cast<size_t>(block.count * stack.depth), 0.0f);
+  const int64_t there = std::clamp<int64_t>(stack.rows - block.first, 0, block.count);
+  if (there == 0 || stack.depth == 0) return Status::Ok();
+  std::span<float> target(out.data(), static_cast<size_t>(there * stack.depth));
   const ir::WeightPtr same(&weight, [](const ir::Weight*) {});  // borrowed for this call
   const ir::WeightPtr converted = ir::Converted(same, DType::kF32);
-  return ir::ReadWeightRows(*converted, {first, first + there}, std::as_writable_bytes(target));
+  std::vector<ir::Range> ranges = {{block.first, block.first + there}, {0, stack.depth}};
+  if (weight.dims().size() == 3) {
+    ranges.insert(ranges.begin(), {block.matrix, block.matrix + 1});
+  }
+  return ir::ReadWeight(*converted, ranges, std::as_writable_bytes(target));
 }
 
 Result<bool> IsExactlyBf16(const ir::Weight& weight) {
+  const MatrixStack stack = StackOf(weight);
   std::vector<float> rows;
-  const int64_t step = PanelsPerBlock(weight.dims()[1]) * kPanelColumns;
-  for (int64_t first = 0; first < weight.dims()[0]; first += step) {
-    QEFF_RETURN_IF_ERROR(
-        ReadRowsF32(weight, first, std::min(step, weight.dims()[0] - first), rows));
-    uint32_t low_bits = 0;
-    for (const float value : rows) low_bits |= std::bit_cast<uint32_t>(value);
-    if ((low_bits & 0xffffu) != 0) return false;
+  const int64_t step = PanelsPerBlock(stack.depth) * kPanelColumns;
+  for (int64_t matrix = 0; matrix < stack.count; ++matrix) {
+    for (int64_t first = 0; first < stack.rows; first += step) {
+      QEFF_RETURN_IF_ERROR(
+          ReadRowsF32(weight, {matrix, first, std::min(step, stack.rows - first)}, rows));
+      uint32_t low_bits = 0;
+      for (const float value : rows) low_bits |= std::bit_cast<uint32_t>(value);
+      if ((low_bits & 0xffffu) != 0) return false;
+    }
   }
   return true;
 }

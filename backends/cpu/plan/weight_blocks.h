@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading the rows of a weight [N, K] as f32 in blocks of bounded size, and laying them out as
-// panels.
+// Reading the rows of a weight [N, K], or of each matrix of a stack [X, N, K], as f32 in blocks of
+// bounded size, and laying them out as panels.
 #pragma once
 
 #include <functional>
@@ -13,13 +13,27 @@
 
 namespace qeff::cpu {
 
+/// A weight seen as matrices: [N, K] is one.
+struct MatrixStack {
+  int64_t count = 1;  ///< X
+  int64_t rows = 0;   ///< N
+  int64_t depth = 0;  ///< K
+};
+/// Requires rank 2 or 3.
+MatrixStack StackOf(const ir::Weight& weight);
+
 /// Panels that are read at a time: at least one, about 8 MiB, so that slices of transposed matrices
 /// touch each source page few times.
 int64_t PanelsPerBlock(int64_t depth);
 
-/// Reads rows [first, first + count) of `weight` [N, K] as f32 into `out` [count, K]; rows past the
-/// end are zeros.
-Status ReadRowsF32(const ir::Weight& weight, int64_t first, int64_t count, std::vector<float>& out);
+/// Rows [first, first + count) of matrix `matrix` of a stack.
+struct RowBlock {
+  int64_t matrix = 0;
+  int64_t first = 0;
+  int64_t count = 0;
+};
+/// Reads them as f32 into `out` [count, K]; rows past the end of the matrix are zeros.
+Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<float>& out);
 
 /// Returns true if every element is a bf16 value exactly. Stops at the first that is not.
 Result<bool> IsExactlyBf16(const ir::Weight& weight);

@@ -144,4 +144,56 @@ struct ActivateParams {
   int32_t reserved = 0;
 };
 
+// Mixture of experts. A slot is one choice of one row: slot = row * choices + choice. The route
+// step sorts the slots by expert; the place of a slot is where it comes then, so the slots of
+// expert e have the places starts[e] .. starts[e + 1]. Only experts that have slots are computed,
+// each with all its slots at once. What reads starts, order or places keeps inside of its buffers
+// whatever they hold.
+
+/// expert_ids i64 [slots], starts i64 [experts + 1], order i64 [slots] (slot of each place, slots
+/// of one expert in order), places i64 [slots] (place of each slot). An id outside [0, experts) is
+/// a fault of the input. Units: 1.
+struct RouteParams {
+  int64_t slots = 0;
+  int64_t experts = 0;
+};
+
+/// x, starts, order?, weights? f32 [slots], out: the rows of each expert packed, those of expert e
+/// from place starts[e] on. With order, place p is row order[p] / choices of x, times
+/// weights[order[p]] if there are weights; without, place p is row p. Units: experts.
+struct PackRoutedParams {
+  int64_t rows = 0;  ///< of x
+  int64_t choices = 0;
+  int64_t slots = 0;
+  int64_t experts = 0;
+  int64_t depth = 0;
+  int64_t x_stride = 0;
+  RowFormat format = RowFormat::kF32;
+  int32_t reserved = 0;
+};
+
+/// x (packed by PackRouted), starts, weights (panels of all experts), bias? (in panel order), out
+/// [slots, columns]: a Linear of each expert that has slots, with their rows. The weights of the
+/// others are not read. Units: panels of an expert (gated: pairs of them).
+struct RoutedLinearParams {
+  int64_t slots = 0;
+  int64_t experts = 0;
+  int64_t depth = 0;
+  int64_t columns = 0;
+  WeightFormat weights = WeightFormat::kF32;
+  RowFormat row_format = RowFormat::kF32;
+  LinearEpilogue epilogue = LinearEpilogue::kPlain;
+  Activation activation = Activation::kNone;
+  float limit = 0;
+  float up_offset = 0;
+};
+
+/// y [rows * choices, width], places, weights? f32 [rows * choices], out [rows, width]: row r is
+/// the sum over its slots of weights[slot] * y[places[slot]], in order. Units: rows.
+struct CombineRoutedParams {
+  int64_t rows = 0;
+  int64_t choices = 0;
+  int64_t width = 0;
+};
+
 }  // namespace qeff::cpu

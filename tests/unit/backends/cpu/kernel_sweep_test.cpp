@@ -55,6 +55,8 @@ struct LinearCase {
   bool has_bias = false;
   bool has_residual = false;
   bool is_gated = false;
+  float limit = 0;  // of gate and up
+  float up_offset = 0;
 };
 
 std::vector<LinearCase> LinearCases() {
@@ -69,6 +71,7 @@ std::vector<LinearCase> LinearCases() {
     cases.push_back({30, 300, columns, true, true});
     cases.push_back({14, 21, columns, true, false, true});
     cases.push_back({26, 290, columns, false, true, true});
+    cases.push_back({13, 40, columns, true, false, true, 1.5f, 1.0f});
   }
   return cases;
 }
@@ -112,6 +115,8 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
             .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
             .activation = Activation::kSilu,
             .activate = kernels.activate,
+            .limit = c.limit,
+            .up_offset = c.up_offset,
             .scratch = scratch.data()});
     for (int64_t m = 0; m < c.rows; ++m) {
       for (int64_t n = 0; n < out_stride; ++n) {
@@ -133,6 +138,11 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
           }
           if (c.has_bias) sums[kind] += bias[kind][n];
         }
+        if (c.limit > 0) {
+          sums[0] = std::min<double>(sums[0], c.limit);
+          sums[1] = std::clamp<double>(sums[1], -c.limit, c.limit);
+        }
+        sums[1] += c.up_offset;
         double expected = c.is_gated ? Silu(sums[0]) * sums[1] : sums[0];
         if (c.is_gated) scale *= 1 + std::abs(sums[0]) + std::abs(sums[1]);
         if (c.has_residual) expected += residual[m * c.columns + n];

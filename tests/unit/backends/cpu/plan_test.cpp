@@ -52,7 +52,9 @@ TEST_CASE("a decoder gives the reference's logits and state") {
                                     {.tokens = 1},
                                     {.batch = 1, .tokens = 30, .has_qk_norm = true},
                                     {.is_tied = false, .has_bias = true},
-                                    {.tokens = 14, .window = 4}};
+                                    {.tokens = 14, .window = 4},
+                                    {.tokens = 1, .experts = 5},
+                                    {.tokens = 30, .experts = 3}};
   for (const TinyModelOptions& options : cases) {
     const auto graphs = One(options);
     const auto reference = OpenReference(graphs[0]);
@@ -76,7 +78,8 @@ TEST_CASE("a decoder gives the reference's logits and state") {
 }
 
 TEST_CASE("results do not depend on the number of threads or of parts") {
-  const auto graphs = One({.batch = 2, .tokens = 20});
+  const int64_t experts = GENERATE(0, 4);
+  const auto graphs = One({.batch = 2, .tokens = 20, .experts = experts});
   const auto one = OpenCpu(graphs, {.part_count = 1});
   const std::vector<float> expected = RunTinyModel(*one, 0, true);
   for (const int parts : {2, 3, 7}) {
@@ -104,7 +107,8 @@ TEST_CASE("prefill and decode share state and constants") {
 }
 
 TEST_CASE("weights that are bf16 values are kept as bf16 without a difference") {
-  const auto graphs = One({});
+  const int64_t experts = GENERATE(0, 4);
+  const auto graphs = One({.experts = experts});
   const auto as_f32 = OpenCpu(graphs, {.weights = WeightStorage::kF32});
   const auto rounded = OpenCpu(graphs, {.weights = WeightStorage::kBf16});
   const auto rounded_rows =

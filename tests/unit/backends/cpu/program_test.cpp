@@ -12,9 +12,10 @@
 namespace qeff::cpu {
 namespace {
 
-std::vector<SpecializedGraph> SmallModel() {
+std::vector<SpecializedGraph> SmallModel(int64_t experts = 0) {
   std::vector<SpecializedGraph> graphs;
-  graphs.push_back(MakeTinyModel({.batch = 1, .tokens = 3, .context = 8, .layers = 1}));
+  graphs.push_back(
+      MakeTinyModel({.batch = 1, .tokens = 3, .context = 8, .layers = 1, .experts = experts}));
   return graphs;
 }
 
@@ -26,8 +27,8 @@ Program ReadBack(const BuiltPlan& plan) {
 
 /// The check's message for a program with one change.
 template <typename Change>
-std::string MessageAfter(const Change& change) {
-  Program program = ReadBack(BuildPlan(SmallModel(), {}));
+std::string MessageAfter(const Change& change, int64_t experts = 0) {
+  Program program = ReadBack(BuildPlan(SmallModel(experts), {}));
   change(program);
   const Status status = CheckProgram(program, "tiny.bin");
   return status.ok() ? "" : status.diagnostic().message;
@@ -71,7 +72,8 @@ TEST_CASE("bad_truncated program is an error at every length") {
 }
 
 TEST_CASE("bad_byte anywhere in a program is an error or leaves it safe to run") {
-  BuiltPlan plan = BuildPlan(SmallModel(), {});
+  const int64_t experts = GENERATE(0, 3);
+  BuiltPlan plan = BuildPlan(SmallModel(experts), {});
   int runs = 0;
   for (size_t i = 0; i < plan.program.size(); ++i) {
     for (const unsigned flip : {0x01u, 0x80u}) {
@@ -115,6 +117,29 @@ TEST_CASE("bad_steps are refused with what is wrong") {
   CHECK(MessageAfter([](Program& p) {
           p.specializations[0].steps[0].op = static_cast<StepOp>(999);
         }) == "unknown step 999");
+}
+
+TEST_CASE("bad_steps of experts are refused with what is wrong") {
+  CHECK(MessageAfter(
+            [](Program& p) {
+              ChangeParams<RoutedLinearParams>(
+                  FirstStep(p, StepOp::kRoutedLinear),
+                  [](RoutedLinearParams& params) { params.experts += 1; });
+            },
+            3)
+            .find("step 'routed_linear': operand 1 needs 40 bytes, got 32") == 0);
+  CHECK(MessageAfter(
+            [](Program& p) {
+              ChangeParams<PackRoutedParams>(FirstStep(p, StepOp::kPackRouted),
+                                             [](PackRoutedParams& params) { params.choices = 9; });
+            },
+            3) == "step 'pack_routed': rows do not fit slots");
+  CHECK(MessageAfter(
+            [](Program& p) {
+              ChangeParams<RouteParams>(FirstStep(p, StepOp::kRoute),
+                                        [](RouteParams& params) { params.experts = 0; });
+            },
+            3) == "step 'route': no experts");
 }
 
 TEST_CASE("bad_constant as a result is refused") {

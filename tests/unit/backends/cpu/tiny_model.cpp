@@ -99,12 +99,35 @@ class TinyModelBuilder {
     ir::Value* mixed =
         Project(attention->output(0), kTinyWidth, kTinyHeads * kTinyHeadSize, "o" + number);
     x = graph_.Add({.op_type = "Add", .inputs = {x, mixed}});
+    if (options_.experts > 0)
+      return graph_.Add({.op_type = "Add", .inputs = {Experts(x, number), x}});
     std::vector<ir::Value*> mlp = {Norm(x, "norm_mlp" + number),
                                    Weight({kTinyFfn, kTinyWidth}, "gate" + number),
                                    Weight({kTinyFfn, kTinyWidth}, "up" + number),
                                    Weight({kTinyWidth, kTinyFfn}, "down" + number)};
     ir::Value* out = Op("GatedMlp", std::move(mlp), {{"activation", std::string("silu")}});
     return graph_.Add({.op_type = "Add", .inputs = {out, x}});
+  }
+
+  ir::Value* Experts(ir::Value* x, const std::string& number) {
+    const int64_t count = options_.experts;
+    ir::Value* normal = Norm(x, "norm_mlp" + number);
+    ir::Value* scores = graph_.Add(
+        {.op_type = "Softmax",
+         .inputs = {Op("Linear", {normal, Weight({count, kTinyWidth}, "router" + number)})},
+         .attributes = {{"axis", int64_t{-1}}}});
+    const int64_t choices = 2;
+    ir::Value* k = graph_.AddConstant("k" + number, ir::MakeIntVector({&choices, 1}));
+    const ir::Node* top =
+        graph_.AddNode({.op_type = "TopK", .inputs = {scores, k}, .output_names = {"", ""}});
+    return Op("Experts",
+              {normal, top->output(1), top->output(0),
+               Weight({count, kTinyFfn, kTinyWidth}, "gate" + number),
+               Weight({count, kTinyFfn, kTinyWidth}, "up" + number),
+               Weight({count, kTinyWidth, kTinyFfn}, "down" + number),
+               Weight({count, kTinyFfn}, "gate_bias" + number), nullptr,
+               Weight({count, kTinyWidth}, "down_bias" + number)},
+              {{"activation", std::string("quick_gelu")}, {"limit", 0.8f}, {"up_offset", 1.0f}});
   }
 
   const TinyModelOptions options_;

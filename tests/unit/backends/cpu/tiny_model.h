@@ -22,6 +22,7 @@ struct TinyModelOptions {
   bool is_tied = true;
   bool has_bias = false;
   int64_t window = 0;
+  int64_t experts = 0;  ///< 0: a gated block; else two of so many experts a token, with a limit
 };
 
 inline constexpr int64_t kTinyVocabulary = 50;
