@@ -11,6 +11,8 @@
 // after position_ids, and the matching outputs after the existing ones. Requires: q, k, v with
 // static last dimensions; position_ids a graph input. Leaves alone: attentions that have a cache
 // already, and attentions without position_ids (encoders).
+#include <algorithm>
+
 #include "passes/pass.h"
 
 namespace qeff::passes {
@@ -73,8 +75,9 @@ Result<Change> AddKvCache(ir::Model& model, const PassContext&) {
     if (first_cache == nullptr) first_cache = past_key;
 
     std::vector<ir::Value*> inputs = old->inputs();
-    inputs.resize(kPastKeyInput, nullptr);
-    inputs.insert(inputs.end(), {past_key, past_value});
+    inputs.resize(std::max(inputs.size(), kPastKeyInput + 2), nullptr);  // sinks may follow
+    inputs[kPastKeyInput] = past_key;
+    inputs[kPastKeyInput + 1] = past_value;
     const std::string suffix(ir::kRetainedStateSuffix);
     ir::Node* made = graph.AddNode({.domain = ir::kQeffDomain,
                                     .op_type = "Attention",

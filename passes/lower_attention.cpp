@@ -11,7 +11,11 @@
 //            Where(invalid, 0, CtxGather(...)) scores = Mul(MatMul(qh, Transpose(repeat(keys))), s)
 //            o = Reshape(Transpose(MatMul(Softmax(Where(mask, -inf, scores)), repeat(values))), [0,
 //            0, H * E])
-// mask (slot > position, or slot <= position - window), indices (slots up to the largest position
+// With ALiBi: scores = Add(scores, Mul(Cast(slots), slopes)), the product cast to bf16 and back and
+// multiplied by alibi_scale where asked for. With sinks: the softmax runs over
+// Concat(scores, Expand(sinks)), and its last column is sliced off.
+// mask (slot > position, or slot <= position - window, or slot < position - position mod chunk),
+// indices (slots up to the largest position
 // of the row, the others 2147483647: "do not touch") and their parts are made once and shared by
 // all layers. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the
 // slots to its length. Without a cache the keys are those of the call. The option
@@ -21,7 +25,9 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
+#include "lib/ops/attention.h"
 #include "passes/emitter.h"
 #include "passes/pass.h"
 
@@ -39,7 +45,10 @@ struct SharedValues {
   ir::Value* invalid = nullptr;            ///< bool [B, 1, S]: beyond the row's largest position
   ir::Value* invalid_column = nullptr;     ///< bool [B, 1, S, 1]
   ir::Value* gather_indices = nullptr;     ///< i64 [B, 1, S]
-  std::map<int64_t, ir::Value*> masks;     ///< by window: bool [B, 1, T, S], true = masked
+  /// By window and chunk: bool [B, 1, T, S], true = masked.
+  std::map<std::pair<int64_t, int64_t>, ir::Value*> masks;
+  ir::Value* slot_numbers = nullptr;        ///< f32 [1 or B, 1, 1, S]
+  std::map<int64_t, ir::Value*> sink_dims;  ///< by heads: i64 [4] = B, H, T, 1
 };
 
 class AttentionLowering {
@@ -48,8 +57,9 @@ class AttentionLowering {
       : graph_(graph), invalid_index_(invalid_index) {}
 
   Status Lower(ir::Node* node) {
-    const int64_t heads = node->IntAttribute("num_heads", 0);
-    const int64_t kv_heads = node->IntAttribute("num_kv_heads", heads);
+    const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(*node);
+    const int64_t heads = attributes.num_heads;
+    const int64_t kv_heads = attributes.num_kv_heads;
     const Emitter emit(graph_, node);
     QEFF_ASSIGN_OR_RETURN(const int64_t key_size, HeadSize(*node, 0, heads));
     QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(*node, 2, kv_heads));
@@ -74,14 +84,24 @@ class AttentionLowering {
 
     ir::Value* scores = emit.Op("MatMul", {query, emit.Transpose(keys, {0, 1, 3, 2})});
     if (dtype != DType::kF32) scores = emit.Cast(scores, DType::kF32);
-    scores = emit.Op("Mul", {scores, emit.Float(node->FloatAttribute("scale", 1))});
-    if (const float cap = node->FloatAttribute("softcap", 0); cap > 0) {
+    scores = emit.Op("Mul", {scores, emit.Float(attributes.scale)});
+    if (const float cap = attributes.softcap; cap > 0) {
       scores = emit.Op("Div", {scores, emit.Float(cap)});
       scores = emit.Op("Mul", {emit.Op("Tanh", {scores}), emit.Float(cap)});
     }
-    ir::Value* mask = Mask(*node, node->IntAttribute("window_tokens", 0));
+    if (!attributes.alibi_slopes.empty()) {
+      scores = emit.Op("Add", {scores, Alibi(*node, attributes)});
+    }
+    ir::Value* mask = Mask(*node, attributes.window_tokens, attributes.chunk_tokens);
     scores = emit.Op("Where", {mask, emit.Float(-std::numeric_limits<float>::infinity()), scores});
+    if (ir::Value* sinks = node->input(8)) {
+      sinks = emit.Unsqueeze(sinks, {0, 2, 3});
+      if (dtype != DType::kF32) sinks = emit.Cast(sinks, DType::kF32);
+      sinks = emit.Op("Expand", {sinks, SinkDims(*node, heads)});
+      scores = emit.Concat({scores, sinks}, 3);
+    }
     ir::Value* weights = emit.Op("Softmax", {scores}, {{"axis", int64_t{-1}}});
+    if (node->input(8) != nullptr) weights = emit.Slice(weights, 3, 0, -1);
     if (dtype != DType::kF32) weights = emit.Cast(weights, dtype);
     ir::Value* mixed = emit.Transpose(emit.Op("MatMul", {weights, values}), {0, 2, 1, 3});
     ir::Value* output = emit.Reshape(mixed, {0, 0, heads * value_size});
@@ -172,24 +192,61 @@ class AttentionLowering {
     cacheless_ = true;
   }
 
-  ir::Value* Mask(const ir::Node& node, int64_t window) {
-    ir::Value*& mask = shared_.masks[window];
+  ir::Value* Mask(const ir::Node& node, int64_t window, int64_t chunk) {
+    ir::Value*& mask = shared_.masks[{window, chunk}];
     if (mask != nullptr) return mask;
     const Emitter emit(graph_, &node, kScope);
-    ir::Value* masked = emit.Op("Greater", {shared_.slots, shared_.position_column});
+    ir::Value* position = shared_.position_column;
+    ir::Value* masked = emit.Op("Greater", {shared_.slots, position});
     if (cacheless_) masked = emit.Op("Or", {masked, emit.Op("Less", {shared_.slots, emit.Int(0)})});
     if (window > 0) {
-      ir::Value* oldest = emit.Op("Sub", {shared_.position_column, emit.Int(window)});
+      ir::Value* oldest = emit.Op("Sub", {position, emit.Int(window)});
       masked = emit.Op("Or", {masked, emit.Op("LessOrEqual", {shared_.slots, oldest})});
+    }
+    if (chunk > 0) {
+      ir::Value* oldest = emit.Op("Sub", {position, emit.Op("Mod", {position, emit.Int(chunk)})});
+      masked = emit.Op("Or", {masked, emit.Op("Less", {shared_.slots, oldest})});
     }
     mask = emit.Unsqueeze(masked, {1});
     return mask;
+  }
+
+  /// f32 [1 or B, H, 1, S].
+  ir::Value* Alibi(const ir::Node& node, const ops::AttentionAttributes& attributes) {
+    const Emitter emit(graph_, &node, kScope);
+    if (shared_.slot_numbers == nullptr) {
+      shared_.slot_numbers = emit.Cast(emit.Unsqueeze(shared_.slots, {1}), DType::kF32);
+    }
+    std::string key(reinterpret_cast<const char*>(attributes.alibi_slopes.data()),
+                    attributes.alibi_slopes.size() * sizeof(float));
+    key += fmt::format(" {} {}", attributes.alibi_scale, attributes.alibi_in_bf16);
+    ir::Value*& bias = alibi_[key];
+    if (bias != nullptr) return bias;
+    ir::Value* slopes = graph_.AddConstant(
+        "alibi_slopes", ir::MakeFloats({1, attributes.num_heads, 1, 1}, attributes.alibi_slopes));
+    bias = emit.Op("Mul", {shared_.slot_numbers, slopes});
+    if (attributes.alibi_in_bf16) bias = emit.Cast(emit.Cast(bias, DType::kBf16), DType::kF32);
+    if (attributes.alibi_scale != 1)
+      bias = emit.Op("Mul", {bias, emit.Float(attributes.alibi_scale)});
+    return bias;
+  }
+
+  ir::Value* SinkDims(const ir::Node& node, int64_t heads) {
+    ir::Value*& made = shared_.sink_dims[heads];
+    if (made != nullptr) return made;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* dims = emit.Op("Shape", {node.input(node.input(3) != nullptr ? 3 : 0)});
+    made = emit.Concat(
+        {emit.Slice(dims, 0, 0, 1), emit.Ints({heads}), emit.Slice(dims, 0, 1, 2), emit.Ints({1})},
+        0);
+    return made;
   }
 
   static constexpr const char* kScope = "/model";
   ir::Graph& graph_;
   int64_t invalid_index_;
   SharedValues shared_;
+  std::map<std::string, ir::Value*> alibi_;
   bool cacheless_ = false;
 };
 

@@ -13,12 +13,14 @@
 //                q, k, v, position_ids, past_key, past_value, batch_index, comp_ctx_lengths)
 // with q = Reshape(Transpose(qh)) and so on; fold-reshapes removes what cancels. Also without a
 // cache, when mask is made of the call's own positions. The mask must say: slot > position, or also
-// slot <= position - window; indices must be the slots up to the row's largest position. Every part
-// is checked: a mask of another form (a ring buffer, ALiBi, sinks) leaves the graph as it is, and
-// the backends run it op by op. Requires: inferred types; no-op casts removed (drop-noop-casts),
-// shape inputs constant (fold-shapes).
+// slot <= position - window, or slot < position - position mod chunk; scores may have an ALiBi bias
+// and a column of sinks as lower-attention makes them; indices must be the slots up to the row's
+// largest position. Every part is checked: a mask of another form (a ring buffer) leaves the graph
+// as it is, and the backends run it op by op. Requires: inferred types; no-op casts removed
+// (drop-noop-casts), shape inputs constant (fold-shapes).
 #include <cmath>
 
+#include "lib/ops/attention.h"
 #include "passes/emitter.h"
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -38,9 +40,9 @@ struct Match {
   ir::Value* positions = nullptr;  ///< [B, T]
   ir::Value* batch_index = nullptr;
   ir::Value* compute_lengths = nullptr;
-  float scale = 1;
-  float softcap = 0;
-  int64_t window = 0;
+  ir::Value* sinks = nullptr;  ///< [H]
+  ir::Value* alibi = nullptr;  ///< what is added to the scores
+  ops::AttentionAttributes attributes;
   DType dtype = DType::kF32;
 };
 
@@ -85,11 +87,22 @@ class Matcher {
  public:
   explicit Matcher(const ir::Graph& graph) : graph_(graph) {}
 
-  /// `softmax` is a Softmax node, `product` the MatMul that mixes the values.
-  std::optional<Match> MatchFrom(const ir::Node& softmax, const ir::Node& product) {
+  /// `product` is the MatMul that mixes the values.
+  std::optional<Match> MatchFrom(const ir::Node& product) {
     Match match;
-    const ir::Node* where = ProducedBy(softmax.input(0), "Where");
-    const int64_t axis = softmax.IntAttribute("axis", -1);
+    const ir::Node* softmax = MatchSoftmax(product.input(0));
+    if (softmax == nullptr) return std::nullopt;
+    ir::Value* masked = softmax->input(0);
+    if (const ir::Node* concat = ProducedBy(masked, "Concat")) {
+      match.sinks = MatchSinks(*concat);
+      if (match.sinks == nullptr || softmax->output() == BeforeFloatCast(product.input(0)))
+        return std::nullopt;
+      masked = concat->input(0);
+    } else if (softmax->output() != BeforeFloatCast(product.input(0))) {
+      return std::nullopt;
+    }
+    const ir::Node* where = ProducedBy(masked, "Where");
+    const int64_t axis = softmax->IntAttribute("axis", -1);
     if (where == nullptr || (axis != -1 && axis != 3) || !IsMinusInfinity(where->input(1)))
       return std::nullopt;
     const ir::Node* scores = MatchScores(where->input(2), match);
@@ -107,33 +120,109 @@ class Matcher {
       match.value = values;
     }
     if (!MatchMask(where->input(0), match)) return std::nullopt;
+    if (match.alibi != nullptr && !MatchAlibi(match)) return std::nullopt;
     match.dtype = match.query->type().dtype.value_or(DType::kF32);
     return match;
   }
 
  private:
-  /// Takes scale and soft cap off; returns the MatMul of the scores.
+  /// Takes a slice that drops the last column off.
+  static const ir::Node* MatchSoftmax(const ir::Value* weights) {
+    weights = BeforeFloatCast(const_cast<ir::Value*>(weights));
+    if (const ir::Node* softmax = ProducedBy(weights, "Softmax")) return softmax;
+    const ir::Node* slice = ProducedBy(weights, "Slice");
+    if (slice == nullptr || slice->inputs().size() < 4) return nullptr;
+    const auto step = slice->input(4) != nullptr ? ir::ConstantInt(slice->input(4)) : 1;
+    const auto axis = ir::ConstantInt(slice->input(3));
+    const bool drops_last = ir::ConstantInt(slice->input(1)) == 0 &&
+                            ir::ConstantInt(slice->input(2)) == -1 && step == 1 &&
+                            (axis == 3 || axis == -1);
+    return drops_last ? ProducedBy(slice->input(0), "Softmax") : nullptr;
+  }
+
+  /// Concat<3>(scores, Expand(Unsqueeze(sinks [H], [0, 2, 3]), .)) -> sinks.
+  static ir::Value* MatchSinks(const ir::Node& concat) {
+    const int64_t axis = concat.IntAttribute("axis", 0);
+    if (concat.inputs().size() != 2 || (axis != 3 && axis != -1)) return nullptr;
+    const ir::Node* expand = ProducedBy(BeforeFloatCast(concat.input(1)), "Expand");
+    if (expand == nullptr || FixedDim(expand->output(), -1) != 1) return nullptr;
+    const ir::Node* unsqueeze = ProducedBy(BeforeFloatCast(expand->input(0)), "Unsqueeze");
+    if (unsqueeze == nullptr || Rank(unsqueeze->input(0)) != 1) return nullptr;
+    const bool stands_at_heads =
+        FixedDim(unsqueeze->output(), 1) == FixedDim(unsqueeze->input(0), 0);
+    return Rank(unsqueeze->output()) == 4 && stands_at_heads ? unsqueeze->input(0) : nullptr;
+  }
+
+  /// The bias is alibi_scale * bf16(Cast(slots) * slopes), the last two where they are not 1.
+  static bool MatchAlibi(Match& match) {
+    ops::AttentionAttributes& attributes = match.attributes;
+    ir::Value* value = match.alibi;
+    for (int steps = 0; steps < 4; ++steps) {
+      const ir::Node* node = value->producer();
+      if (node == nullptr) return false;
+      if (node->IsOnnx("Cast")) {
+        const ir::Node* rounded = ProducedBy(node->input(0), "Cast");
+        if (rounded == nullptr || node->input(0)->type().dtype != DType::kBf16) return false;
+        attributes.alibi_in_bf16 = true;
+        value = rounded->input(0);
+        continue;
+      }
+      if (!node->IsOnnx("Mul")) return false;
+      const auto scale = FindScalarOperand(*node);
+      if (scale && !attributes.alibi_in_bf16 &&
+          FixedDim(node->output(), 1) == FixedDim(scale->other, 1)) {
+        attributes.alibi_scale *= scale->scalar;
+        value = scale->other;
+        continue;
+      }
+      return MatchSlopes(*node, match);
+    }
+    return false;
+  }
+
+  /// Mul(Cast(slots), slopes [1, H, 1, 1]).
+  static bool MatchSlopes(const ir::Node& product, Match& match) {
+    const ir::Value* slopes = product.input(1);
+    if (!slopes->is_constant() || Rank(slopes) != 4 ||
+        FixedDim(slopes, 1) != slopes->constant()->element_count()) {
+      return false;
+    }
+    const ir::Node* numbers = ProducedBy(product.input(0), "Cast");
+    if (numbers == nullptr || !IsSlots(numbers->input(0), match)) return false;
+    Result<std::vector<float>> values = ir::ReadFloats(*slopes->constant());
+    if (!values.ok()) return false;
+    match.attributes.alibi_slopes = std::move(*values);
+    return FixedDim(match.query, 1) == FixedDim(slopes, 1);
+  }
+
+  /// Takes scale, soft cap and bias off; returns the MatMul of the scores.
   const ir::Node* MatchScores(ir::Value* value, Match& match) {
     for (int steps = 0; steps < 6; ++steps) {
       value = BeforeFloatCast(value);
       const ir::Node* node = value->producer();
       if (node == nullptr) return nullptr;
       if (node->IsOnnx("MatMul")) return node;
+      if (node->IsOnnx("Add") && steps == 0) {
+        match.alibi = node->input(1);
+        value = node->input(0);
+        continue;
+      }
       const auto operand = FindScalarOperand(*node);
       if (!operand) return nullptr;
       const ir::Node* tanh = ProducedBy(operand->other, "Tanh");
-      if (node->IsOnnx("Mul") && tanh != nullptr && match.softcap == 0 && match.scale == 1) {
+      if (node->IsOnnx("Mul") && tanh != nullptr && match.attributes.softcap == 0 &&
+          match.attributes.scale == 1) {
         const ir::Node* division = ProducedBy(tanh->input(0), "Div");
         const auto cap = division ? FindScalarOperand(*division) : std::nullopt;
         if (!cap || cap->scalar != operand->scalar || division->input(0) != cap->other)
           return nullptr;
-        match.softcap = operand->scalar;
+        match.attributes.softcap = operand->scalar;
         value = cap->other;
       } else if (node->IsOnnx("Mul")) {
-        match.scale *= operand->scalar;
+        match.attributes.scale *= operand->scalar;
         value = operand->other;
       } else if (node->IsOnnx("Div") && node->input(0) == operand->other) {
-        match.scale /= operand->scalar;
+        match.attributes.scale /= operand->scalar;
         value = operand->other;
       } else {
         return nullptr;
@@ -243,13 +332,28 @@ class Matcher {
     if (node->IsOnnx("LessOrEqual")) {
       const ir::Node* oldest = ProducedBy(node->input(1), "Sub");
       const auto window = oldest ? ir::ConstantInt(oldest->input(1)) : std::nullopt;
-      if (!window || *window <= 0 || match.window != 0 || !IsSlots(node->input(0), match))
+      if (!window || *window <= 0 || match.attributes.window_tokens != 0 ||
+          !IsSlots(node->input(0), match))
         return false;
-      match.window = *window;
+      match.attributes.window_tokens = *window;
       return PositionsOfColumn(oldest->input(0)) == match.positions;
     }
-    return node->IsOnnx("Less") && match.past_key == nullptr &&
-           ir::ConstantInt(node->input(1)) == 0 && IsSlots(node->input(0), match);
+    if (!node->IsOnnx("Less") || !IsSlots(node->input(0), match)) return false;
+    if (ir::ConstantInt(node->input(1)) == 0) return match.past_key == nullptr;
+    return MatchChunk(node->input(1), match);
+  }
+
+  /// oldest = position - position mod chunk.
+  static bool MatchChunk(const ir::Value* oldest, Match& match) {
+    const ir::Node* difference = ProducedBy(oldest, "Sub");
+    const ir::Node* rest = difference ? ProducedBy(difference->input(1), "Mod") : nullptr;
+    const auto chunk = rest ? ir::ConstantInt(rest->input(1)) : std::nullopt;
+    if (!chunk || *chunk <= 0 || match.attributes.chunk_tokens != 0 ||
+        rest->IntAttribute("fmod", 0) != 0 || rest->input(0) != difference->input(0)) {
+      return false;
+    }
+    match.attributes.chunk_tokens = *chunk;
+    return PositionsOfColumn(difference->input(0)) == match.positions;
   }
 
   static bool SetPositions(ir::Value* positions, Match& match) {
@@ -281,10 +385,9 @@ Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
   const Emitter emit(graph, product);
   const int64_t heads = *FixedDim(match.query, 1);
   const int64_t value_size = *FixedDim(match.value, 3);
-  ir::AttributeMap attributes = {
-      {"num_heads", heads}, {"num_kv_heads", *FixedDim(match.key, 1)}, {"scale", match.scale}};
-  if (match.window > 0) attributes["window_tokens"] = match.window;
-  if (match.softcap > 0) attributes["softcap"] = match.softcap;
+  ops::AttentionAttributes attributes = match.attributes;
+  attributes.num_heads = heads;
+  attributes.num_kv_heads = *FixedDim(match.key, 1);
   std::vector<ir::Value*> inputs = {MergeHeads(emit, match.query), MergeHeads(emit, match.key),
                                     MergeHeads(emit, match.value), match.positions};
   std::vector<std::string> names = {""};
@@ -293,8 +396,12 @@ Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
                   {match.past_key, match.past_value, match.batch_index, match.compute_lengths});
     names.insert(names.end(), {"", ""});
   }
+  if (match.sinks != nullptr) {
+    inputs.resize(8, nullptr);
+    inputs.push_back(match.sinks);
+  }
   ir::Node* made = emit.Multi(ir::kQeffDomain, "Attention", std::move(inputs),
-                              std::move(attributes), std::move(names));
+                              ops::ToAttributeMap(attributes), std::move(names));
   const ir::Shape& shape = *product->output()->type().shape;
   made->output()->set_type({match.dtype, ir::Shape{shape[0], shape[2], heads * value_size}});
   if (match.past_key != nullptr) {
@@ -319,15 +426,13 @@ Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
 
 Result<Change> RaiseAttention(ir::Model& model, const PassContext&) {
   ir::Graph& graph = model.graph;
-  std::vector<std::pair<ir::Node*, ir::Node*>> candidates;
+  std::vector<ir::Node*> candidates;
   for (const auto& node : graph.nodes()) {
-    if (!node->IsOnnx("MatMul") || Rank(node->output()) != 4) continue;
-    ir::Node* softmax = ProducedBy(BeforeFloatCast(node->input(0)), "Softmax");
-    if (softmax != nullptr) candidates.emplace_back(softmax, node.get());
+    if (node->IsOnnx("MatMul") && Rank(node->output()) == 4) candidates.push_back(node.get());
   }
   Change change = Change::kNone;
-  for (const auto& [softmax, product] : candidates) {
-    const auto match = Matcher(graph).MatchFrom(*softmax, *product);
+  for (ir::Node* product : candidates) {
+    const auto match = Matcher(graph).MatchFrom(*product);
     if (!match) continue;
     const auto fixed = [](const ir::Value* x) {
       return Rank(x) == 4 && FixedDim(x, 1) && FixedDim(x, 3);

@@ -1,19 +1,27 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qeff.Attention<num_heads, num_kv_heads, scale, window_tokens, softcap>(
+// qeff.Attention<num_heads, num_kv_heads, scale, window_tokens, chunk_tokens, softcap,
+// alibi_slopes,
+//                alibi_scale, alibi_in_bf16>(
 //     q [B, T, H * E], k [B, T, K * E], v [B, T, K * Ev], position_ids i64 [B, T],
 //     past_key [Bc, K, C, E], past_value [Bc, K, C, Ev], batch_index i64 [B, 1],
-//     comp_ctx_lengths i64 [n])
+//     comp_ctx_lengths i64 [n], sinks [H])
 //   -> (out [B, T, H * Ev], present_key, present_value like the past)
 // With a past: k and v of token t go to slot position_ids[b, t] of cache row b (or batch_index[b]);
 // positions outside of [0, C) write nothing. A query at position p then sees the slots j <= p of
-// the first n (n = C without comp_ctx_lengths), and of those with j > p - window_tokens if there is
-// a window. Without a past: the key of token t' is seen if 0 <= position_ids[b, t'] <= p (and > p -
-// window_tokens); without position_ids every key is seen.
+// the first n (n = C without comp_ctx_lengths), of those the ones with j > p - window_tokens if
+// there is a window, and those with j >= p - p mod chunk_tokens if there are chunks. Without a
+// past: the key of token t' is seen if 0 <= j <= p for its position j = position_ids[b, t'], and
+// the same of window and chunk; without position_ids every key is seen.
 //   score = softcap * tanh(scale * q.k / softcap)  (without softcap: scale * q.k)
+//   score += alibi_scale * (alibi_slopes[h] * j)   (the product rounded to bf16 if alibi_in_bf16)
 //   out = sum of softmax(score) * v;  query head h reads kv head h / (H / K)
-// Rows at negative positions, and rows that see nothing, are NaN.
+// A sink is one more score of the softmax that has no value: out = sum of e^score * v /
+// (sum of e^score + e^sinks[h]). Rows at negative positions, and rows that see nothing, are NaN;
+// with sinks they are 0.
+#include "lib/ops/attention.h"
+
 #include <cmath>
 #include <limits>
 
@@ -30,7 +38,8 @@ enum Input : size_t {
   kPastKey,
   kPastValue,
   kBatchIndex,
-  kComputeLengths
+  kComputeLengths,
+  kSinks
 };
 
 /// Channels of one head; unknown if the number of channels is.
@@ -86,9 +95,31 @@ Status CheckHeads(const InferContext& context) {
                     "and {}",
                     heads, kv_heads));
   }
-  if (context.Int("window_tokens") < 0) {
-    return context.Invalid(fmt::format("attribute 'window_tokens': expected 0 or more, got {}",
-                                       context.Int("window_tokens")));
+  for (const char* span : {"window_tokens", "chunk_tokens"}) {
+    if (context.Int(span) < 0) {
+      return context.Invalid(
+          fmt::format("attribute '{}': expected 0 or more, got {}", span, context.Int(span)));
+    }
+  }
+  const size_t slopes = ReadAttentionAttributes(context.node()).alibi_slopes.size();
+  if (slopes != 0 && static_cast<int64_t>(slopes) != heads) {
+    return context.Invalid(
+        fmt::format("attribute 'alibi_slopes': expected one a head ({}), got {}", heads, slopes));
+  }
+  return Status::Ok();
+}
+
+/// Windows, chunks and ALiBi ask where a key is.
+Status CheckPositions(const InferContext& context) {
+  if (context.Has(kPositions)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectInteger(kPositions));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kPositions, 2));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPositions, 0, context.shape(kQuery)[0]));
+    return context.ExpectSize(kPositions, 1, context.shape(kQuery)[1]);
+  }
+  if (!ReadAttentionAttributes(context.node()).alibi_slopes.empty() ||
+      context.Int("chunk_tokens") != 0) {
+    return context.Invalid("alibi_slopes and chunk_tokens need position_ids");
   }
   return Status::Ok();
 }
@@ -111,11 +142,11 @@ Status InferAttention(InferContext& context) {
     return context.Invalid(
         fmt::format("expected keys of head size {}, got {}", query_size.value(), key_size.value()));
   }
-  if (context.Has(kPositions)) {
-    QEFF_RETURN_IF_ERROR(context.ExpectInteger(kPositions));
-    QEFF_RETURN_IF_ERROR(context.ExpectRank(kPositions, 2));
-    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPositions, 0, query[0]));
-    QEFF_RETURN_IF_ERROR(context.ExpectSize(kPositions, 1, query[1]));
+  QEFF_RETURN_IF_ERROR(CheckPositions(context));
+  if (context.Has(kSinks)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectFloat(kSinks));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kSinks, 1));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kSinks, 0, heads));
   }
   context.SetOutput(0, context.dtype(kQuery),
                     {query[0], query[1], (SymbolicInt::FromDim(value_size) * heads).ToDim()});
@@ -148,6 +179,8 @@ class AttentionLoop {
         heads_(context.Int("num_heads")),
         kv_heads_(context.Int("num_kv_heads")),
         window_(context.Int("window_tokens")),
+        chunk_(context.Int("chunk_tokens")),
+        slopes_(ReadAttentionAttributes(context.node()).alibi_slopes),
         key_size_(context.in(kKey).dims[2] / kv_heads_),
         value_size_(context.in(kValue).dims[2] / kv_heads_),
         has_past_(context.Has(kPastKey)) {}
@@ -226,8 +259,21 @@ class AttentionLoop {
   bool Sees(int64_t b, int64_t t, int64_t slot) const {
     if (!context_.Has(kPositions)) return true;
     const int64_t query = Position(b, t);
-    const int64_t key = has_past_ ? slot : Position(b, slot);
-    return key >= 0 && key <= query && (window_ == 0 || key > query - window_);
+    const int64_t key = KeyPosition(b, slot);
+    return key >= 0 && key <= query && (window_ == 0 || key > query - window_) &&
+           (chunk_ == 0 || key >= query - query % chunk_);
+  }
+
+  int64_t KeyPosition(int64_t b, int64_t slot) const {
+    return has_past_ ? slot : Position(b, slot);
+  }
+
+  double Alibi(int64_t head, int64_t position) const {
+    if (slopes_.empty()) return 0;
+    double bias =
+        static_cast<double>(slopes_[static_cast<size_t>(head)]) * static_cast<double>(position);
+    if (context_.Int("alibi_in_bf16") != 0) bias = RoundToFloat(bias, DType::kBf16);
+    return context_.Float("alibi_scale") * bias;
   }
 
   void Attend(int64_t b, int64_t t, int64_t head) {
@@ -247,13 +293,17 @@ class AttentionLoop {
         score += query[i] * keys.first[slot * keys.stride + i];
       score *= context_.Float("scale");
       if (softcap != 0) score = softcap * std::tanh(score / softcap);
+      if (!slopes_.empty()) score += Alibi(head, KeyPosition(b, slot));
       scores.emplace_back(slot, score);
       largest = std::fmax(largest, score);
     }
-    double sum = 0;
+    const bool has_sink = context_.Has(kSinks);
+    const double sink = has_sink ? context_.in(kSinks).floats[static_cast<size_t>(head)] : 0;
+    if (has_sink) largest = std::fmax(largest, sink);
+    double sum = has_sink ? std::exp(sink - largest) : 0;
     for (auto& [slot, score] : scores) sum += score = std::exp(score - largest);
     for (int64_t i = 0; i < values.size; ++i) {
-      double mean = scores.empty() ? std::numeric_limits<double>::quiet_NaN() : 0;
+      double mean = scores.empty() && !has_sink ? std::numeric_limits<double>::quiet_NaN() : 0;
       for (const auto& [slot, weight] : scores) {
         mean += weight / sum * values.first[slot * values.stride + i];
       }
@@ -267,6 +317,8 @@ class AttentionLoop {
   int64_t heads_;
   int64_t kv_heads_;
   int64_t window_;
+  int64_t chunk_;
+  std::vector<float> slopes_;
   int64_t key_size_;
   int64_t value_size_;
   bool has_past_;
@@ -276,16 +328,52 @@ Status EvaluateAttention(EvaluateContext& context) { return AttentionLoop(contex
 
 }  // namespace
 
+AttentionAttributes ReadAttentionAttributes(const ir::Node& node) {
+  AttentionAttributes read{.num_heads = node.IntAttribute("num_heads", 0),
+                           .num_kv_heads = node.IntAttribute("num_kv_heads", 0),
+                           .scale = node.FloatAttribute("scale", 1),
+                           .window_tokens = node.IntAttribute("window_tokens", 0),
+                           .chunk_tokens = node.IntAttribute("chunk_tokens", 0),
+                           .softcap = node.FloatAttribute("softcap", 0),
+                           .alibi_slopes = {},
+                           .alibi_scale = node.FloatAttribute("alibi_scale", 1),
+                           .alibi_in_bf16 = node.IntAttribute("alibi_in_bf16", 0) != 0};
+  const auto slopes = node.attributes().find("alibi_slopes");
+  if (slopes != node.attributes().end()) {
+    const auto* values = std::get_if<std::vector<float>>(&slopes->second);
+    if (values != nullptr) read.alibi_slopes = *values;
+  }
+  return read;
+}
+
+ir::AttributeMap ToAttributeMap(const AttentionAttributes& attributes) {
+  ir::AttributeMap map = {{"num_heads", attributes.num_heads},
+                          {"num_kv_heads", attributes.num_kv_heads},
+                          {"scale", attributes.scale}};
+  if (attributes.window_tokens > 0) map["window_tokens"] = attributes.window_tokens;
+  if (attributes.chunk_tokens > 0) map["chunk_tokens"] = attributes.chunk_tokens;
+  if (attributes.softcap > 0) map["softcap"] = attributes.softcap;
+  if (!attributes.alibi_slopes.empty()) {
+    map["alibi_slopes"] = attributes.alibi_slopes;
+    if (attributes.alibi_scale != 1) map["alibi_scale"] = attributes.alibi_scale;
+    if (attributes.alibi_in_bf16) map["alibi_in_bf16"] = int64_t{1};
+  }
+  return map;
+}
+
 std::vector<OpDefinition> AttentionOps() {
   return {{{.domain = ir::kQeffDomain,
             .op_type = "Attention",
             .min_inputs = 3,
-            .max_inputs = 8,
+            .max_inputs = 9,
             .max_outputs = 3,
             .attributes = {RequiredAttribute("num_heads", AttributeKind::kInt),
                            RequiredAttribute("num_kv_heads", AttributeKind::kInt),
                            RequiredAttribute("scale", AttributeKind::kFloat),
-                           IntAttribute("window_tokens", 0), FloatAttribute("softcap", 0)}},
+                           IntAttribute("window_tokens", 0), IntAttribute("chunk_tokens", 0),
+                           FloatAttribute("softcap", 0),
+                           OptionalAttribute("alibi_slopes", AttributeKind::kFloats),
+                           FloatAttribute("alibi_scale", 1), IntAttribute("alibi_in_bf16", 0)}},
            InferAttention,
            EvaluateAttention}};
 }

@@ -49,6 +49,8 @@ def attribute(value):
         return {"float": value}
     if isinstance(value, str):
         return {"string": value}
+    if any(isinstance(x, float) for x in value):
+        return {"floats": [float(x) for x in value]}
     return {"ints": [int(x) for x in value]}
 
 

@@ -143,19 +143,32 @@ def rope():
     add(QEFF, "Rope", "one table for all rows", [two, cos, sin], [np.concatenate(y)], num_heads=heads)
 
 
-def masked_attention(q, k, v, mask, scale, softcap):
-    """q [H, T, E], k [H, S, E], v [H, S, Ev], mask [T, S] true where seen; rows that see nothing are NaN."""
+def masked_attention(q, k, v, mask, scale, softcap, bias=None, sinks=None):
+    """q [H, T, E], k [H, S, E], v [H, S, Ev], mask [T, S] true where seen, bias [H, S], sinks [H]; rows that see nothing are
+    NaN (0 with sinks)."""
     scores = np.einsum("hte,hse->hts", q, k) * scale
     if softcap:
         scores = softcap * np.tanh(scores / softcap)
+    if bias is not None:
+        scores = scores + bias[:, None]
     scores = np.where(mask[None], scores, -np.inf)
+    if sinks is not None:
+        column = np.broadcast_to(sinks.astype(float)[:, None, None], scores.shape[:2] + (1,))
+        scores = np.concatenate([scores, column], -1)
     with np.errstate(invalid="ignore"):
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
-    return np.einsum("hts,hsv->htv", weights, v)
+    return np.einsum("hts,hsv->htv", weights[..., :v.shape[1]], v)
 
 
-def attend(q, k, v, heads, kv_heads, positions, scale, window=0, softcap=0.0, past=None, rows=None, reach=None):
+def to_bf16(x):
+    bits = x.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def attend(q, k, v, heads, kv_heads, positions, scale, window=0, softcap=0.0, past=None, rows=None, reach=None, chunk=0,
+           bias=None, sinks=None):
+    """bias(at) gives [H, S] for the positions at [S] of the keys."""
     batch, tokens = q.shape[:2]
 
     def by_head(x, count):
@@ -180,8 +193,11 @@ def attend(q, k, v, heads, kv_heads, positions, scale, window=0, softcap=0.0, pa
         mask = (at[None] >= 0) & (at[None] <= p[:, None])
         if window:
             mask &= at[None] > p[:, None] - window
+        if chunk:
+            mask &= at[None] // chunk == p[:, None] // chunk
         repeat = heads // kv_heads
-        y = masked_attention(q[b], keys.repeat(repeat, 0), values.repeat(repeat, 0), mask, scale, softcap)
+        y = masked_attention(q[b], keys.repeat(repeat, 0), values.repeat(repeat, 0), mask, scale, softcap,
+                             bias(at) if bias else None, sinks)
         outputs.append(y.transpose(1, 0, 2).reshape(tokens, -1))
     return [np.stack(outputs)] + presents
 
@@ -218,6 +234,23 @@ def attention():
     early = ints([[0, 1, 2, 3], [1, 2, 3, -1]])
     add(QEFF, "Attention", "compute context length", [q, k, v, early, *past, None, ints([0] * 4)],
         attend(q, k, v, heads, kv_heads, early, scale, past=past, reach=4), **common)
+    add(QEFF, "Attention", "with a past and chunks", [q, k, v, late, *past],
+        attend(q, k, v, heads, kv_heads, late, scale, chunk=3, past=past), chunk_tokens=3, **common)
+    add(QEFF, "Attention", "chunks without a past", [q, k, v, positions],
+        attend(q, k, v, heads, kv_heads, positions, scale, chunk=2), chunk_tokens=2, **common)
+    sinks = np.linspace(-1, 1, heads).astype(np.float32)
+    add(QEFF, "Attention", "sinks", [q, k, v, late, *past, None, None, sinks],
+        attend(q, k, v, heads, kv_heads, late, scale, past=past, sinks=sinks), **common)
+    add(QEFF, "Attention", "sinks larger than the scores, window, no past", [q, k, v, positions, *[None] * 4, sinks + 9],
+        attend(q, k, v, heads, kv_heads, positions, scale, window=2, sinks=sinks + 9), window_tokens=2, **common)
+    slopes = (0.7 ** np.arange(1, heads + 1)).astype(np.float32)
+    add(QEFF, "Attention", "ALiBi", [q, k, v, late, *past],
+        attend(q, k, v, heads, kv_heads, late, scale, past=past, bias=lambda at: slopes[:, None].astype(float) * at),
+        alibi_slopes=slopes.tolist(), **common)
+    add(QEFF, "Attention", "ALiBi rounded and scaled, soft-cap, no past", [q, k, v, positions],
+        attend(q, k, v, heads, kv_heads, positions, scale, softcap=1.5,
+               bias=lambda at: 0.25 * to_bf16(slopes[:, None] * at).astype(float)),
+        alibi_slopes=slopes.tolist(), alibi_scale=0.25, alibi_in_bf16=1, softcap=1.5, **common)
 
 
 def selection():

@@ -26,6 +26,16 @@ struct AttentionTile {
   int64_t end;
 };
 
+/// The first slot that a query at `position` >= 0 sees.
+inline int64_t OldestSeen(const AttentionArgs& args, int64_t position) {
+  int64_t oldest = args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
+  if (args.chunk > 0) {
+    const int64_t first_of_chunk = position - position % args.chunk;
+    if (first_of_chunk > oldest) oldest = first_of_chunk;
+  }
+  return oldest;
+}
+
 inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit) {
   const int64_t group = args.heads / args.kv_heads;
   const int64_t tiles = AttentionTiles(args.tokens, args.heads, args.kv_heads);
@@ -47,8 +57,7 @@ inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit) {
     if (position >= args.slots) position = args.slots - 1;
     tile.position[r] = position;
     if (position < 0) continue;
-    const int64_t oldest =
-        args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
+    const int64_t oldest = OldestSeen(args, position);
     if (oldest < tile.begin) tile.begin = oldest;
     if (position + 1 > tile.end) tile.end = position + 1;
   }
@@ -75,6 +84,29 @@ inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, fl
   }
 }
 
+QEFF_INLINE Vec CapScores(Vec value, float softcap) {
+  return softcap * (2.0f / (1.0f + Exp(-2.0f * (value / softcap))) - 1.0f);
+}
+
+/// To nearest, ties to even. Requires finite values.
+QEFF_INLINE Vec RoundToBf16(Vec value) {
+  const auto bits = reinterpret_cast<VecU>(value);
+  return reinterpret_cast<Vec>((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u);
+}
+
+/// Adds the bias of one head to the capped scores of slots begin, begin + 1, ...
+inline void AddAlibi(const AttentionArgs& args, float slope, int64_t begin, int64_t count,
+                     float* scores) {
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const VecI slot = LaneIndex() + static_cast<int32_t>(begin + j);
+    Vec bias = __builtin_convertvector(slot, Vec) * slope;
+    if (args.alibi_in_bf16) bias = RoundToBf16(bias);
+    Vec value = Load(scores + j);
+    if (args.softcap > 0) value = CapScores(value, args.softcap);
+    Store(scores + j, value + bias * args.alibi_scale);
+  }
+}
+
 /// Turns the scores of one row, slots [low, high) of a block, into e^(score - max), zeros
 /// elsewhere; returns their sum. `max` is the row's maximum so far and is updated.
 inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, int64_t low,
@@ -83,10 +115,7 @@ inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, 
   Vec largest = Broadcast(*max);
   for (int64_t j = 0; j < count; j += kLanes) {
     Vec value = Load(scores + j);
-    if (args.softcap > 0) {
-      const Vec scaled = value / args.softcap;
-      value = args.softcap * (2.0f / (1.0f + Exp(-2.0f * scaled)) - 1.0f);
-    }
+    if (args.softcap > 0 && args.alibi_slopes == nullptr) value = CapScores(value, args.softcap);
     const VecI slot = LaneIndex() + static_cast<int32_t>(j);
     const VecI seen = (slot >= static_cast<int32_t>(low)) & (slot < static_cast<int32_t>(high));
     value = seen ? value : lowest;
@@ -126,7 +155,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
   }
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t position = tile.position[r];
-    const int64_t oldest = args.window > 0 ? position - args.window + 1 : 0;
+    const int64_t oldest = position < 0 ? 0 : OldestSeen(args, position);
     const int64_t low = oldest > begin ? oldest - begin : 0;
     const int64_t high = position + 1 - begin < count ? position + 1 - begin : count;
     float* scores = scratch.scores + r * kAttentionBlockSlots;
@@ -134,6 +163,8 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
       for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = 0;
       continue;
     }
+    if (args.alibi_slopes != nullptr)
+      AddAlibi(args, args.alibi_slopes[PlaceOfRow(args, tile, r).head], begin, padded, scores);
     const float old_max = scratch.max[r];
     const float sum = ExpScores(args, scores, padded, low, high, &scratch.max[r]);
     if (scratch.total[r] != 0) {
@@ -149,6 +180,16 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
     product(scratch.weights, tile.rows, tile.values + begin * args.value_size + c, args.value_size,
             count, scratch.sums + c, scratch.sum_stride, true);
   }
+}
+
+/// What the sum of e^(score - max) * v is multiplied by.
+inline float RowFactor(const AttentionArgs& args, int64_t head, float max, float total) {
+  if (total == 0) return 0;
+  if (args.sinks == nullptr) return 1.0f / total;
+  const float sink = args.sinks[head];
+  if (sink <= max) return 1.0f / (total + __builtin_expf(sink - max));
+  const float shrunk = __builtin_expf(max - sink);
+  return shrunk / (total * shrunk + 1.0f);
 }
 
 inline void RunAttention(const AttentionArgs& args) {
@@ -174,7 +215,7 @@ inline void RunAttention(const AttentionArgs& args) {
       const RowPlace place = PlaceOfRow(args, tile, r);
       float* out = args.out + place.row * args.out_stride + place.head * args.value_size;
       const float* sums = scratch.sums + r * scratch.sum_stride;
-      const float factor = scratch.total[r] == 0 ? 0.0f : 1.0f / scratch.total[r];
+      const float factor = RowFactor(args, place.head, scratch.max[r], scratch.total[r]);
       for (int64_t e = 0; e < args.value_size; ++e) out[e] = sums[e] * factor;
     }
   }

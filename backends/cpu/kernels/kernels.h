@@ -138,9 +138,10 @@ struct RopeArgs {
 };
 
 /// Attention of queries over cached keys and values, with streaming softmax. Row (b, t) at position
-/// p sees the slots j < slots with j <= p and, if window > 0, j > p - window; a row that sees
-/// nothing gives zeros. Slots after the largest position of a tile are not read. A unit is (b, kv
-/// head, tile of 12 of the T * H / K query rows that share the kv head).
+/// p sees the slots j < slots with j <= p and, if window > 0, j > p - window, and if chunk > 0, j
+/// >= p - p mod chunk; a row that sees nothing gives zeros. Slots after the largest position of a
+/// tile are not read. A unit is (b, kv head, tile of 12 of the T * H / K query rows that share the
+/// kv head).
 struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
@@ -160,8 +161,13 @@ struct AttentionArgs {
   int64_t value_capacity = 0;
   int64_t slots = 0;
   float scale = 1;
-  float softcap = 0;   ///< 0: none; else scores = softcap * tanh(scores / softcap)
-  int64_t window = 0;  ///< 0: none
+  float softcap = 0;                    ///< 0: none; else scores = softcap * tanh(scores / softcap)
+  int64_t window = 0;                   ///< 0: none
+  int64_t chunk = 0;                    ///< 0: none
+  const float* alibi_slopes = nullptr;  ///< [H]: score += alibi_scale * slope * j; null: none
+  float alibi_scale = 1;
+  bool alibi_in_bf16 = false;    ///< slope * j is rounded to bf16
+  const float* sinks = nullptr;  ///< [H]: one more score, without a value; null: none
   int64_t unit_begin = 0;
   int64_t unit_end = 0;
   float* scratch =

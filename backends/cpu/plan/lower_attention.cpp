@@ -4,11 +4,12 @@
 // Attention: keys and values of the call go into the cache (or into a place in the arena that lives
 // for the call), then the queries meet it.
 #include "backends/cpu/plan/lowering.h"
+#include "lib/ops/attention.h"
 
 namespace qeff::cpu {
 namespace {
 
-enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths };
+enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths, kSinks };
 
 struct AttentionNode {
   View q;
@@ -17,6 +18,8 @@ struct AttentionNode {
   View batch_index;
   View keys;    ///< cache
   View values;  ///< cache
+  View alibi_slopes;
+  View sinks;
   AttentionParams params;
 };
 
@@ -60,8 +63,9 @@ Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> k_dims, DimsOf(*node.input(kK)));
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
   QEFF_RETURN_IF_ERROR(PlacePositions(lowering, node, result));
-  const int64_t heads = node.IntAttribute("num_heads", 0);
-  const int64_t kv_heads = node.IntAttribute("num_kv_heads", heads);
+  const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(node);
+  const int64_t heads = attributes.num_heads;
+  const int64_t kv_heads = attributes.num_kv_heads;
   const std::vector<int64_t>& q_dims = result.q.dims;
   if (heads < 1 || kv_heads < 1 || heads % kv_heads != 0 || q_dims.size() != 3 ||
       k_dims.size() != 3 || v_dims.size() != 3 || q_dims[2] % heads != 0 ||
@@ -81,9 +85,22 @@ Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
                    .capacity = q_dims[1],
                    .slots = q_dims[1],
                    .q_stride = RowsOrDie(result.q).stride,
-                   .window = node.IntAttribute("window_tokens", 0),
-                   .scale = node.FloatAttribute("scale", 1),
-                   .softcap = node.FloatAttribute("softcap", 0)};
+                   .window = attributes.window_tokens,
+                   .chunk = attributes.chunk_tokens,
+                   .scale = attributes.scale,
+                   .softcap = attributes.softcap,
+                   .alibi_scale = attributes.alibi_scale,
+                   .alibi_in_bf16 = attributes.alibi_in_bf16 ? 1 : 0};
+  if (!attributes.alibi_slopes.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPlain(ir::MakeFloats(
+                                                         {heads}, attributes.alibi_slopes)));
+    result.alibi_slopes = lowering.ConstantView(place, DType::kF32, {heads});
+  }
+  if (node.input(kSinks) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(result.sinks, lowering.GetDense(node.input(kSinks)));
+    if (result.sinks.dtype != DType::kF32 || ElementCount(result.sinks) != heads)
+      return lowering.Unsupported(node, "expected f32 sinks, one a head");
+  }
   return result;
 }
 
@@ -175,7 +192,8 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
   lowering.builder().AddStep(
       StepOp::kAttention, node.name(), params,
       {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
-       Reads(attention.values), Reads(attention.batch_index), Writes(out)},
+       Reads(attention.values), Reads(attention.batch_index), Reads(attention.alibi_slopes),
+       Reads(attention.sinks), Writes(out)},
       {.units = params.batch * params.kv_heads * tiles,
        .amount = static_cast<double>(params.batch * params.tokens * params.heads) *
                  params.key_size * params.slots,

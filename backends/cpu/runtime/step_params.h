@@ -122,8 +122,11 @@ struct AttentionParams {
   int64_t q_stride = 0;
   int64_t out_stride = 0;
   int64_t window = 0;
+  int64_t chunk = 0;
   float scale = 1;
   float softcap = 0;
+  float alibi_scale = 1;
+  int32_t alibi_in_bf16 = 0;
 };
 
 /// hidden rows, positions i64 [B, T], out [B, keep, D]. With p the first token that has the largest

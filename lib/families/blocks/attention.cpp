@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/families/blocks/decoder.h"
+#include "lib/ops/attention.h"
 
 namespace qeff::families {
 namespace {
@@ -165,24 +166,22 @@ class AttentionBuilder {
   ir::Value* Attend(const QueryKeyValue& qkv) {
     const float default_scale =
         static_cast<float>(1 / std::sqrt(static_cast<double>(facts_.head_size)));
-    ir::AttributeMap attributes = {
-        {"num_heads", facts_.num_heads},
-        {"num_kv_heads", facts_.num_kv_heads},
-        {"scale", layer_.attention_scale.value_or(facts_.scale.value_or(default_scale))}};
-    if (layer_.window_tokens > 0) attributes["window_tokens"] = layer_.window_tokens;
-    if (layer_.chunk_tokens > 0) attributes["chunk_tokens"] = layer_.chunk_tokens;
-    if (facts_.softcap > 0) attributes["softcap"] = facts_.softcap;
-    if (!facts_.alibi_slopes.empty()) {
-      attributes["alibi_slopes"] = facts_.alibi_slopes;
-      if (facts_.alibi_scale != 1) attributes["alibi_scale"] = facts_.alibi_scale;
-      if (facts_.alibi_is_rounded_to_bf16) attributes["alibi_in_bf16"] = int64_t{1};
-    }
+    const ops::AttentionAttributes attributes = {
+        .num_heads = facts_.num_heads,
+        .num_kv_heads = facts_.num_kv_heads,
+        .scale = layer_.attention_scale.value_or(facts_.scale.value_or(default_scale)),
+        .window_tokens = layer_.window_tokens,
+        .chunk_tokens = layer_.chunk_tokens,
+        .softcap = facts_.softcap,
+        .alibi_slopes = facts_.alibi_slopes,
+        .alibi_scale = facts_.alibi_scale,
+        .alibi_in_bf16 = facts_.alibi_is_rounded_to_bf16};
     std::vector<ir::Value*> inputs = {qkv.query, qkv.key, qkv.value, context_.position_ids};
     if (facts_.has_sinks) {
       inputs.resize(8, nullptr);
       inputs.push_back(builder_.Weight(name_ + facts_.names.sinks, {facts_.num_heads}));
     }
-    return builder_.Qeff(scope_, "Attention", std::move(inputs), std::move(attributes));
+    return builder_.Qeff(scope_, "Attention", std::move(inputs), ops::ToAttributeMap(attributes));
   }
 
   const LayerContext& context_;

@@ -61,6 +61,7 @@ families::WeightTable Weights(const families::DecoderFacts& facts) {
     linear(scope + "self_attn.k_proj", width, key, has_bias);
     linear(scope + "self_attn.v_proj", width, key, has_bias);
     linear(scope + "self_attn.o_proj", query, width, facts.attention.output_has_bias);
+    if (facts.attention.has_sinks) add(scope + "self_attn.sinks", {facts.attention.num_heads});
     if (facts.attention.query_key_norm == families::QueryKeyNorm::kEachHead) {
       add(scope + "self_attn.q_norm.weight", {facts.attention.head_size});
       add(scope + "self_attn.k_norm.weight", {facts.attention.head_size});
@@ -156,6 +157,43 @@ TEST_CASE("windows come back") {
           for (families::LayerFacts& layer : facts.layers) layer.window_tokens = 4;
         }) == "");
   CHECK(RoundTripDifference([](auto& facts) { facts.layers[1].window_tokens = 4; }) == "");
+}
+
+TEST_CASE("chunks come back, also beside a window") {
+  CHECK(RoundTripDifference([](auto& facts) { facts.layers[1].chunk_tokens = 4; }) == "");
+  CHECK(RoundTripDifference([](auto& facts) {
+          facts.layers[0].chunk_tokens = 4;
+          facts.layers[0].window_tokens = 3;
+        }) == "");
+}
+
+TEST_CASE("ALiBi comes back, rounded and scaled or not") {
+  for (const bool is_rounded : {false, true}) {
+    for (const float scale : {1.0F, 0.25F}) {
+      for (const bool has_cache : {false, true}) {
+        CAPTURE(is_rounded, scale, has_cache);
+        families::DecoderFacts facts = SmallDecoder();
+        for (families::LayerFacts& layer : facts.layers) layer.rotary = -1;
+        facts.rotaries.clear();
+        facts.attention.alibi_slopes = families::AlibiSlopes(4);
+        facts.attention.alibi_scale = scale;
+        facts.attention.alibi_is_rounded_to_bf16 = is_rounded;
+        CHECK(RoundTripDifference(Build(facts), {.kv_cache = has_cache}) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("sinks and soft caps come back") {
+  for (const bool has_cache : {false, true}) {
+    CAPTURE(has_cache);
+    families::DecoderFacts facts = SmallDecoder();
+    facts.attention.has_sinks = true;
+    CHECK(RoundTripDifference(Build(facts), {.kv_cache = has_cache}) == "");
+    facts.attention.softcap = 30;
+    CHECK(RoundTripDifference(Build(facts), {.kv_cache = has_cache}) == "");
+    CHECK(RoundTripDifference(Build(facts), {.kv_cache = has_cache}, "DecoderLayer") == "");
+  }
 }
 
 TEST_CASE("biases come back") {

@@ -6,12 +6,13 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kQ, kPositions, kKeys, kValues, kCacheRows, kOut, kOperandCount };
+enum { kQ, kPositions, kKeys, kValues, kCacheRows, kAlibiSlopes, kSinks, kOut, kOperandCount };
 
 void Check(StepCheck& check) {
   const auto p = check.params_as<AttentionParams>();
   check.RequireSizes({p.batch, p.tokens, p.heads, p.kv_heads, p.key_size, p.value_size,
-                      p.cache_batch, p.capacity, p.slots, p.q_stride, p.out_stride, p.window});
+                      p.cache_batch, p.capacity, p.slots, p.q_stride, p.out_stride, p.window,
+                      p.chunk});
   check.Require(p.kv_heads >= 1 && p.heads % p.kv_heads == 0,
                 "query heads are no multiple of key-value heads");
   check.Require(p.capacity <= INT32_MAX && p.slots <= p.capacity, "more slots than the cache has");
@@ -27,6 +28,8 @@ void Check(StepCheck& check) {
   check.Read(kKeys, Product({p.cache_batch, p.kv_heads, key_slots, p.key_size}), 4);
   check.Read(kValues, Product({p.cache_batch, p.kv_heads, p.capacity, p.value_size}), 4);
   check.ReadOptional(kCacheRows, p.batch, 8);
+  check.ReadOptional(kAlibiSlopes, p.heads, 4);
+  check.ReadOptional(kSinks, p.heads, 4);
   check.Write(kOut, StridedExtent(rows, p.out_stride, out_width), 4);
   const int64_t tile_rows = p.kv_heads > 0 ? Product({p.tokens, p.heads / p.kv_heads}) : 0;
   check.Done(Product({p.batch, p.kv_heads, (tile_rows + kTileRows - 1) / kTileRows}),
@@ -61,6 +64,11 @@ void Run(const StepRun& run) {
                              .scale = p.scale,
                              .softcap = p.softcap,
                              .window = p.window,
+                             .chunk = p.chunk,
+                             .alibi_slopes = run.operand<float>(kAlibiSlopes),
+                             .alibi_scale = p.alibi_scale,
+                             .alibi_in_bf16 = p.alibi_in_bf16 != 0,
+                             .sinks = run.operand<float>(kSinks),
                              .unit_begin = run.begin,
                              .unit_end = run.end,
                              .scratch = reinterpret_cast<float*>(run.scratch)});

@@ -142,6 +142,17 @@ TEST_CASE("bad attentions") {
   CHECK(Message("qeff", "Attention", {query, key, key, positions, {kF32, {1, 2, 6, 5}}, past},
                 fitting,
                 3) == "qeff.Attention: input 4: expected size 4 on axis 3, got f32 [1, 2, 6, 5]");
+  ir::AttributeMap biased = fitting;
+  biased["alibi_slopes"] = std::vector<float>{0.5F, 0.25F};
+  CHECK(Message("qeff", "Attention", {query, key, key, positions}, biased) ==
+        "qeff.Attention: attribute 'alibi_slopes': expected one a head (4), got 2");
+  biased["alibi_slopes"] = std::vector<float>(4, 0.5F);
+  CHECK(Message("qeff", "Attention", {query, key, key}, biased) ==
+        "qeff.Attention: alibi_slopes and chunk_tokens need position_ids");
+  ir::AttributeMap chunked = fitting;
+  chunked["chunk_tokens"] = int64_t{-1};
+  CHECK(Message("qeff", "Attention", {query, key, key, positions}, chunked) ==
+        "qeff.Attention: attribute 'chunk_tokens': expected 0 or more, got -1");
 }
 
 TEST_CASE("bad values at run time") {

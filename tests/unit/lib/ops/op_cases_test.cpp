@@ -54,6 +54,7 @@ ir::Attribute ReadAttribute(const Json& json) {
   if (kind == "float") return value.get<float>();
   if (kind == "string") return value.get<std::string>();
   if (kind == "tensor") return WeightOf(ReadTensor(value));
+  if (kind == "floats") return value.get<std::vector<float>>();
   REQUIRE(kind == "ints");
   return value.get<std::vector<int64_t>>();
 }
