@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <functional>
 
 #include "lib/support/file.h"
 
@@ -28,13 +28,19 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override { return Open(Json::object()); }
   bool start_array(std::size_t) override { return Open(Json::array()); }
-  bool end_object() override { return CloseTop(); }
-  bool end_array() override { return CloseTop(); }
-  bool key(string_t& name) override {
-    if (!keys_.back().insert(name).second) {
-      problem = fmt::format("key '{}' appears twice in one object", name);
+  bool end_object() override {
+    if (const std::string* key = FindTwin(stack_.back()->get_ref<const Json::object_t&>())) {
+      problem = fmt::format("key '{}' appears twice in one object", *key);
       return false;
     }
+    stack_.pop_back();
+    return true;
+  }
+  bool end_array() override {
+    stack_.pop_back();
+    return true;
+  }
+  bool key(string_t& name) override {
     key_ = std::move(name);
     return true;
   }
@@ -62,10 +68,10 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
       top.push_back(std::move(value));
       return &top.back();
     }
-    // push_back keeps insertion order without the linear search of operator[]: duplicates were
-    // refused in key().
+    // emplace_back keeps insertion order without the linear search of operator[]: duplicates are
+    // refused in end_object().
     auto& object = top.get_ref<Json::object_t&>();
-    static_cast<std::vector<Json::object_t::value_type>&>(object).emplace_back(key_,
+    static_cast<std::vector<Json::object_t::value_type>&>(object).emplace_back(std::move(key_),
                                                                                std::move(value));
     return &object.back().second;
   }
@@ -79,18 +85,37 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
       return false;
     }
     stack_.push_back(Place(std::move(container)));
-    keys_.emplace_back();
     return true;
   }
-  bool CloseTop() {
-    stack_.pop_back();
-    keys_.pop_back();
-    return true;
+  /// Returns a key that `object` has twice; null if there is none. Vocabularies have hundreds of
+  /// thousands of keys: sorting their hashes costs less than a set of strings, and keys that were
+  /// made to collide cannot make it quadratic.
+  static const std::string* FindTwin(const Json::object_t& object) {
+    constexpr size_t kFewKeys = 8;
+    if (object.size() <= kFewKeys) {
+      for (auto member = object.begin(); member != object.end(); ++member) {
+        for (auto other = object.begin(); other != member; ++other) {
+          if (member->first == other->first) return &member->first;
+        }
+      }
+      return nullptr;
+    }
+    std::vector<std::pair<size_t, const std::string*>> keys;
+    keys.reserve(object.size());
+    for (const auto& [key, value] : object) keys.emplace_back(std::hash<std::string>()(key), &key);
+    std::sort(keys.begin(), keys.end(), [](const auto& left, const auto& right) {
+      return left.first != right.first ? left.first < right.first : *left.second < *right.second;
+    });
+    for (size_t i = 1; i < keys.size(); ++i) {
+      if (keys[i].first == keys[i - 1].first && *keys[i].second == *keys[i - 1].second) {
+        return keys[i].second;
+      }
+    }
+    return nullptr;
   }
 
   Json& root_;
   std::vector<Json*> stack_;
-  std::vector<std::set<std::string>> keys_;
   std::string key_;
 };
 
