@@ -219,6 +219,28 @@ class Bert final : public PreTokenizer {
   }
 };
 
+/// Cuts where the script changes. Characters without one stay with what is before them; at the
+/// start of a text they are lost, as in the reference.
+class UnicodeScripts final : public PreTokenizer {
+ public:
+  Status Apply(Piece piece, std::vector<Piece>& pieces) const override {
+    std::vector<Match> runs;
+    std::optional<int> previous;
+    for (size_t position = 0; position < piece.text.size();) {
+      const size_t begin = position;
+      const std::optional<int> script = ScriptOf(NextCharacter(piece.text, position));
+      if (script.has_value() && script != previous) {
+        runs.push_back({begin, position});
+        previous = script;
+      } else if (!runs.empty()) {
+        runs.back().end = position;
+      }
+    }
+    SplitPiece(piece, runs, SplitBehavior::kRemoved, true, pieces);
+    return Status::Ok();
+  }
+};
+
 /// Pieces of a fixed number of characters; the last one may be shorter.
 class FixedLength final : public PreTokenizer {
  public:
@@ -287,6 +309,7 @@ constexpr ComponentEntry<PreTokenizer> kPreTokenizers[] = {
     {"Punctuation", MakePunctuation},
     {"Sequence", MakeSequence},
     {"Split", MakeSplit},
+    {"UnicodeScripts", MakeDefault<PreTokenizer, UnicodeScripts>},
     {"Whitespace", MakeDefault<PreTokenizer, Whitespace>},
     {"WhitespaceSplit", MakeWhitespaceSplit},
 };

@@ -79,6 +79,8 @@ struct Tokenizer::Data {
   std::unique_ptr<Decoder> decoder;
   AddedTokens added;
   PostProcessor post_processor;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
   Roles roles;
   std::string path;
 
@@ -95,7 +97,9 @@ struct Tokenizer::Data {
   }
 
   static Result<std::shared_ptr<Data>> Read(std::string_view json, std::string_view path);
+  Result<std::vector<int64_t>> EncodeText(std::string_view text, bool parse_special) const;
   Status EncodePiece(Piece piece, bool parse_special, std::vector<int64_t>& ids) const;
+  Result<Encoding> EncodePair(const TextPair& texts, const BatchOptions& options) const;
   Status PushId(int64_t id, const DecodeOptions& options, DecodeStream& stream) const;
 };
 
@@ -117,6 +121,8 @@ Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(std::string_view 
       data->post_processor,
       PostProcessor::FromConfig(root.Member("post_processor"),
                                 [&data](int64_t id) { return data->Token(id).has_value(); }));
+  QEFF_ASSIGN_OR_RETURN(data->truncation, TruncationFromConfig(root.Member("truncation")));
+  QEFF_ASSIGN_OR_RETURN(data->padding, PaddingFromConfig(root.Member("padding")));
   return data;
 }
 
@@ -160,8 +166,8 @@ Status Tokenizer::Data::EncodePiece(Piece piece, bool parse_special,
   return Status::Ok();
 }
 
-Result<std::vector<int64_t>> Tokenizer::Encode(std::string_view text,
-                                               const EncodeOptions& options) const {
+Result<std::vector<int64_t>> Tokenizer::Data::EncodeText(std::string_view text,
+                                                         bool parse_special) const {
   if (text.size() > kMaxTextBytes) {
     return InvalidInput(
         Location::Byte("", kMaxTextBytes),
@@ -172,16 +178,58 @@ Result<std::vector<int64_t>> Tokenizer::Encode(std::string_view text,
                         {"convert the text to UTF-8"});
   }
   std::vector<int64_t> ids;
-  for (Piece& piece : data_->added.SplitText(text, options.parse_special)) {
+  for (Piece& piece : added.SplitText(text, parse_special)) {
     if (piece.token_id >= 0) {
       ids.push_back(piece.token_id);
     } else {
-      QEFF_RETURN_IF_ERROR(data_->EncodePiece(std::move(piece), options.parse_special, ids));
+      QEFF_RETURN_IF_ERROR(EncodePiece(std::move(piece), parse_special, ids));
     }
   }
-  if (!options.add_special_tokens) return ids;
-  return data_->post_processor.Apply(std::move(ids), options.parse_special);
+  return ids;
 }
+
+Result<Encoding> Tokenizer::Data::EncodePair(const TextPair& texts,
+                                             const BatchOptions& options) const {
+  const bool parse_special = options.encode.parse_special;
+  std::vector<PostProcessor::Part> parts = post_processor.single();
+  std::vector<int64_t> second;
+  if (texts.second.has_value()) {
+    QEFF_ASSIGN_OR_RETURN(parts, post_processor.pair());
+    QEFF_ASSIGN_OR_RETURN(second, EncodeText(*texts.second, parse_special));
+  }
+  QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> first, EncodeText(texts.first, parse_special));
+  if (!options.encode.add_special_tokens) {
+    parts = OnlyTexts(std::move(parts));
+  } else if (parse_special) {
+    parts = WithoutSecondStart(std::move(parts), first);
+  }
+  if (options.truncation.has_value()) {
+    QEFF_RETURN_IF_ERROR(Truncate(*options.truncation, CountTokens(parts), first,
+                                  texts.second.has_value() ? &second : nullptr));
+  }
+  return Join(parts, first, second);
+}
+
+Result<std::vector<int64_t>> Tokenizer::Encode(std::string_view text,
+                                               const EncodeOptions& options) const {
+  QEFF_ASSIGN_OR_RETURN(Encoding encoding, data_->EncodePair({.first = text}, {.encode = options}));
+  return std::move(encoding.ids);
+}
+
+Result<std::vector<Encoding>> Tokenizer::EncodeBatch(std::span<const TextPair> texts,
+                                                     const BatchOptions& options) const {
+  std::vector<Encoding> batch;
+  batch.reserve(texts.size());
+  for (const TextPair& text : texts) {
+    QEFF_ASSIGN_OR_RETURN(Encoding encoding, data_->EncodePair(text, options));
+    batch.push_back(std::move(encoding));
+  }
+  if (options.padding.has_value()) Pad(*options.padding, batch);
+  return batch;
+}
+
+const std::optional<Truncation>& Tokenizer::truncation() const { return data_->truncation; }
+const std::optional<Padding>& Tokenizer::padding() const { return data_->padding; }
 
 Status Tokenizer::Data::PushId(int64_t id, const DecodeOptions& options,
                                DecodeStream& stream) const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lib/support/status.h"
+#include "lib/tokenizer/encoding.h"
 
 namespace qeff {
 
@@ -28,6 +29,18 @@ struct EncodeOptions {
   bool parse_special = false;
 };
 
+/// One input of an encoder model. The views must stay valid during the call.
+struct TextPair {
+  std::string_view first;
+  std::optional<std::string_view> second;
+};
+
+struct BatchOptions {
+  EncodeOptions encode;
+  std::optional<Truncation> truncation;  ///< none: texts keep their length
+  std::optional<Padding> padding;        ///< none: encodings keep their length
+};
+
 struct DecodeOptions {
   bool skip_special_tokens = false;  ///< leaves special added tokens out of the text
 };
@@ -36,8 +49,7 @@ struct DecodeOptions {
 class Tokenizer {
  public:
   /// Reads `folder`/tokenizer.json, and tokenizer_config.json and special_tokens_map.json (both
-  /// optional) for the names of BOS, EOS, padding and unknown token. "truncation" and "padding" of
-  /// tokenizer.json are left to the caller, as transformers does. Errors: kIo; kInvalidInput;
+  /// optional) for the names of BOS, EOS, padding and unknown token. Errors: kIo; kInvalidInput;
   /// kUnsupported for a component that is not implemented and for folders with the files of older
   /// tokenizers only.
   static Result<Tokenizer> Load(const std::filesystem::path& folder);
@@ -48,6 +60,17 @@ class Tokenizer {
   /// larger than 256 MiB, makes an expression of the file backtrack without bound, or has a
   /// character that the model has no token for.
   Result<std::vector<int64_t>> Encode(std::string_view text, const EncodeOptions& options) const;
+  /// Returns for each text, or pair of texts, what a model takes: special tokens and type ids as
+  /// the post-processor says, cut and padded as `options` say. Errors: those of Encode;
+  /// kInvalidInput for a pair that the file has no place for, and for a length that cannot be
+  /// reached.
+  Result<std::vector<Encoding>> EncodeBatch(std::span<const TextPair> texts,
+                                            const BatchOptions& options) const;
+  /// What "truncation" and "padding" of tokenizer.json say, for BatchOptions: they are how the file
+  /// was last used, and as in transformers nothing applies them by itself.
+  const std::optional<Truncation>& truncation() const;
+  const std::optional<Padding>& padding() const;
+
   /// Returns the text of `ids`; bytes that are not UTF-8 come out as U+FFFD. Errors: kInvalidInput
   /// for an id without token.
   Result<std::string> Decode(std::span<const int64_t> ids, const DecodeOptions& options) const;

@@ -7,6 +7,7 @@
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
 
 #include <algorithm>
 #include <memory>
@@ -205,6 +206,27 @@ bool IsCjkIdeograph(char32_t c) {
          (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B81F) ||
          (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) ||
          (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+std::optional<int> ScriptOf(char32_t character) {
+  constexpr int kUnicodeVersion = 9;
+  if (character == ' ' || !IsOfUnicode(kUnicodeVersion, character)) return std::nullopt;
+  switch (character) {  // those whose script has changed since
+    case 0x589:
+    case 0x61C:
+      return USCRIPT_COMMON;
+    case 0x953:
+    case 0x954:
+      return USCRIPT_DEVANAGARI;
+    case 0x30FC:  // the length mark of both kana
+      return USCRIPT_HAN;
+    default:
+      break;
+  }
+  UErrorCode error = U_ZERO_ERROR;
+  const UScriptCode script = uscript_getScript(Code(character), &error);
+  QEFF_CHECK(U_SUCCESS(error), "ICU has no scripts: {}", u_errorName(error));
+  return script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA ? USCRIPT_HAN : script;
 }
 
 void AppendLowerCase(char32_t character, std::string& out) {

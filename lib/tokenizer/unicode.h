@@ -56,6 +56,10 @@ bool IsNonSpacingMark(char32_t character);  ///< category Mn of Unicode 8
 bool IsMark(char32_t character);            ///< categories Mn, Mc, Me of Unicode 9
 bool IsCjkIdeograph(char32_t character);    ///< the blocks that BERT separates
 
+/// Returns a number for each script (property Script of Unicode 9), where hiragana and katakana
+/// count as Han; none for a blank and for what was not assigned then.
+std::optional<int> ScriptOf(char32_t character);
+
 /// Appends the full lower-case form, without regard to context (no final sigma).
 void AppendLowerCase(char32_t character, std::string& out);
 

@@ -133,13 +133,67 @@ TEST_CASE("bad_template") {
   CHECK(error({start, text}, {{"<s>", {{"ids", {77}}}}}) ==
         Prefixed("'post_processor.special_tokens.<s>.ids[0]': expected the id of a token, got 77"));
   CHECK(error(Json::array({start}), {{"<s>", {{"ids", {1}}}}}) ==
-        Prefixed("'post_processor.single': expected a sequence with id 'A', got an array"));
-  CHECK(error({text, other}, Json::object())
-            .starts_with(Prefixed("'post_processor.single[1].Sequence': expected one sequence")));
+        Prefixed("'post_processor.single': expected one sequence, with id 'A', got an array"));
+  CHECK(error({text, other}, Json::object()) ==
+        Prefixed("'post_processor.single': expected one sequence, with id 'A', got an array"));
+  Json third = text;
+  third["Sequence"]["id"] = "C";
+  CHECK(error({text, third}, Json::object()) ==
+        Prefixed("'post_processor.single[1].Sequence.id': expected A or B, got 'C'"));
   const Json frame = {{"type", "BertProcessing"}, {"cls", {"a", 0}}, {"sep", {"b", 1}}};
   CHECK(ErrorOf({{"post_processor", {{"type", "Sequence"}, {"processors", {frame, frame}}}}}) ==
         Prefixed("'post_processor.processors[1]': a second post-processor that adds tokens is not "
                  "supported"));
+}
+
+TEST_CASE("bad_pair") {
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const auto file = [&](const Json& pair) {
+    return TokenizerFile({{"post_processor",
+                           {{"type", "TemplateProcessing"},
+                            {"single", Json::array({text})},
+                            {"pair", pair},
+                            {"special_tokens", Json::object()}}}});
+  };
+  CHECK(ErrorOf({{"post_processor", file(Json::array({text}))["post_processor"]}}) ==
+        Prefixed("'post_processor.pair': expected two sequences, with ids 'A' and 'B', got an "
+                 "array"));
+  const std::vector<TextPair> pairs = {{.first = "a", .second = "b"}};
+  CHECK(TokenizerFrom(file(Json::array())).EncodeBatch(pairs, {}).diagnostic().ToString() ==
+        Prefixed("'post_processor.pair': the template has no place for a pair of texts"));
+}
+
+TEST_CASE("bad_truncation") {
+  const auto section = [](const Json& value) { return ErrorOf({{"truncation", value}}); };
+  CHECK(section({{"direction", "Right"}}) ==
+        Prefixed("'truncation.max_length': expected an integer from 0 to 9223372036854775807, got "
+                 "nothing"));
+  CHECK(section({{"max_length", 3}, {"strategy", "None"}}) ==
+        Prefixed("'truncation.strategy': expected LongestFirst, OnlyFirst or OnlySecond, got "
+                 "'None'"));
+  const Tokenizer tokenizer = TokenizerFrom(TokenizerFile(
+      {{"post_processor", {{"type", "BertProcessing"}, {"cls", {"a", 0}}, {"sep", {"b", 1}}}}}));
+  const auto error = [&](const TextPair& text, const Truncation& truncation) {
+    const auto batch = tokenizer.EncodeBatch(std::span(&text, 1), {.truncation = truncation});
+    return batch.diagnostic().ToString();
+  };
+  CHECK(error({.first = "abc"}, {.max_tokens = 1}) ==
+        "error: expected a maximum of at least 2 tokens, as many as the special ones, got 1");
+  CHECK(error({.first = "aabc"}, {.max_tokens = 3, .strategy = TruncationStrategy::kOnlySecond})
+            .ends_with("truncation of only the second text of a pair, but there is only one text"));
+  CHECK(error({.first = "aab", .second = "cc"},
+              {.max_tokens = 4, .strategy = TruncationStrategy::kOnlyFirst})
+            .find("cannot take 3 tokens from the first text, which has 2") != std::string::npos);
+}
+
+TEST_CASE("bad_padding") {
+  const auto section = [](const Json& value) { return ErrorOf({{"padding", value}}); };
+  CHECK(section({{"strategy", {{"Fixed", 1e12}}}})
+            .starts_with(Prefixed("'padding.strategy.Fixed': expected an integer from 0 to ")));
+  CHECK(section({{"strategy", "Longest"}}) ==
+        Prefixed("'padding.strategy': expected BatchLongest or {\"Fixed\": ...}, got 'Longest'"));
+  CHECK(section({{"direction", "Up"}}) ==
+        Prefixed("'padding.direction': expected Left or Right, got 'Up'"));
 }
 
 TEST_CASE("bad_precompiled_map") {

@@ -15,6 +15,17 @@ const Json& Recorded() {
   return file;
 }
 
+/// `texts`: [["text"], ["text", "second text"], ...]; must stay valid.
+std::vector<TextPair> Pairs(const Json& texts) {
+  std::vector<TextPair> pairs;
+  for (const Json& one : texts) {
+    TextPair pair{.first = one[0].get_ref<const std::string&>()};
+    if (one.size() > 1) pair.second = one[1].get_ref<const std::string&>();
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
 }  // namespace
 
 TEST_CASE("components encode as the reference does") {
@@ -46,6 +57,30 @@ TEST_CASE("components decode as the reference does, at once and in pieces") {
     for (const Json& one : entry["cases"]) {
       INFO(one[0].dump());
       REQUIRE(Text(tokenizer, one[0].get<TokenIds>(), false) == one[1].get<std::string>());
+    }
+  }
+}
+
+TEST_CASE("pairs and batches are framed, cut and padded as by the reference") {
+  for (const Json& entry : Recorded()["pairs"]) {
+    Json parts = entry["config"];
+    for (const Json& one : entry["cases"]) {
+      INFO(parts["post_processor"].dump() << " " << one.dump());
+      parts["truncation"] = one[0];
+      parts["padding"] = one[1];
+      const Tokenizer tokenizer = TokenizerFrom(TokenizerFile(parts));
+      const auto batch =
+          tokenizer.EncodeBatch(Pairs(one[2]), {.encode = {.add_special_tokens = one[3]},
+                                                .truncation = tokenizer.truncation(),
+                                                .padding = tokenizer.padding()});
+      REQUIRE(batch.ok() == !one[4].is_null());
+      if (!batch.ok()) continue;
+      Json results = Json::array();
+      for (const Encoding& encoding : *batch) {
+        results.push_back({encoding.ids, encoding.type_ids, encoding.special_tokens_mask,
+                           encoding.attention_mask});
+      }
+      REQUIRE(results == one[4]);
     }
   }
 }

@@ -142,6 +142,7 @@ def cases():
     for behavior in behaviors:
         yield f"Punctuation {behavior}", {"pre_tokenizer": {"type": "Punctuation", "behavior": behavior}}
     yield "CharDelimiterSplit", {"pre_tokenizer": {"type": "CharDelimiterSplit", "delimiter": "\u2581"}}
+    yield "UnicodeScripts", {"pre_tokenizer": {"type": "UnicodeScripts"}}
     yield "FixedLength", {"pre_tokenizer": {"type": "FixedLength", "length": 3}}
     yield "pre-tokenizer Sequence", {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [
         {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"}, {"type": "Digits", "individual_digits": True}]}}
@@ -166,6 +167,55 @@ def cases():
             yield f"model {name}", {"model": name}
     for name in ("word_piece", "word_level", "unigram"):
         yield f"model {name} of words", {"model": name, "pre_tokenizer": {"type": "Whitespace"}, "texts": TEXTS}
+
+
+def pair_files():
+    """Files for pairs of texts: one for each post-processor, with words as tokens."""
+    special = {"[A]": {"id": "[A]", "ids": [10, 11], "tokens": ["[A]", "[B]"]}, "[B]": {"id": "[B]", "ids": [11], "tokens": ["[B]"]}}
+
+    def token(name, type_id):
+        return {"SpecialToken": {"id": name, "type_id": type_id}}
+
+    def text(name, type_id):
+        return {"Sequence": {"id": name, "type_id": type_id}}
+
+    byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+    frame = {"sep": ["[B]", 11], "cls": ["[A]", 10]}
+    template = {"type": "TemplateProcessing", "single": [token("[A]", 0), text("A", 0), token("[B]", 3)],
+                "pair": [token("[A]", 0), text("B", 5), token("[B]", 2), text("A", 7), token("[B]", 1)], "special_tokens": special}
+    for post_processor in (None, byte_level, {"type": "BertProcessing", **frame},
+                           {"type": "RobertaProcessing", **frame, "trim_offsets": True, "add_prefix_space": True},
+                           template, {"type": "Sequence", "processors": [byte_level, template]}):
+        yield {"added_tokens": [added("[A]", 10, special=True), added("[B]", 11, special=True)],
+               "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": post_processor,
+               "model": {"type": "WordLevel", "unk_token": "a",
+                         "vocab": {**{c: i for i, c in enumerate("abcdefghij")}, "[A]": 10, "[B]": 11}}}
+
+
+PAIR_BATCHES = [[["b c d"]], [["b c d e"], ["f"], [""]], [["b c d", "e f g h i"]], [["b c", "d e f"], ["b c d e f g", "h"], ["", "b"]]]
+
+
+def pair_cases(file, with_truncation):
+    """What the sections "truncation" and "padding" make of each batch; null where they fail."""
+    truncations = [None] + [
+        {"direction": direction, "max_length": length, "strategy": strategy, "stride": 0}
+        for direction in ("Right", "Left") for strategy in ("LongestFirst", "OnlyFirst", "OnlySecond")
+        for length in (4, 5, 7, 20) if with_truncation]
+    paddings = [None] + [
+        {"strategy": strategy, "direction": direction, "pad_to_multiple_of": multiple, "pad_id": 9, "pad_type_id": 4, "pad_token": "j"}
+        for strategy, direction, multiple in (("BatchLongest", "Right", None), ("BatchLongest", "Left", 8), ({"Fixed": 6}, "Right", 0), ({"Fixed": 9}, "Left", 4))]
+    for truncation in truncations:
+        for padding in paddings if truncation is None else paddings[1:2]:
+            whole = {"version": "1.0", "normalizer": None, "decoder": None, **file, "truncation": truncation, "padding": padding}
+            tokenizer = Tokenizer.from_str(json.dumps(whole))
+            for batch in PAIR_BATCHES:
+                for with_special in (True, False):
+                    try:
+                        encodings = tokenizer.encode_batch([tuple(t) if len(t) == 2 else t[0] for t in batch], add_special_tokens=with_special)
+                        results = [[e.ids, e.type_ids, e.special_tokens_mask, e.attention_mask] for e in encodings]
+                    except Exception:
+                        results = None
+                    yield [truncation, padding, batch, with_special, results]
 
 
 DECODER_TOKENS = ["<unk>", "a", "b</w>", "c", "</w>", "##a", "##", " .", " do not", "n't", "'s", "\u2581", "\u2581a", "\u2581\u2581b", " ", "  x  ", "xx", "|", "<pad>",
@@ -231,6 +281,9 @@ def main():
                 results.append([int(special), text, ids])
         config.pop("texts", None)
         encode.append({"name": name, "config": config, "cases": results})
+    pairs = []
+    for i, file in enumerate(pair_files()):
+        pairs.append({"config": file, "cases": list(pair_cases(file, i == 4))})
     decode = []
     vocabulary = {t: i for i, t in enumerate(DECODER_TOKENS)}
     for decoder in decoders():
@@ -249,7 +302,8 @@ def main():
         decode.append({"decoder": decoder, "cases": results})
     lines = ["{\"models\": {"]
     lines += [",\n".join(f"{json.dumps(k)}: {compact(v)}" for k, v in MODELS.items()), "}, \"encode\": ["]
-    lines += [",\n".join(compact(case) for case in encode), "], \"decoder_tokens\": " + json.dumps(DECODER_TOKENS) + ", \"decode\": ["]
+    lines += [",\n".join(compact(case) for case in encode), "], \"pairs\": ["]
+    lines += [",\n".join(compact(case) for case in pairs), "], \"decoder_tokens\": " + json.dumps(DECODER_TOKENS) + ", \"decode\": ["]
     lines += [",\n".join(compact(case) for case in decode), "]}"]
     print("\n".join(lines))
 
