@@ -11,9 +11,7 @@ Result<ir::Graph> Llama(const FamilyInputs& inputs) {
   QEFF_ASSIGN_OR_RETURN(
       DecoderFacts facts,
       ReadDecoderFacts(inputs, {.vocab_size = 32000, .max_position_embeddings = 2048}));
-  QEFF_ASSIGN_OR_RETURN(const bool attention_bias, inputs.config.BoolOr("attention_bias", false));
-  facts.attention.query_key_value_have_bias = attention_bias;
-  facts.attention.output_has_bias = attention_bias;
+  QEFF_RETURN_IF_ERROR(ReadAttentionBias(inputs.config, facts));
   QEFF_ASSIGN_OR_RETURN(facts.mlp.has_bias, inputs.config.BoolOr("mlp_bias", false));
   return BuildDecoder(facts, inputs.weights);
 }

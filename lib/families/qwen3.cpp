@@ -13,9 +13,7 @@ Result<ir::Graph> Qwen3(const FamilyInputs& inputs) {
                                                   .max_position_embeddings = 32768,
                                                   .num_key_value_heads = 32,
                                                   .head_dim = 128}));
-  QEFF_ASSIGN_OR_RETURN(const bool attention_bias, inputs.config.BoolOr("attention_bias", false));
-  facts.attention.query_key_value_have_bias = attention_bias;
-  facts.attention.output_has_bias = attention_bias;
+  QEFF_RETURN_IF_ERROR(ReadAttentionBias(inputs.config, facts));
   facts.attention.query_key_norm = QueryKeyNorm::kEachHead;
   QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config,
                                    {.needs_use_sliding_window = true,

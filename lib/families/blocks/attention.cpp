@@ -28,8 +28,9 @@ class AttentionBuilder {
         query_size_(facts.num_heads * facts.head_size),
         kv_size_(facts.num_kv_heads * facts.head_size) {}
 
-  ir::Value* Build(ir::Value* x) {
-    QueryKeyValue qkv = facts_.names.fused.name.empty() ? Project(x) : ProjectFused(x);
+  ir::Value* Build(ir::Value* x, ir::Value* key_value_source) {
+    QueryKeyValue qkv =
+        facts_.names.fused.name.empty() ? Project(x, key_value_source) : ProjectFused(x);
     if (!facts_.norm_follows_rotation) NormalizeHeads(qkv);
     if (facts_.clip > 0) {
       for (ir::Value** part : {&qkv.query, &qkv.key, &qkv.value}) {
@@ -51,13 +52,15 @@ class AttentionBuilder {
   }
 
  private:
-  QueryKeyValue Project(ir::Value* x) {
-    const auto project = [&](const std::string& part, int64_t out) {
-      return AddLinear(builder_, scope_ + "/" + part, name_ + part, x, context_.facts.hidden_size,
-                       out, facts_.query_key_value_have_bias, facts_.layout);
+  QueryKeyValue Project(ir::Value* x, ir::Value* key_value_source) {
+    const auto project = [&](const std::string& part, ir::Value* source, int64_t out) {
+      return AddLinear(builder_, scope_ + "/" + part, name_ + part, source,
+                       context_.facts.hidden_size, out, facts_.query_key_value_have_bias,
+                       facts_.layout);
     };
-    return {project(facts_.names.query, query_size_), project(facts_.names.key, kv_size_),
-            project(facts_.names.value, kv_size_)};
+    return {project(facts_.names.query, x, query_size_),
+            project(facts_.names.key, key_value_source, kv_size_),
+            project(facts_.names.value, key_value_source, kv_size_)};
   }
 
   QueryKeyValue ProjectFused(ir::Value* x) {
@@ -197,7 +200,13 @@ class AttentionBuilder {
 }  // namespace
 
 ir::Value* AddAttention(const LayerContext& context, const AttentionFacts& facts, ir::Value* x) {
-  return AttentionBuilder(context, facts).Build(x);
+  return AttentionBuilder(context, facts).Build(x, x);
+}
+
+ir::Value* AddAttention(const LayerContext& context, const AttentionFacts& facts, ir::Value* x,
+                        ir::Value* key_value_source) {
+  QEFF_CHECK(facts.names.fused.name.empty(), "keys and values of another source need own tensors");
+  return AttentionBuilder(context, facts).Build(x, key_value_source);
 }
 
 std::vector<float> AlibiSlopes(int64_t heads, float max_bias) {

@@ -78,6 +78,10 @@ struct QueryScaling {
 /// x [B, T, D] -> [B, T, D]. The layer's window, chunk, rotation and query scaling are those of
 /// LayerFacts.
 ir::Value* AddAttention(const LayerContext& context, const AttentionFacts& facts, ir::Value* x);
+/// As above, with keys and values of the tokens of `key_value_source` [B, T, D] instead of x.
+/// Needs projections that are not fused.
+ir::Value* AddAttention(const LayerContext& context, const AttentionFacts& facts, ir::Value* x,
+                        ir::Value* key_value_source);
 
 /// Slopes of ALiBi for `heads` heads: 2^(-max_bias * i / n) of the closest power of two n, and
 /// every second one of 2n for heads beyond it (Press et al., as transformers computes them in f32).

@@ -29,7 +29,8 @@ class DecoderBuilder {
  private:
   /// A checkpoint of the base model alone has the names without the prefix.
   std::string FindPrefix() const {
-    const std::string name = facts_.names.embedding + ".weight";
+    const std::vector<std::string>& parts = facts_.names.embedding_parts;
+    const std::string name = parts.empty() ? facts_.names.embedding + ".weight" : parts[0];
     const bool is_bare = !builder_.Has(facts_.names.prefix + name) && builder_.Has(name);
     return is_bare ? "" : facts_.names.prefix;
   }
@@ -40,6 +41,7 @@ class DecoderBuilder {
             .layer = layer,
             .scope = fmt::format("/model/layers.{}", layer),
             .name = fmt::format("{}{}.{}.", prefix_, facts_.names.layers, layer),
+            .prefix = prefix_,
             .input_ids = input_ids_,
             .position_ids = position_ids_,
             .rotaries = rotaries_,
@@ -52,6 +54,14 @@ class DecoderBuilder {
   bool IsProjected() const { return EmbeddingSize() != facts_.hidden_size; }
 
   ir::Value* EmbeddingWeight() {
+    const std::vector<std::string>& parts = facts_.names.embedding_parts;
+    if (!parts.empty()) {
+      ir::WeightPtr first = builder_.Take(prefix_ + parts[0], {facts_.vocab_size, EmbeddingSize()});
+      ir::WeightPtr added =
+          builder_.Take(prefix_ + parts[1], {facts_.added_vocab_size, EmbeddingSize()});
+      return builder_.Constant(prefix_ + facts_.names.embedding,
+                               ir::Concatenated({std::move(first), std::move(added)}, 0));
+    }
     const std::string name = prefix_ + facts_.names.embedding + ".weight";
     const std::string head = facts_.names.head + ".weight";
     // A tied pair may be stored under either name.

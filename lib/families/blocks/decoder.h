@@ -48,6 +48,9 @@ struct DecoderNames {
   /// Of everything but the head. A checkpoint of the base model alone has none.
   std::string prefix = "model.";
   std::string embedding = "embed_tokens";
+  /// Tensors whose rows, one after the other, are the embedding: of vocab_size and of
+  /// added_vocab_size ids. Empty: `embedding`.weight holds all.
+  std::vector<std::string> embedding_parts;
   std::string position_embedding = "embed_positions";
   std::string embedding_norm;
   std::string project_in = "project_in";  ///< if word_embedding_size is not hidden_size
@@ -71,6 +74,7 @@ struct PositionEmbedding {
 struct DecoderFacts {
   DecoderNames names;
   int64_t vocab_size = 0;           ///< V
+  int64_t added_vocab_size = 0;     ///< ids from V on: they can be read, and have no logits
   int64_t hidden_size = 0;          ///< D
   int64_t word_embedding_size = 0;  ///< 0: hidden_size
   NormFacts norm;                   ///< of all norms but those of query and key

@@ -31,8 +31,12 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
   AttentionFacts& facts = decoder.attention;
   QEFF_ASSIGN_OR_RETURN(facts.num_heads,
                         ReadSize(config, keys.num_attention_heads, defaults.num_attention_heads));
-  const int64_t kv_fallback =
-      defaults.num_key_value_heads > 0 ? defaults.num_key_value_heads : facts.num_heads;
+  const auto default_unless_null = [&](const std::string& key, int64_t fallback) {
+    return config.Contains(key) && !config.Has(key) ? 0 : fallback;
+  };
+  const int64_t default_kv_heads =
+      default_unless_null(keys.num_key_value_heads, defaults.num_key_value_heads);
+  const int64_t kv_fallback = default_kv_heads > 0 ? default_kv_heads : facts.num_heads;
   QEFF_ASSIGN_OR_RETURN(facts.num_kv_heads,
                         ReadSize(config, keys.num_key_value_heads, kv_fallback));
   if (facts.num_heads % facts.num_kv_heads != 0) {
@@ -41,15 +45,16 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
         fmt::format("expected a divisor of {} ({}), got {}", keys.num_attention_heads,
                     facts.num_heads, facts.num_kv_heads));
   }
+  const int64_t default_head_size = default_unless_null(keys.head_dim, defaults.head_dim);
   const bool is_given = !keys.head_dim.empty() && config.Has(keys.head_dim);
-  if (!is_given && defaults.head_dim == 0 && decoder.hidden_size % facts.num_heads != 0) {
+  if (!is_given && default_head_size == 0 && decoder.hidden_size % facts.num_heads != 0) {
     return config.ErrorAt(
         ErrorCode::kInvalidInput, keys.hidden_size,
         fmt::format("expected a multiple of {} ({}), got {}", keys.num_attention_heads,
                     facts.num_heads, decoder.hidden_size));
   }
   const int64_t head_fallback =
-      defaults.head_dim > 0 ? defaults.head_dim : decoder.hidden_size / facts.num_heads;
+      default_head_size > 0 ? default_head_size : decoder.hidden_size / facts.num_heads;
   if (head_fallback == 0 && !is_given) {
     return config.ErrorAt(ErrorCode::kInvalidInput, keys.hidden_size,
                           fmt::format("expected at least {} ({}), got {}", keys.num_attention_heads,
@@ -65,6 +70,11 @@ Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::Rop
                                int64_t head_size, int64_t max_positions) {
   QEFF_ASSIGN_OR_RETURN(const checkpoint::RopeConfig rope,
                         checkpoint::ReadRope(inputs.config, options));
+  return MakeRotary(inputs, rope, head_size, max_positions);
+}
+
+Result<RotaryFacts> MakeRotary(const FamilyInputs& inputs, const checkpoint::RopeConfig& rope,
+                               int64_t head_size, int64_t max_positions) {
   QEFF_ASSIGN_OR_RETURN(checkpoint::RopeTable table,
                         checkpoint::ComputeRope(rope, head_size, max_positions));
   RotaryFacts facts{.rotary_channels = table.rotary_dim,
@@ -82,6 +92,57 @@ Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::Rop
     facts.original_context_tokens = table.long_from_tokens;
   }
   return facts;
+}
+
+Status ReadAttentionBias(const ConfigReader& config, DecoderFacts& facts) {
+  QEFF_ASSIGN_OR_RETURN(const bool has_bias, config.BoolOr("attention_bias", false));
+  facts.attention.query_key_value_have_bias = has_bias;
+  facts.attention.output_has_bias = has_bias;
+  return Status::Ok();
+}
+
+Result<float> ReadSoftcap(const ConfigReader& config, std::string_view key,
+                          std::optional<double> fallback) {
+  QEFF_ASSIGN_OR_RETURN(const auto given, config.OptionalFloat(key, checkpoint::kPositiveFloat));
+  const std::optional<double> cap = config.Contains(key) ? given : fallback;
+  return static_cast<float>(cap.value_or(0));
+}
+
+Status ReadMultipliers(const ConfigReader& config, DecoderFacts& facts) {
+  QEFF_ASSIGN_OR_RETURN(const double embedding, config.FloatOr("embedding_multiplier", 1));
+  QEFF_ASSIGN_OR_RETURN(const double residual, config.FloatOr("residual_multiplier", 1));
+  QEFF_ASSIGN_OR_RETURN(const double scores, config.FloatOr("attention_multiplier", 1));
+  QEFF_ASSIGN_OR_RETURN(const double divisor,
+                        config.FloatOr("logits_scaling", 1, checkpoint::kPositiveFloat));
+  facts.embedding_scale = static_cast<float>(embedding);
+  facts.residual_scale = static_cast<float>(residual);
+  facts.attention.scale = static_cast<float>(scores);
+  facts.logits_scale = static_cast<float>(1 / divisor);
+  return Status::Ok();
+}
+
+Status ReadUnrotatedLayers(const ConfigReader& config, DecoderFacts& facts) {
+  constexpr IntRange kSwitch{.minimum = 0, .maximum = 1};
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> rotated, config.Ints("no_rope_layers", kSwitch));
+  QEFF_ASSIGN_OR_RETURN(const int64_t interval,
+                        config.IntOr("no_rope_layer_interval", 4, checkpoint::kPositive));
+  if (!rotated.empty() && rotated.size() != facts.layers.size()) {
+    return config.ErrorAt(ErrorCode::kInvalidInput, "no_rope_layers",
+                          fmt::format("expected {} entries, one a layer, got {}",
+                                      facts.layers.size(), rotated.size()));
+  }
+  for (size_t i = 0; i < facts.layers.size(); ++i) {
+    const bool is_rotated =
+        rotated.empty() ? (static_cast<int64_t>(i) + 1) % interval != 0 : rotated[i] != 0;
+    if (!is_rotated) facts.layers[i].rotary = -1;
+  }
+  return Status::Ok();
+}
+
+Status RefuseIfTrue(const ConfigReader& config, std::string_view key, std::string_view meaning) {
+  QEFF_ASSIGN_OR_RETURN(const bool is_on, config.BoolOr(key, false));
+  if (!is_on) return Status::Ok();
+  return config.ErrorAt(ErrorCode::kUnsupported, key, fmt::format("{} is not supported", meaning));
 }
 
 Result<std::string> ReadActivation(const ConfigReader& config, std::string_view key,
@@ -173,6 +234,11 @@ Status ReadWindows(const ConfigReader& config, const WindowRule& rule, DecoderFa
   if (pattern > 0) {
     // transformers 5 keeps the key of older files under a name with an underscore.
     for (const char* key : {"_sliding_window_pattern", "sliding_window_pattern"}) {
+      // Beside an explicit list the key has no effect, and is not always a number ("LLLG").
+      if (!types.empty()) {
+        config.MarkRead(key);
+        continue;
+      }
       QEFF_ASSIGN_OR_RETURN(pattern, config.IntOr(key, pattern, checkpoint::kPositive));
     }
   }

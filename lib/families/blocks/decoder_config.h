@@ -40,9 +40,9 @@ struct DecoderDefaults {
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
   int64_t intermediate_size = 0;
-  /// 0: as num_attention_heads.
+  /// 0: as num_attention_heads. A key that is null means that in any case.
   int64_t num_key_value_heads = 0;
-  /// 0: hidden_size / num_attention_heads.
+  /// 0: hidden_size / num_attention_heads. A key that is null means that in any case.
   int64_t head_dim = 0;
   double norm_epsilon = 1e-6;
   std::string activation = "silu";
@@ -62,6 +62,31 @@ Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderD
 /// Reads the rotary tables of a head of `head_size` channels. Errors: as above.
 Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::RopeOptions& options,
                                int64_t head_size, int64_t max_positions);
+
+/// As above, from keys that are read already.
+Result<RotaryFacts> MakeRotary(const FamilyInputs& inputs, const checkpoint::RopeConfig& rope,
+                               int64_t head_size, int64_t max_positions);
+
+/// Reads `attention_bias`: of query, key, value and output. Errors: kInvalidInput.
+Status ReadAttentionBias(const checkpoint::ConfigReader& config, DecoderFacts& facts);
+
+/// Reads the cap `key`, 0 if it is null. Errors: kInvalidInput.
+Result<float> ReadSoftcap(const checkpoint::ConfigReader& config, std::string_view key,
+                          std::optional<double> fallback);
+
+/// Reads the multipliers of the Granite families: embedding_multiplier, residual_multiplier,
+/// attention_multiplier (the scale of the scores) and logits_scaling (a divisor), each 1 unless
+/// given. Errors: kInvalidInput.
+Status ReadMultipliers(const checkpoint::ConfigReader& config, DecoderFacts& facts);
+
+/// Takes the rotation from the layers that have a 0 in `no_rope_layers` (1: with rotation), or,
+/// without that list, from every n-th, n = `no_rope_layer_interval` (default 4). Errors:
+/// kInvalidInput (a list of another length, other numbers).
+Status ReadUnrotatedLayers(const checkpoint::ConfigReader& config, DecoderFacts& facts);
+
+/// Refuses a switch that no family implements. Errors: kUnsupported if the key is true.
+Status RefuseIfTrue(const checkpoint::ConfigReader& config, std::string_view key,
+                    std::string_view meaning);
 
 /// Reads the activation `key`, checked against the known ones. Errors: as above.
 Result<std::string> ReadActivation(const checkpoint::ConfigReader& config, std::string_view key,

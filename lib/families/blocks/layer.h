@@ -22,6 +22,7 @@ struct LayerContext {
   size_t layer = 0;
   std::string scope;                          ///< of nodes, "/model/layers.0"
   std::string name;                           ///< of tensors, "model.layers.0."
+  std::string prefix;                         ///< of tensors outside the layers, "model."
   ir::Value* input_ids = nullptr;             ///< i64 [B, T]
   ir::Value* position_ids = nullptr;          ///< i64 [B, T]
   const std::vector<RotaryValues>& rotaries;  ///< one of each DecoderFacts::rotaries
