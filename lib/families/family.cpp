@@ -30,6 +30,18 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
                           "quantized checkpoints are not supported yet",
                           {"use a checkpoint in f32, f16 or bf16"});
   }
+  for (const char* key : {"add_cross_attention", "is_encoder_decoder"}) {
+    QEFF_ASSIGN_OR_RETURN(const bool has_encoder, config.BoolOr(key, false));
+    if (has_encoder) {
+      return config.ErrorAt(ErrorCode::kUnsupported, key,
+                            "layers that attend to an encoder are not supported");
+    }
+  }
+  QEFF_ASSIGN_OR_RETURN(const bool is_causal, config.BoolOr("is_causal", true));
+  if (!is_causal) {
+    return config.ErrorAt(ErrorCode::kUnsupported, "is_causal",
+                          "attention to later tokens is not supported");
+  }
   return Status::Ok();
 }
 

@@ -7,10 +7,14 @@
 namespace qeff::families {
 namespace {
 
-/// Buffers that checkpoints of several ages carry along; transformers ignores them too.
-bool IsKnownBuffer(std::string_view name) {
-  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.masked_bias") ||
-         name.ends_with(".attn.bias_mask");
+/// Buffers that checkpoints of several ages carry along; transformers ignores them too: causal
+/// masks [1, 1, n, n], the value of masked scores, frequencies.
+bool IsKnownBuffer(std::string_view name, const ir::Weight& weight) {
+  const bool is_mask = (name.ends_with(".attn.bias") || name.ends_with(".attention.bias") ||
+                        name.ends_with(".attn.causal_mask")) &&
+                       weight.dims().size() == 4;
+  return is_mask || name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.bias_mask") ||
+         name.ends_with(".attn.masked_bias") || name.ends_with(".attention.masked_bias");
 }
 
 }  // namespace
@@ -76,7 +80,7 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
 
 Result<ir::Graph> Builder::Finish() && {
   for (const auto& [name, weight] : weights_.weights) {
-    if (used_.contains(name) || IsKnownBuffer(name)) continue;
+    if (used_.contains(name) || IsKnownBuffer(name, *weight)) continue;
     diagnostics_.AddError(Location::Tensor(weights_.path, name),
                           fmt::format("tensor {} [{}] has no place in this model",
                                       DTypeName(weight->dtype()), fmt::join(weight->dims(), ", ")),

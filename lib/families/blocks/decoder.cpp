@@ -27,12 +27,13 @@ class DecoderBuilder {
   }
 
  private:
-  /// A checkpoint of the base model alone has the names without the prefix.
+  /// A checkpoint of the base model alone has the names without the first part of the prefix.
   std::string FindPrefix() const {
     const std::vector<std::string>& parts = facts_.names.embedding_parts;
     const std::string name = parts.empty() ? facts_.names.embedding + ".weight" : parts[0];
-    const bool is_bare = !builder_.Has(facts_.names.prefix + name) && builder_.Has(name);
-    return is_bare ? "" : facts_.names.prefix;
+    const std::string& prefix = facts_.names.prefix;
+    const std::string bare = prefix.substr(prefix.find('.') + 1);
+    return !builder_.Has(prefix + name) && builder_.Has(bare + name) ? bare : prefix;
   }
 
   LayerContext Context(size_t layer) {
@@ -138,8 +139,10 @@ class DecoderBuilder {
       ir::Value* both = builder_.Onnx(context.scope, "Add", {mixed, FeedForward(context, m)});
       x = AddResidual(context, x, both);
     } else {
-      x = AddResidual(context, x, Attention(context, LayerNorm(context, names.attention_norm, x)));
-      x = AddResidual(context, x, FeedForward(context, LayerNorm(context, names.mlp_norm, x)));
+      ir::Value* n = LayerNorm(context, names.attention_norm, x);
+      x = AddResidual(context, facts_.residual_is_normalized ? n : x, Attention(context, n));
+      ir::Value* m = LayerNorm(context, names.mlp_norm, x);
+      x = AddResidual(context, facts_.residual_is_normalized ? m : x, FeedForward(context, m));
     }
     const LayerBlock& finish = facts_.layers[context.layer].finish;
     return finish ? finish(context, x) : x;

@@ -86,6 +86,8 @@ struct DecoderFacts {
 
   bool is_parallel = false;            ///< attention and mlp add to the same x
   bool norm_follows_residual = false;  ///< x = norm(x + attention(x)); x = norm(x + mlp(x))
+  /// n = norm(x); x = n + attention(n); m = norm(x); x = m + mlp(m)
+  bool residual_is_normalized = false;
   float embedding_scale = 1;
   float residual_scale = 1;
   float logits_scale = 1;
@@ -100,7 +102,8 @@ struct DecoderFacts {
 
 /// Returns the graph in semantic ops, without any cache: inputs input_ids and position_ids i64
 /// [batch_size, seq_len], output logits f32 [batch_size, seq_len, V]. Tensor names as in hub
-/// checkpoints ("model.layers.0.self_attn.q_proj.weight"; also without the prefix "model.").
+/// checkpoints ("model.layers.0.self_attn.q_proj.weight"; also without "model.", as the base model
+/// alone is saved).
 /// Errors: kInvalidInput with every missing, wrong or left-over tensor.
 Result<ir::Graph> BuildDecoder(const DecoderFacts& facts, const WeightTable& weights);
 

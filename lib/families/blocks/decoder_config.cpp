@@ -66,6 +66,25 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
 
 }  // namespace
 
+std::string FirstKey(const ConfigReader& config, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (config.Has(name)) return std::string(name);
+  }
+  return std::string(names.end()[-1]);
+}
+
+DecoderKeys Gpt2Keys(const ConfigReader& config) {
+  return {.hidden_size = FirstKey(config, {"hidden_size", "n_embd"}),
+          .intermediate_size = "",
+          .num_hidden_layers = FirstKey(config, {"num_hidden_layers", "n_layer"}),
+          .num_attention_heads = FirstKey(config, {"num_attention_heads", "n_head"}),
+          .num_key_value_heads = "",
+          .head_dim = "",
+          .norm_epsilon = "layer_norm_epsilon",
+          .activation = "activation_function",
+          .max_position_embeddings = FirstKey(config, {"max_position_embeddings", "n_positions"})};
+}
+
 Result<RotaryFacts> ReadRotary(const FamilyInputs& inputs, const checkpoint::RopeOptions& options,
                                int64_t head_size, int64_t max_positions) {
   QEFF_ASSIGN_OR_RETURN(const checkpoint::RopeConfig rope,
@@ -145,6 +164,26 @@ Status RefuseIfTrue(const ConfigReader& config, std::string_view key, std::strin
   return config.ErrorAt(ErrorCode::kUnsupported, key, fmt::format("{} is not supported", meaning));
 }
 
+Status ReadRotaryDim(const FamilyInputs& inputs, const DecoderDefaults& defaults, int64_t fallback,
+                     DecoderFacts& facts) {
+  QEFF_ASSIGN_OR_RETURN(const int64_t channels,
+                        inputs.config.IntOr("rotary_dim", fallback, checkpoint::kPositive));
+  const int64_t head_size = facts.attention.head_size;
+  if (channels > head_size || channels % 2 != 0) {
+    return inputs.config.ErrorAt(
+        ErrorCode::kInvalidInput, "rotary_dim",
+        fmt::format("expected an even number up to the head size {}, got {}", head_size, channels));
+  }
+  QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(inputs.config, defaults));
+  QEFF_ASSIGN_OR_RETURN(checkpoint::RopeTable table,
+                        checkpoint::ComputeRope({}, channels, max_positions));
+  facts.rotaries = {{.rotary_channels = channels,
+                     .inverse_frequencies = std::move(table.inverse_frequencies),
+                     .table_rows = inputs.max_positions.value_or(max_positions)}};
+  for (LayerFacts& layer : facts.layers) layer.rotary = 0;
+  return Status::Ok();
+}
+
 Result<std::string> ReadActivation(const ConfigReader& config, std::string_view key,
                                    std::string fallback) {
   QEFF_ASSIGN_OR_RETURN(std::string activation, config.StringOr(key, std::move(fallback)));
@@ -153,6 +192,11 @@ Result<std::string> ReadActivation(const ConfigReader& config, std::string_view 
                           fmt::format("unknown activation '{}'", activation));
   }
   return activation;
+}
+
+Result<int64_t> ReadFfnSize(const ConfigReader& config, std::string_view key, int64_t hidden_size) {
+  QEFF_ASSIGN_OR_RETURN(const auto given, config.OptionalInt(key, checkpoint::kPositive));
+  return given.value_or(4 * hidden_size);
 }
 
 Result<int64_t> ReadMaxPositions(const ConfigReader& config, const DecoderDefaults& defaults) {
@@ -195,7 +239,8 @@ Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderD
   QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(config, defaults));
   const checkpoint::RopeOptions options = {
       .default_theta = defaults.rope_theta,
-      .default_partial_rotary_factor = defaults.partial_rotary_factor};
+      .default_partial_rotary_factor = defaults.partial_rotary_factor,
+      .theta_key = keys.rope_theta};
   facts.rotaries.resize(1);
   QEFF_ASSIGN_OR_RETURN(facts.rotaries[0],
                         ReadRotary(inputs, options, facts.attention.head_size, max_positions));

@@ -5,6 +5,7 @@
 // does otherwise, it sets on the facts afterwards.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,7 +30,17 @@ struct DecoderKeys {
   std::string norm_epsilon = "rms_norm_eps";
   std::string activation = "hidden_act";
   std::string max_position_embeddings = "max_position_embeddings";
+  std::string rope_theta = "rope_theta";
 };
+
+/// Returns the first of `names` that the config has, else the last one: config classes with names
+/// of their own also take a value under the name that all families share, which wins.
+std::string FirstKey(const checkpoint::ConfigReader& config,
+                     std::initializer_list<std::string_view> names);
+
+/// The keys of GPT-2, which GPT-J, CodeGen and GPT-BigCode took over. The feed-forward size is not
+/// among them: see ReadFfnSize.
+DecoderKeys Gpt2Keys(const checkpoint::ConfigReader& config);
 
 /// Values that the config class of the family has for keys that a file leaves out.
 struct DecoderDefaults {
@@ -88,9 +99,18 @@ Status ReadUnrotatedLayers(const checkpoint::ConfigReader& config, DecoderFacts&
 Status RefuseIfTrue(const checkpoint::ConfigReader& config, std::string_view key,
                     std::string_view meaning);
 
+/// Reads `rotary_dim`: all layers rotate that many first channels of each head, by frequencies of
+/// base 10000. Errors: kInvalidInput (not even, or more than a head has).
+Status ReadRotaryDim(const FamilyInputs& inputs, const DecoderDefaults& defaults, int64_t fallback,
+                     DecoderFacts& facts);
+
 /// Reads the activation `key`, checked against the known ones. Errors: as above.
 Result<std::string> ReadActivation(const checkpoint::ConfigReader& config, std::string_view key,
                                    std::string fallback);
+
+/// Reads the feed-forward size `key`, 4 D if it is null or not there. Errors: kInvalidInput.
+Result<int64_t> ReadFfnSize(const checkpoint::ConfigReader& config, std::string_view key,
+                            int64_t hidden_size);
 
 /// Reads max_position_embeddings.
 Result<int64_t> ReadMaxPositions(const checkpoint::ConfigReader& config,
