@@ -320,6 +320,95 @@ def caches():
         [gather(flat, [1], ints([[0, 3, 1, 7]]))])
 
 
+def convolve_rows(x, weight, positions, bias=None, state=None, rows=None):
+    """One row and channel at a time: np.convolve over the stored taps and the row's tokens."""
+    taps = weight.shape[2]
+    y, present = np.zeros(x.shape), None if state is None else state.astype(float)
+    for b in range(len(x)):
+        count = int((positions[b] >= 0).sum())
+        row = b if rows is None else rows[b, 0]
+        for c in range(x.shape[2]):
+            past = np.zeros(taps) if state is None or 0 in positions[b] else state[row, c].astype(float)
+            sequence = np.concatenate([past, x[b, :count, c], np.zeros(x.shape[1] - count)])
+            y[b, :, c] = np.convolve(sequence[1:], weight[c, 0, ::-1], "valid")
+            if state is not None and count:
+                present[row, c] = sequence[count:count + taps]
+    y += 0 if bias is None else bias
+    return [y] if state is None else [y, present]
+
+
+def delta_rows(q, k, v, g, beta, positions, key_heads, value_heads, state=None, rows=None):
+    """The recurrence of torch_recurrent_gated_delta_rule (transformers 5.5.4) behind its normalization, a token at a time."""
+    batch, tokens = positions.shape
+    split = [a.astype(float).reshape(batch, tokens, n, -1) for a, n in ((q, key_heads), (k, key_heads), (v, value_heads))]
+    q, k = (a.repeat(value_heads // key_heads, 2) for a in split[:2])
+    v = split[2]
+    o, present = np.zeros(v.shape), None if state is None else state.astype(float)
+    for b in range(batch):
+        row = b if rows is None else rows[b, 0]
+        for head in range(value_heads):
+            s = np.zeros((q.shape[3], v.shape[3])) if state is None or 0 in positions[b] else present[row, head].copy()
+            for t in np.flatnonzero(positions[b] >= 0):
+                s *= np.exp(float(g[b, t, head]))
+                memory = (s * k[b, t, head][:, None]).sum(0)
+                s += np.outer(k[b, t, head], (v[b, t, head] - memory) * float(beta[b, t, head]))
+                o[b, t, head] = (s * q[b, t, head][:, None]).sum(0)
+            if state is not None and (positions[b] >= 0).any():
+                present[row, head] = s
+    o = o.reshape(batch, tokens, -1)
+    return [o] if state is None else [o, present]
+
+
+def recurrences():
+    random = np.random.default_rng(17)  # its own, so that these cases do not depend on the others
+
+    def draw(*dims, low=-2.0, high=2.0):
+        return np.round(random.uniform(low, high, dims), 2).astype(np.float32)
+
+    start, late = ints([[0, 1, 2, 3, 4], [0, 1, 2, -1, -1]]), ints([[7, 8, 9, 10, 11], [3, 4, -1, -1, -1]])
+    mixed = ints([[0, 1, -1, -1, -1], [-1] * 5])  # a new text, and a row that takes no part
+    decode = ints([[12], [0]])
+    places = ints([[2], [0]])
+
+    x, weight, bias = draw(2, 5, 3), draw(3, 1, 4), draw(3)
+    state, pool = draw(2, 3, 4), draw(3, 3, 4)
+    add(QEFF, "CausalConv", "without a state, padding", [x, weight, start], convolve_rows(x, weight, start))
+    y = convolve_rows(x, weight, start, bias)[0]
+    silu = y / (1 + np.exp(-y))
+    add(QEFF, "CausalConv", "bias and silu", [x, weight, start, bias], [silu], activation="silu")
+    for name, positions in [("texts that start", start), ("texts that go on", late), ("one row takes no part", mixed)]:
+        add(QEFF, "CausalConv", name, [x, weight, positions, None, state], convolve_rows(x, weight, positions, state=state))
+    add(QEFF, "CausalConv", "one token", [x[:, :1], weight, decode, bias, state],
+        convolve_rows(x[:, :1], weight, decode, bias, state))
+    for name, positions in [("batch index", late), ("batch index, one row takes no part", mixed)]:
+        add(QEFF, "CausalConv", name, [x, weight, positions, None, pool, places],
+            convolve_rows(x, weight, positions, state=pool, rows=places))
+    wide, taps, state, all_tokens = draw(1, 9, 70), draw(70, 1, 2), draw(1, 70, 2), ints([range(3, 12)])
+    add(QEFF, "CausalConv", "many channels and tokens", [wide, taps, all_tokens, None, state],
+        convolve_rows(wide, taps, all_tokens, state=state))
+
+    key_heads, value_heads, size, value_size = 2, 4, 3, 5
+    inputs = [draw(2, 5, key_heads * size), draw(2, 5, key_heads * size, low=-0.7, high=0.7), draw(2, 5, value_heads * value_size),
+              draw(2, 5, value_heads, low=-1.5, high=0), draw(2, 5, value_heads, low=0, high=1)]
+    state, pool = draw(2, value_heads, size, value_size), draw(3, value_heads, size, value_size)
+
+    def rule(name, call, positions, heads=(key_heads, value_heads), **memory):
+        extra = [memory[n] for n in ("state", "rows") if n in memory]
+        add(QEFF, "GatedDeltaRule", name, [*call, positions, *extra], delta_rows(*call, positions, *heads, **memory),
+            num_key_heads=heads[0], num_value_heads=heads[1])
+
+    rule("without a state, padding", inputs, start)
+    for name, positions in [("texts that start", start), ("texts that go on", late), ("one row takes no part", mixed)]:
+        rule(name, inputs, positions, state=state)
+    rule("one token", [a[:, :1] for a in inputs], decode, state=state)
+    for name, positions in [("batch index", late), ("batch index, one row takes no part", mixed)]:
+        rule(name, inputs, positions, state=pool, rows=places)
+    tokens, size, value_size = 20, 8, 37
+    inputs = [draw(1, tokens, size, low=-0.3, high=0.3), draw(1, tokens, size, low=0, high=0.5), draw(1, tokens, value_size),
+              draw(1, tokens, 1, low=-0.2, high=0), draw(1, tokens, 1, low=0, high=1)]
+    rule("keys alike, many tokens", inputs, ints([range(3, 3 + tokens)]), (1, 1), state=draw(1, 1, size, value_size))
+
+
 def packed():
     raw = ints([[0x21, 0xF0], [0x87, 0x3A]], np.uint8)
     nibbles = np.stack([raw & 15, raw >> 4], -1).reshape(2, 4)
@@ -347,6 +436,6 @@ def packed():
 
 
 if __name__ == "__main__":
-    for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed]:
+    for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed, recurrences]:
         group()
     CASES.write()
