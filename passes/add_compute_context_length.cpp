@@ -28,7 +28,8 @@ Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
   }
   size_t position = 0;
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
-    if (graph.inputs()[i]->name().starts_with("past_")) position = i + 1;
+    const std::string state = graph.inputs()[i]->name() + std::string(ir::kRetainedStateSuffix);
+    if (graph.FindOutput(state) != nullptr) position = i + 1;
   }
   ir::Value* lengths =
       graph.AddInput("comp_ctx_lengths", {DType::kI64, ir::Shape{"comp_ctx_lengths"}}, position);

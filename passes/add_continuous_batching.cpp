@@ -7,23 +7,18 @@
 //   past_key.0, past_value.0) After:   past_key.0 [full_batch_size, K, ctx_len, E]
 //   qeff.Attention(..., past_value.0, batch_index)
 // The graph gains the input batch_index i64 [batch_size, 1] as its last input (before
-// num_logits_to_keep). Requires: a graph with a KV cache (add-kv-cache). Leaves alone: a graph that
-// has batch_index.
+// num_logits_to_keep); every op with a state gets it. Requires: a graph with a cache
+// (add-kv-cache). Leaves alone: a graph that has batch_index.
 #include "passes/pass.h"
+#include "passes/retained_state.h"
 
 namespace qeff::passes {
 
 Result<Change> AddContinuousBatching(ir::Model& model, const PassContext&) {
-  constexpr size_t kPastKeyInput = 4;
-  constexpr size_t kBatchIndexInput = 6;
   ir::Graph& graph = model.graph;
   if (graph.FindInput("batch_index") != nullptr) return Change::kNone;
-  std::vector<ir::Node*> attentions;
-  for (const auto& node : graph.nodes()) {
-    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr)
-      attentions.push_back(node.get());
-  }
-  if (attentions.empty()) {
+  const std::vector<ir::Node*> nodes = NodesWithState(graph);
+  if (nodes.empty()) {
     return InvalidInput(Location::File(model.path), "the graph has no KV cache",
                         {"continuous batching needs one: do not switch the cache off"});
   }
@@ -33,13 +28,15 @@ Result<Change> AddContinuousBatching(ir::Model& model, const PassContext&) {
   }
   ir::Value* batch_index =
       graph.AddInput("batch_index", {DType::kI64, ir::Shape{"batch_size", 1}}, position);
-  for (ir::Node* node : attentions) {
-    for (size_t i = kPastKeyInput; i < kBatchIndexInput; ++i) {
-      ir::TensorType type = node->input(i)->type();
-      (*type.shape)[0] = "full_batch_size";
-      node->input(i)->set_type(std::move(type));
+  for (ir::Node* node : nodes) {
+    const StatefulOp& op = *FindStatefulOp(*node);
+    for (size_t i = 0; i < op.names.size(); ++i) {
+      ir::Value* state = node->input(op.first_state + i);
+      ir::Shape shape = *state->type().shape;
+      shape[0] = "full_batch_size";
+      state->set_type({state->type().dtype, std::move(shape)});
     }
-    node->SetInput(kBatchIndexInput, batch_index);
+    node->SetInput(op.batch_index, batch_index);
   }
   return Change::kChanged;
 }

@@ -1,26 +1,27 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives every attention a key and a value cache that the caller keeps between calls.
-//   Before:  o = qeff.Attention<num_heads, num_kv_heads, ...>(q, k, v, position_ids)          c =
-//   qeff.ContextLength(position_ids) After:   o, past_key.0_RetainedState,
-//   past_value.0_RetainedState = qeff.Attention<...>(q, k, v, position_ids,
-//                past_key.0, past_value.0)                                                   c =
-//                Gather(Shape(past_key.0), 2)
-// The graph gains inputs past_key.i [batch_size, K, ctx_len, E] and past_value.i in layer order
-// after position_ids, and the matching outputs after the existing ones. Requires: q, k, v with
-// static last dimensions; position_ids a graph input. Leaves alone: attentions that have a cache
-// already, and attentions without position_ids (encoders).
-#include <algorithm>
+// Gives every op that can remember earlier tokens a state that the caller keeps between calls.
+//   Before:  o = qeff.Attention<num_heads, num_kv_heads, ...>(q, k, v, position_ids)
+//            c = qeff.ContextLength(position_ids)
+//   After:   o, past_key.0_RetainedState, past_value.0_RetainedState = qeff.Attention<...>(q, k, v,
+//                position_ids, past_key.0, past_value.0)
+//            c = Gather(Shape(past_key.0), 2)
+// Likewise qeff.CausalConv with conv_state.i and qeff.GatedDeltaRule with recurrent_state.i; what a
+// convolution and the rule behind it remember has one number. The graph gains the inputs after
+// position_ids, in the order of the nodes (past_key.i [batch_size, K, ctx_len, E], past_value.i,
+// conv_state.i [batch_size, C, N], recurrent_state.i [batch_size, Hv, E, Ev]), and the matching
+// outputs after the existing ones. Requires: static last dimensions; position_ids a graph input.
+// Leaves alone: ops that have their states already, and attentions without position_ids (encoders).
+#include <set>
 
 #include "passes/pass.h"
+#include "passes/retained_state.h"
 
 namespace qeff::passes {
 namespace {
 
-constexpr size_t kPastKeyInput = 4;
-
-/// Returns the number of channels of one head of `value` [B, T, heads * E].
+/// Returns the number of channels of one of `heads` heads of `value` [B, T, heads * E].
 Result<int64_t> HeadSize(const ir::Node& node, size_t input, int64_t heads) {
   const ir::TensorType& type = node.input(input)->type();
   if (!type.shape || type.shape->size() != 3 || !type.shape->back().is_number() || heads <= 0 ||
@@ -32,70 +33,115 @@ Result<int64_t> HeadSize(const ir::Node& node, size_t input, int64_t heads) {
   return type.shape->back().value() / heads;
 }
 
-struct Cache {
-  ir::Value* input;
-  std::string name;
+/// The shapes of the states of `node`, without their rows.
+Result<std::vector<ir::Shape>> StateShapes(const ir::Node& node) {
+  if (node.IsQeff("CausalConv")) {
+    const ir::TensorType& weight = node.input(1)->type();
+    if (!weight.shape || !ir::StaticDims(*weight.shape)) {
+      return InvalidInput(
+          Location::Node("", node.name()),
+          fmt::format("expected a weight of fixed size, got {}", weight.ToString()));
+    }
+    return std::vector<ir::Shape>{{(*weight.shape)[0], (*weight.shape)[2]}};
+  }
+  if (node.IsQeff("GatedDeltaRule")) {
+    const int64_t heads = node.IntAttribute("num_value_heads", 0);
+    QEFF_ASSIGN_OR_RETURN(const int64_t key_size,
+                          HeadSize(node, 1, node.IntAttribute("num_key_heads", 0)));
+    QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(node, 2, heads));
+    return std::vector<ir::Shape>{{heads, key_size, value_size}};
+  }
+  const int64_t heads = node.IntAttribute("num_kv_heads", 0);
+  QEFF_ASSIGN_OR_RETURN(const int64_t key_size, HeadSize(node, 1, heads));
+  QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(node, 2, heads));
+  return std::vector<ir::Shape>{{heads, "ctx_len", key_size}, {heads, "ctx_len", value_size}};
+}
+
+/// Numbers states by mixer: an attention has a number of its own, a convolution and the rule behind
+/// it share one.
+class Numbering {
+ public:
+  int64_t NumberOf(const ir::Node& node) {
+    const bool is_new = node.IsQeff("Attention") || kinds_.contains("Attention") ||
+                        kinds_.contains(node.op_type()) || kinds_.empty();
+    if (is_new) kinds_.clear();
+    kinds_.insert(node.op_type());
+    return number_ += is_new ? 1 : 0;
+  }
+
+ private:
+  int64_t number_ = -1;
+  std::set<std::string> kinds_;  ///< that have the number
+};
+
+class CacheAdder {
+ public:
+  CacheAdder(ir::Graph& graph, const ir::Value* position_ids) : graph_(graph) {
+    while (graph.inputs()[at_] != position_ids) ++at_;
+  }
+
+  Status Add(ir::Node* old) {
+    const StatefulOp& op = *FindStatefulOp(*old);
+    QEFF_ASSIGN_OR_RETURN(const std::vector<ir::Shape> shapes, StateShapes(*old));
+    const int64_t number = numbering_.NumberOf(*old);
+    std::vector<ir::Value*> inputs = old->inputs();
+    std::vector<std::string> outputs = {""};
+    if (inputs.size() < op.first_state + shapes.size())
+      inputs.resize(op.first_state + shapes.size(), nullptr);
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      ir::Shape shape = shapes[i];
+      shape.insert(shape.begin(), ir::Dim("batch_size"));
+      const std::string name = fmt::format("{}.{}", op.names[i], number);
+      inputs[op.first_state + i] =
+          graph_.AddInput(name, {old->output()->type().dtype, std::move(shape)}, ++at_);
+      outputs.push_back(name + std::string(ir::kRetainedStateSuffix));
+    }
+    if (first_key_ == nullptr && old->IsQeff("Attention")) first_key_ = inputs[op.first_state];
+    ir::Node* made = graph_.AddNode({.domain = ir::kQeffDomain,
+                                     .op_type = old->op_type(),
+                                     .inputs = std::move(inputs),
+                                     .attributes = old->attributes(),
+                                     .name = old->name(),
+                                     .output_names = outputs},
+                                    old);
+    const std::string output_name = old->output()->name();
+    made->output()->set_type(old->output()->type());  // the shapes of states behind it follow
+    graph_.ReplaceAllUses(old->output(), made->output());
+    graph_.EraseNode(old);
+    graph_.RenameValue(made->output(), output_name);
+    for (size_t i = 1; i < outputs.size(); ++i) graph_.AddOutput(outputs[i], made->output(i));
+    return Status::Ok();
+  }
+
+  /// Null if no attention has got a cache.
+  ir::Value* first_key() const { return first_key_; }
+
+ private:
+  ir::Graph& graph_;
+  size_t at_ = 0;  ///< the last input before the next state
+  Numbering numbering_;
+  ir::Value* first_key_ = nullptr;
 };
 
 }  // namespace
 
 Result<Change> AddKvCache(ir::Model& model, const PassContext&) {
   ir::Graph& graph = model.graph;
-  ir::Value* position_ids = graph.FindInput("position_ids");
+  const ir::Value* position_ids = graph.FindInput("position_ids");
   if (position_ids == nullptr) return Change::kNone;
-  std::vector<ir::Node*> attentions;
+  const std::vector<ir::Node*> nodes = NodesWithoutState(graph);
+  if (nodes.empty()) return Change::kNone;
+  CacheAdder adder(graph, position_ids);
+  for (ir::Node* node : nodes) QEFF_RETURN_IF_ERROR(adder.Add(node));
+  if (adder.first_key() == nullptr) return Change::kChanged;
+
   std::vector<ir::Node*> lengths;
   for (const auto& node : graph.nodes()) {
-    if (node->IsQeff("Attention") && node->input(3) != nullptr &&
-        node->input(kPastKeyInput) == nullptr) {
-      attentions.push_back(node.get());
-    }
     if (node->IsQeff("ContextLength")) lengths.push_back(node.get());
-  }
-  if (attentions.empty()) return Change::kNone;
-
-  size_t at = 0;
-  while (graph.inputs()[at] != position_ids) ++at;
-  ir::Value* first_cache = nullptr;
-  for (size_t layer = 0; layer < attentions.size(); ++layer) {
-    ir::Node* old = attentions[layer];
-    const int64_t kv_heads = old->IntAttribute("num_kv_heads", 0);
-    QEFF_ASSIGN_OR_RETURN(const int64_t key_size, HeadSize(*old, 1, kv_heads));
-    QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(*old, 2, kv_heads));
-    const std::string key_name = fmt::format("past_key.{}", layer);
-    const std::string value_name = fmt::format("past_value.{}", layer);
-    const auto add = [&](const std::string& name, int64_t size, size_t input) {
-      return graph.AddInput(
-          name,
-          {old->input(input)->type().dtype, ir::Shape{"batch_size", kv_heads, "ctx_len", size}},
-          ++at);
-    };
-    ir::Value* past_key = add(key_name, key_size, 1);
-    ir::Value* past_value = add(value_name, value_size, 2);
-    if (first_cache == nullptr) first_cache = past_key;
-
-    std::vector<ir::Value*> inputs = old->inputs();
-    inputs.resize(std::max(inputs.size(), kPastKeyInput + 2), nullptr);  // sinks may follow
-    inputs[kPastKeyInput] = past_key;
-    inputs[kPastKeyInput + 1] = past_value;
-    const std::string suffix(ir::kRetainedStateSuffix);
-    ir::Node* made = graph.AddNode({.domain = ir::kQeffDomain,
-                                    .op_type = "Attention",
-                                    .inputs = std::move(inputs),
-                                    .attributes = old->attributes(),
-                                    .name = old->name(),
-                                    .output_names = {"", key_name + suffix, value_name + suffix}},
-                                   old);
-    const std::string output_name = old->output()->name();
-    graph.ReplaceAllUses(old->output(), made->output());
-    graph.EraseNode(old);
-    graph.RenameValue(made->output(), output_name);
-    graph.AddOutput(key_name + suffix, made->output(1));
-    graph.AddOutput(value_name + suffix, made->output(2));
   }
   for (ir::Node* node : lengths) {
     ir::Value* shape = graph.Add(
-        {.op_type = "Shape", .inputs = {first_cache}, .name = node->name() + "/Shape"}, node);
+        {.op_type = "Shape", .inputs = {adder.first_key()}, .name = node->name() + "/Shape"}, node);
     ir::Value* axis = graph.AddConstant(node->name() + "/axis", ir::MakeIntScalar(2));
     ir::Value* length = graph.Add(
         {.op_type = "Gather", .inputs = {shape, axis}, .name = node->name() + "/Gather"}, node);

@@ -44,6 +44,8 @@ class Emitter {
 
   ir::Graph& graph() const { return graph_; }
   const std::string& scope() const { return scope_; }
+  /// The same place, names in another scope.
+  Emitter InScope(std::string scope) const { return {graph_, before_, std::move(scope)}; }
 
  private:
   ir::Value* Shared(std::string name, ir::WeightPtr weight) const;

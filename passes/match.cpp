@@ -43,6 +43,19 @@ ir::Value* BeforeHeadTranspose(const ir::Value* value) {
   return IsTranspose(node, {0, 2, 1, 3}) ? node->input(0) : nullptr;
 }
 
+ir::Value* BeforeRepeat(ir::Value* value) {
+  const ir::Node* reshape = ProducedBy(value, "Reshape");
+  const ir::Node* expand = reshape ? ProducedBy(reshape->input(0), "Expand") : nullptr;
+  const ir::Node* unsqueeze = expand ? ProducedBy(expand->input(0), "Unsqueeze") : nullptr;
+  if (unsqueeze == nullptr || ir::ConstantInt(unsqueeze->input(1)) != 2 ||
+      Rank(expand->output()) != 5)
+    return value;
+  const auto kv_heads = FixedDim(expand->output(), 1);
+  const auto groups = FixedDim(expand->output(), 2);
+  if (!kv_heads || !groups || FixedDim(value, 1) != *kv_heads * *groups) return value;
+  return unsqueeze->input(0);
+}
+
 ir::Value* SameData(ir::Value* value) {
   while (value != nullptr && value->producer() != nullptr) {
     const ir::Node* node = value->producer();

@@ -36,6 +36,10 @@ bool IsTranspose(const ir::Node* node, const std::vector<int64_t>& permutation);
 /// If `value` is [B, heads, T, E] = Transpose<0, 2, 1, 3>(x), returns x [B, T, heads, E].
 ir::Value* BeforeHeadTranspose(const ir::Value* value);
 
+/// Reshape(Expand(Unsqueeze(x [B, K, S, E], 2)), [B, K * G, S, E]) -> x: heads before each was
+/// repeated G times; `value` itself if they are not repeated.
+ir::Value* BeforeRepeat(ir::Value* value);
+
 /// Follows Unsqueeze, Squeeze, Reshape, Identity and Cast between integer types back to the first
 /// other value: the data is the same, only the shape differs.
 ir::Value* SameData(ir::Value* value);

@@ -37,7 +37,9 @@ Pipeline LoweringPipeline(const LoweringOptions& options) {
   const bool outline = !options.layer_function.empty();
   pipeline.push_back(Step("lower-context-length"));
   pipeline.push_back(Step("lower-selection"));
-  pipeline.push_back(Step("lower-gated-mlp"));  // makes Linear and Activation
+  pipeline.push_back(Step("lower-gated-mlp"));    // makes Linear and Activation
+  pipeline.push_back(Step("lower-causal-conv"));  // makes Activation
+  pipeline.push_back(Step("lower-gated-delta-rule"));
   pipeline.push_back(Step("lower-activation"));
   pipeline.push_back(
       Step("lower-rope"));  // ends in the layout changes that lower-attention begins with
@@ -64,7 +66,9 @@ Pipeline RaisingPipeline() {
       Step("raise-linear"),
       Step("raise-gated-mlp"),  // needs Linear and Activation
       Step("raise-rope"),
-      Step("raise-attention"),  // needs heads as the rotation leaves them
+      Step("raise-attention"),    // needs heads as the rotation leaves them
+      Step("raise-causal-conv"),  // needs Activation
+      Step("raise-gated-delta-rule"),
       Step("raise-selection"),
       Step("fold-reshapes"),  // cancels the layout changes that the raised ops brought
       Step("drop-dead-nodes"),

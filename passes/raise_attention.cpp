@@ -54,21 +54,6 @@ ir::Value* BeforeFloatCast(ir::Value* value) {
              : value;
 }
 
-/// Reshape(Expand(Unsqueeze(x [B, K, S, E], 2)), [B, K * G, S, E]) -> x; x itself if it is not
-/// repeated.
-ir::Value* BeforeRepeat(ir::Value* value) {
-  const ir::Node* reshape = ProducedBy(value, "Reshape");
-  const ir::Node* expand = reshape ? ProducedBy(reshape->input(0), "Expand") : nullptr;
-  const ir::Node* unsqueeze = expand ? ProducedBy(expand->input(0), "Unsqueeze") : nullptr;
-  if (unsqueeze == nullptr || ir::ConstantInt(unsqueeze->input(1)) != 2 ||
-      Rank(expand->output()) != 5)
-    return value;
-  const auto kv_heads = FixedDim(expand->output(), 1);
-  const auto groups = FixedDim(expand->output(), 2);
-  if (!kv_heads || !groups || FixedDim(value, 1) != *kv_heads * *groups) return value;
-  return unsqueeze->input(0);
-}
-
 /// True if `value` is a scalar, or a tensor of one repeated value, below any score: -inf.
 bool IsMinusInfinity(const ir::Value* value) {
   const auto scalar = ir::ConstantFloat(value);

@@ -3,10 +3,11 @@
 //
 // qeff.CausalConv<activation>(x [B, T, C], weight [C, 1, N], position_ids i64 [B, T], bias [C],
 //     state [Bc, C, N], batch_index i64 [B, 1])
-//   -> (y [B, T, C], state after the call): each channel convolved over time with N taps of its own,
+//   -> (y [B, T, C], state after the call): each channel convolved over time with N taps of its
+//   own,
 // the last of which meets the token itself, as ONNX's Conv with a group for each channel:
-//   s = the state, N columns, then the row's tokens, padding as zeros (without a state: zeros first)
-//   y[t] = f(bias + sum over j < N of weight[j] * s[t + 1 + j])
+//   s = the state, N columns, then the row's tokens, padding as zeros (without a state: zeros
+//   first) y[t] = f(bias + sum over j < N of weight[j] * s[t + 1 + j])
 // After the call the state of a row with n tokens holds s[n] .. s[n + N - 1]: its N latest tokens.
 // Padding stands behind the tokens of its row. Rows and states: state_rows.h. bias, state and
 // batch_index may be left out; an empty activation is none.
@@ -32,7 +33,8 @@ Status InferCausalConv(InferContext& context) {
   const ir::Dim& channels = context.shape(kX)[2];
   QEFF_RETURN_IF_ERROR(context.ExpectSize(kWeight, 0, channels));
   QEFF_RETURN_IF_ERROR(context.ExpectSize(kWeight, 1, 1));
-  if (context.shape(kWeight)[2] == ir::Dim(int64_t{0})) return context.Invalid("expected at least one tap");
+  if (context.shape(kWeight)[2] == ir::Dim(int64_t{0}))
+    return context.Invalid("expected at least one tap");
   if (context.Has(kBias)) {
     QEFF_RETURN_IF_ERROR(context.ExpectFloat(kBias));
     QEFF_RETURN_IF_ERROR(context.ExpectRank(kBias, 1));

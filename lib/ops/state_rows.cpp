@@ -76,8 +76,7 @@ std::vector<double> StateRows::Before(int64_t b, int64_t count) const {
 void StateRows::SetAfter(int64_t b, const std::vector<double>& elements) {
   if (!context_.Has(inputs_.state) || CountTokens(b) == 0) return;
   std::copy(elements.begin(), elements.end(),
-            context_.out(1).floats.begin() +
-                StateRow(b) * static_cast<int64_t>(elements.size()));
+            context_.out(1).floats.begin() + StateRow(b) * static_cast<int64_t>(elements.size()));
 }
 
 }  // namespace qeff::ops
