@@ -1,9 +1,13 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <set>
+
 #include "lib/artifact/cache.h"
 #include "lib/artifact/input_identity.h"
 #include "lib/artifact/qconfig.h"
 #include "lib/artifact/text_specializations.h"
+#include "lib/checkpoint/model_config.h"
 #include "lib/onnx_io/reader.h"
 #include "lib/support/json.h"
 #include "passes/pipelines.h"
@@ -42,8 +46,32 @@ Result<OnnxInput> FindOnnx(const std::filesystem::path& path) {
   return OnnxInput{found.front(), path};
 }
 
-Result<std::vector<artifact::Specialization>> ChooseSpecializations(const ir::Graph& graph,
-                                                                    const CompileOptions& options) {
+/// The symbols in the shapes of the graph's inputs.
+std::set<std::string> InputSymbols(const ir::Graph& graph) {
+  std::set<std::string> symbols;
+  for (const ir::Value* input : graph.inputs()) {
+    for (const ir::Dim& dim : input->type().shape.value_or(ir::Shape{})) {
+      if (dim.is_symbol()) symbols.insert(dim.symbol());
+    }
+  }
+  return symbols;
+}
+
+/// The window of the model's config, for graphs whose caches of sliding layers have its size.
+/// Nothing if there is no config, or none in it: then --dim has to say it.
+Result<std::optional<int64_t>> WindowOfConfig(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return std::optional<int64_t>();
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::ConfigReader config,
+                        checkpoint::ConfigReader::Read(path));
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::ConfigReader text, config.TextConfig());
+  return text.OptionalInt("sliding_window", checkpoint::kPositive);
+}
+
+Result<std::vector<artifact::Specialization>> ChooseSpecializations(
+    const ir::Graph& graph, const std::filesystem::path& folder, const CompileOptions& options) {
+  const std::set<std::string> symbols = InputSymbols(graph);
   artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
                                            .ctx_len = options.ctx_len,
                                            .batch_size = options.batch_size,
@@ -56,7 +84,40 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(const ir::Gr
     text.num_speculative_tokens = {*options.num_speculative_tokens};
   text.comp_ctx_lengths_prefill = options.ccl_prefill;
   text.comp_ctx_lengths_decode = options.ccl_decode;
-  return artifact::BuildTextSpecializations(text);
+  std::vector<std::pair<std::string, int64_t>> dims = options.dims;
+  for (const auto& [name, size] : dims) {
+    if (symbols.contains(name)) continue;
+    return UsageError(Location::Flag("--dim"), fmt::format("no input has a symbol '{}'", name),
+                      {fmt::format("symbols: {}", fmt::join(symbols, ", "))});
+  }
+  if (symbols.contains("sliding_window")) {
+    const auto given = std::find_if(dims.begin(), dims.end(),
+                                    [](const auto& dim) { return dim.first == "sliding_window"; });
+    if (given != dims.end()) {
+      text.sliding_window = given->second;
+      dims.erase(given);
+    } else {
+      QEFF_ASSIGN_OR_RETURN(text.sliding_window, WindowOfConfig(folder));
+    }
+  }
+  QEFF_ASSIGN_OR_RETURN(std::vector<artifact::Specialization> entries,
+                        artifact::BuildTextSpecializations(text));
+  for (artifact::Specialization& entry : entries) {
+    for (const auto& [name, size] : dims) {
+      const auto chosen =
+          std::find_if(entry.symbols.begin(), entry.symbols.end(),
+                       [&name = name](const auto& symbol) { return symbol.first == name; });
+      if (chosen == entry.symbols.end()) {
+        entry.symbols.emplace_back(name, size);
+      } else if (chosen->second != size) {
+        return UsageError(Location::Flag("--dim"),
+                          fmt::format("'{}' is {} in specialization '{}', not {}", name,
+                                      chosen->second, entry.graph_name, size),
+                          {"it has an option of its own"});
+      }
+    }
+  }
+  return entries;
 }
 
 /// Caches and their new states with their precision on a card, in graph order.
@@ -99,6 +160,12 @@ Status WriteSideFiles(const ir::Graph& graph,
   return out.WriteFile(artifact::kQconfigName, artifact::WriteQconfig(qconfig));
 }
 
+std::vector<std::string> DescribeDims(const std::vector<std::pair<std::string, int64_t>>& dims) {
+  std::vector<std::string> described;
+  for (const auto& [name, size] : dims) described.push_back(fmt::format("{}={}", name, size));
+  return described;
+}
+
 Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const CompileOptions& options) {
   artifact::Manifest manifest{.format = std::string(artifact::kQpcFormat), .tool = "qeff-compile"};
   const BackendCompileOptions& target = options.target;
@@ -112,6 +179,7 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Compile
       {"num_speculative_tokens", options.num_speculative_tokens.value_or(0)},
       {"ccl_prefill", options.ccl_prefill},
       {"ccl_decode", options.ccl_decode},
+      {"dims", DescribeDims(options.dims)},
       {"num_cores", int64_t{target.num_cores}},
       {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
                                      : target.weight_storage == WeightStorage::kBf16 ? "bf16"
@@ -173,7 +241,8 @@ Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptio
   pipeline.insert(pipeline.end(), own.begin(), own.end());
   if (Result<passes::Change> change = passes::RunPipeline(model, pipeline); !change.ok())
     return std::move(change).status();
-  QEFF_ASSIGN_OR_RETURN(const auto specializations, ChooseSpecializations(model.graph, options));
+  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+                        ChooseSpecializations(model.graph, input.folder, options));
   QEFF_ASSIGN_OR_RETURN(const std::vector<SpecializedGraph> graphs,
                         SpecializeAll(model, specializations));
   Diagnostics diagnostics;

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/backend.h"
@@ -81,6 +82,8 @@ struct CompileOptions {
   std::optional<int64_t> num_speculative_tokens;
   std::vector<int64_t> ccl_prefill;  ///< compute context lengths
   std::vector<int64_t> ccl_decode;
+  /// Numbers of further symbols of the graph, in every specialization ("vision_size", 256).
+  std::vector<std::pair<std::string, int64_t>> dims;
   BackendCompileOptions target;
 };
 

@@ -19,7 +19,7 @@ class CpuBackend : public Backend {
   std::string_view name() const override { return "cpu"; }
 
   // Raised graphs are what the planner fuses by itself.
-  passes::Pipeline Pipeline() const override { return {}; }
+  passes::Pipeline Pipeline() const override { return {{"lower-einsum", {}}}; }
 
   void CheckSupport(const ir::Graph& graph, Diagnostics& diagnostics) const override {
     cpu::CheckCpuSupport(graph, "", diagnostics);

@@ -239,7 +239,8 @@ Status SubstituteInput(ir::Value& input, const std::map<std::string, int64_t>& n
                           left.empty() ? fmt::format("expected a size, got {} for '{}'",
                                                      size.ToString(), dim.ToString())
                                        : fmt::format("symbol '{}' has no number", left.front()),
-                          {"a specialization gives every symbol of the inputs a number"});
+                          {"a specialization gives every symbol of the inputs a number",
+                           "give numbers that no other option gives: --dim NAME=NUMBER"});
     }
     dim = size.ToDim();
   }

@@ -4,6 +4,7 @@
 // Models that the original exporter wrote, with the calls that were recorded on them: each compiles
 // for both backends and gives the recorded outputs. The calls are replayed in order, so retained
 // state is carried by the session as on a card.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
@@ -57,6 +58,15 @@ class Replay {
     return *tensor;
   }
 
+  /// "zeros:1x256x32".
+  static std::vector<int64_t> ZeroDims(const std::string& text) {
+    REQUIRE(text.starts_with("zeros:"));
+    std::vector<int64_t> dims;
+    for (size_t at = text.find(':'); at != std::string::npos; at = text.find('x', at + 1))
+      dims.push_back(std::stoll(text.substr(at + 1)));
+    return dims;
+  }
+
   void Compile(const Json& calls) {
     stages::CompileOptions options{.backend = backend_};
     options.prefill_seq_len = 1;
@@ -74,6 +84,12 @@ class Replay {
       // The verifying call comes last: the accepted token and the guessed ones.
       if (call.at("inputs").contains("num_logits_to_keep"))
         options.num_speculative_tokens = shape[1] - 1;
+      if (call.at("inputs").contains("comp_ctx_lengths"))
+        options.ccl_prefill = options.ccl_decode = {options.ctx_len};
+      if (call.at("inputs").contains("vision_embeds")) {
+        const std::vector<int64_t> dims = ZeroDims(call.at("inputs").at("vision_embeds"));
+        options.dims = {{"vision_batch_size", dims.at(0)}, {"vision_size", dims.at(1)}};
+      }
     }
     options.target.num_cores = 2;
     output_ = fs::temp_directory_path() /
@@ -101,9 +117,14 @@ class Replay {
   void Call(const Json& call) {
     const size_t specialization = Choose(call);
     for (const auto& item : call.at("inputs").items()) {
-      if (item.value() == "state") continue;
-      const checkpoint::StoredTensor& tensor = Tensor(item.value());
+      // Of comp_ctx_lengths only the length counts, and that is the specialization's.
+      if (item.value() == "state" || item.key() == "comp_ctx_lengths") continue;
       const auto buffer = session_->Input(specialization, item.key());
+      if (item.value().get<std::string>().starts_with("zeros:")) {
+        std::fill(buffer.begin(), buffer.end(), std::byte{0});
+        continue;
+      }
+      const checkpoint::StoredTensor& tensor = Tensor(item.value());
       REQUIRE(buffer.size() == static_cast<size_t>(tensor.size_bytes));
       std::memcpy(buffer.data(), io_->Data(tensor).data(), buffer.size());
     }
@@ -160,6 +181,18 @@ TEST_CASE("the original's qwen3 gives its recorded logits") { ReplayOnBothBacken
 TEST_CASE("the original's gpt2 gives its recorded logits") { ReplayOnBothBackends("gpt2"); }
 TEST_CASE("the original's gemma2 gives its recorded logits") { ReplayOnBothBackends("gemma2"); }
 TEST_CASE("the original's falcon gives its recorded logits") { ReplayOnBothBackends("falcon"); }
+TEST_CASE("the original's llama with compute context lengths gives its recorded logits") {
+  ReplayOnBothBackends("llama_ccl");
+}
+TEST_CASE("the original's mixtral gives its recorded logits") { ReplayOnBothBackends("mixtral"); }
+TEST_CASE("the original's gpt_oss, a ring cache and sinks, gives its recorded logits") {
+  ReplayOnBothBackends("gpt_oss");
+}
+TEST_CASE(
+    "the original's gemma3 decoder, a ring cache beside image embeddings, gives its recorded "
+    "logits") {
+  ReplayOnBothBackends("gemma3");
+}
 TEST_CASE("the original's mpt gives its recorded logits") { ReplayOnBothBackends("mpt"); }
 
 }  // namespace qeff

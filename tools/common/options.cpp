@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common/options.h"
 
+#include <charconv>
 #include <thread>
 
 namespace qeff::tools {
@@ -52,6 +53,27 @@ stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
           .transform = transform};
 }
 
+namespace {
+
+/// "vision_size=256".
+std::pair<std::string, int64_t> ParseDim(const std::string& text) {
+  const size_t equals = text.find('=');
+  int64_t size = 0;
+  const char* begin = text.data() + std::min(text.size(), equals + 1);
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, size);
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  if (equals == std::string::npos || equals == 0 || error != std::errc() || rest != end ||
+      size < 1 || size > kLargest) {
+    throw CLI::ValidationError(
+        "--dim",
+        fmt::format("expected NAME=NUMBER, a number from 1 to {}, got '{}'", kLargest, text));
+  }
+  return {text.substr(0, equals), size};
+}
+
+}  // namespace
+
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
   const std::string group = "Compile options";
   stages::CompileOptions& options = arguments.options;
@@ -89,6 +111,15 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
   app.add_option("--ccl-decode", options.ccl_decode, "Compute context lengths of decode")
       ->delimiter(',')
       ->group(group);
+  app.add_option_function<std::vector<std::string>>(
+         "--dim",
+         [&arguments](const std::vector<std::string>& values) {
+           for (const std::string& value : values) arguments.dims.push_back(ParseDim(value));
+         },
+         "Number of a further symbol of the graph, in all specializations, e.g. vision_size=256")
+      ->type_name("NAME=NUMBER")
+      ->delimiter(',')
+      ->group(group);
   options.target.num_cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   app.add_option("--num-cores", options.target.num_cores, "Threads on a CPU (default: all)")
       ->check(CLI::Range(1, 1024))
@@ -103,6 +134,7 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
 
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   stages::CompileOptions options = arguments.options;
+  options.dims = arguments.dims;
   options.target.weight_storage = arguments.weight_storage == "f32"    ? WeightStorage::kF32
                                   : arguments.weight_storage == "bf16" ? WeightStorage::kBf16
                                                                        : WeightStorage::kAuto;

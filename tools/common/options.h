@@ -29,6 +29,7 @@ stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
 struct CompileArguments {
   stages::CompileOptions options;
   std::string weight_storage = "auto";
+  std::vector<std::pair<std::string, int64_t>> dims;
 };
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments);
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments);
