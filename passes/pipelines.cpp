@@ -40,6 +40,7 @@ Pipeline LoweringPipeline(const LoweringOptions& options) {
   pipeline.push_back(Step("lower-gated-mlp"));    // makes Linear and Activation
   pipeline.push_back(Step("lower-causal-conv"));  // makes Activation
   pipeline.push_back(Step("lower-gated-delta-rule"));
+  pipeline.push_back(Step("lower-experts"));  // makes Activation
   pipeline.push_back(Step("lower-activation"));
   pipeline.push_back(
       Step("lower-rope"));  // ends in the layout changes that lower-attention begins with
@@ -65,6 +66,7 @@ Pipeline RaisingPipeline() {
       Step("raise-activation"),  // before raise-linear takes the Adds that could be a bias
       Step("raise-linear"),
       Step("raise-gated-mlp"),  // needs Linear and Activation
+      Step("raise-experts"),    // needs Activation
       Step("raise-rope"),
       Step("raise-attention"),    // needs heads as the rotation leaves them
       Step("raise-causal-conv"),  // needs Activation

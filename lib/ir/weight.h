@@ -127,10 +127,10 @@ struct Range {
 };
 
 /// Writes the block given by one range per axis to `out`, row-major and dense, in the weight's
-/// dtype. `out` has exactly the block's bytes. Memory: a few times the block, plus the whole source
-/// for a reshape that is not made of whole rows. Sub-byte dtypes: only blocks whose parts start and
-/// end on byte borders. Errors: kUnsupported for a conversion between dtypes that has no meaning
-/// here.
+/// dtype. `out` has exactly the block's bytes. Memory: a few times the block, plus, for a reshape,
+/// all elements of the source that share the block's leading axes. Sub-byte dtypes: only blocks
+/// whose parts start and end on byte borders. Errors: kUnsupported for a conversion between dtypes
+/// that has no meaning here.
 Status ReadWeight(const Weight& weight, std::span<const Range> block, std::span<std::byte> out);
 /// Rows [begin, end) of axis 0, all of the other axes. A scalar has one row.
 Status ReadWeightRows(const Weight& weight, Range rows, std::span<std::byte> out);

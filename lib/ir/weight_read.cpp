@@ -85,8 +85,20 @@ void TransposeMatrix(const T* in, int64_t rows, int64_t columns, T* out) {
 template <typename T>
 void PermuteBlock(const T* in, const std::vector<int64_t>& in_dims,
                   const std::vector<int64_t>& permutation, T* out) {
-  if (in_dims.size() == 2) return TransposeMatrix(in, in_dims[0], in_dims[1], out);
   const size_t rank = in_dims.size();
+  // The last two axes swapped, whatever stands before them: matrix by matrix.
+  size_t kept = 0;
+  while (kept < rank && permutation[kept] == static_cast<int64_t>(kept)) ++kept;
+  if (kept + 2 == rank) {
+    const int64_t rows = in_dims[kept];
+    const int64_t columns = in_dims[kept + 1];
+    const int64_t matrices =
+        ElementCount({in_dims.begin(), in_dims.begin() + static_cast<std::ptrdiff_t>(kept)});
+    for (int64_t i = 0; i < matrices; ++i) {
+      TransposeMatrix(in + i * rows * columns, rows, columns, out + i * rows * columns);
+    }
+    return;
+  }
   std::vector<int64_t> in_strides(rank, 1);
   for (size_t i = rank; i-- > 1;) in_strides[i - 1] = in_strides[i] * in_dims[i];
   std::vector<int64_t> dims(rank), strides(rank), index(rank, 0);
@@ -247,8 +259,7 @@ class BlockReader {
     return Status::Ok();
   }
   Status operator()(const ReshapeOf& recipe) const {
-    // Whole rows of the result that are whole rows of the source are read alone; anything else
-    // needs the whole source.
+    // Whole rows of the result that are whole rows of the source are read alone.
     const std::vector<int64_t>& dims = weight_.dims();
     const std::vector<int64_t>& source_dims = recipe.source->dims();
     bool whole_rows = !dims.empty() && !source_dims.empty() && dims[0] > 0 && source_dims[0] > 0;
@@ -264,8 +275,7 @@ class BlockReader {
         return ReadWeightRows(*recipe.source, {begin / source_row, end / source_row}, out_);
       }
     }
-    QEFF_ASSIGN_OR_RETURN(const std::vector<std::byte> all, ReadWholeWeight(*recipe.source));
-    return CopyBlock(all.data(), weight_, block_, out_);
+    return ReadReshaped(*recipe.source);
   }
   Status operator()(const ConvertOf& recipe) const {
     const int64_t count = ElementCount(BlockDims(block_));
@@ -300,6 +310,38 @@ class BlockReader {
   }
 
  private:
+  /// Leading axes that source and result share, axes of size 1 apart, are read as the block wants
+  /// them; of what comes behind, everything is read.
+  Status ReadReshaped(const Weight& source) const {
+    if (out_.empty()) return Status::Ok();
+    const std::vector<int64_t>& dims = weight_.dims();
+    const std::vector<int64_t>& source_dims = source.dims();
+    std::vector<Range> source_block = FullBlock(source_dims);
+    size_t at = 0;
+    size_t source_at = 0;
+    while (at < dims.size() || source_at < source_dims.size()) {
+      if (at < dims.size() && dims[at] == 1) {
+        ++at;
+      } else if (source_at < source_dims.size() && source_dims[source_at] == 1) {
+        ++source_at;
+      } else if (at < dims.size() && source_at < source_dims.size() &&
+                 dims[at] == source_dims[source_at]) {
+        source_block[source_at++] = block_[at++];
+      } else {
+        break;
+      }
+    }
+    QEFF_ASSIGN_OR_RETURN(const std::vector<std::byte> bytes, ReadSource(source, source_block));
+    std::vector<int64_t> read_dims = BlockDims(block_);
+    std::vector<Range> read_block = FullBlock(read_dims);
+    for (size_t axis = at; axis < dims.size(); ++axis) {
+      read_dims[axis] = dims[axis];
+      read_block[axis] = block_[axis];
+    }
+    const Weight read(weight_.dtype(), std::move(read_dims), InlineBytes{});
+    return CopyBlock(bytes.data(), read, read_block, out_);
+  }
+
   static Result<std::vector<std::byte>> ReadSource(const Weight& source,
                                                    std::span<const Range> block) {
     std::vector<std::byte> bytes(
