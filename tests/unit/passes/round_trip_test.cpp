@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "lib/families/blocks/decoder.h"
+#include "lib/families/blocks/experts.h"
 #include "lib/ir/equal.h"
 #include "lib/onnx_io/text.h"
 #include "passes/pipelines.h"
@@ -111,6 +112,62 @@ std::string RoundTripDifference(const std::function<void(families::DecoderFacts&
   families::DecoderFacts facts = SmallDecoder();
   change(facts);
   return RoundTripDifference(Build(facts));
+}
+
+/// Six small experts, two a token.
+families::ExpertsFacts SmallExperts() {
+  families::ExpertsFacts experts;
+  experts.router.num_experts = 6;
+  experts.router.experts_per_token = 2;
+  experts.ffn_size = 12;
+  experts.activation = "silu";
+  return experts;
+}
+
+/// A decoder whose second layer has experts.
+ir::Graph BuildWithExperts(const families::ExpertsFacts& experts) {
+  families::DecoderFacts facts = SmallDecoder();
+  families::WeightTable weights = Weights(facts);
+  std::erase_if(weights.weights,
+                [](const auto& entry) { return entry.first.starts_with("model.layers.1.mlp."); });
+  const auto add = [&](const std::string& name, std::vector<int64_t> dims) {
+    std::vector<float> values(static_cast<size_t>(ir::ElementCount(dims)));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(weights.weights.size()) + 0.001F * static_cast<float>(i);
+    weights.weights.emplace("model.layers.1.mlp." + name, ir::MakeFloats(dims, values));
+  };
+  const int64_t count = experts.router.num_experts;
+  const int64_t d = facts.hidden_size;
+  const int64_t f = experts.ffn_size;
+  add("gate.weight", {count, d});
+  if (experts.router.has_bias) add("gate.bias", {count});
+  if (experts.router.choice_is_corrected) add("gate.e_score_correction_bias", {count});
+  if (experts.has_bias) {
+    const bool is_out_in = experts.names.stack_layout == families::StackLayout::kOutIn;
+    add("experts.gate_up_proj",
+        is_out_in ? std::vector{count, 2 * f, d} : std::vector{count, d, 2 * f});
+    add("experts.down_proj", is_out_in ? std::vector{count, d, f} : std::vector{count, f, d});
+    add("experts.gate_up_proj_bias", {count, 2 * f});
+    add("experts.down_proj_bias", {count, d});
+  } else {
+    for (int64_t expert = 0; expert < count; ++expert) {
+      add(fmt::format("experts.{}.gate_proj.weight", expert), {f, d});
+      add(fmt::format("experts.{}.up_proj.weight", expert), {f, d});
+      add(fmt::format("experts.{}.down_proj.weight", expert), {d, f});
+    }
+  }
+  if (experts.shared) {
+    const int64_t shared = experts.shared->mlp.ffn_size;
+    add("shared.gate_proj.weight", {shared, d});
+    add("shared.up_proj.weight", {shared, d});
+    add("shared.down_proj.weight", {d, shared});
+    if (!experts.shared->gate.empty()) add(experts.shared->gate + ".weight", {1, d});
+  }
+  facts.layers[1].feed_forward = families::ExpertsBlock(experts);
+  Result<ir::Graph> graph = families::BuildDecoder(facts, weights);
+  INFO((graph.ok() ? "" : graph.diagnostic().ToString()));
+  REQUIRE(graph.ok());
+  return std::move(*graph);
 }
 
 /// The graph of one activation, f32 [2, 4].
@@ -273,6 +330,69 @@ TEST_CASE("gated blocks with an activation of one ONNX op come back") {
     CAPTURE(activation);
     CHECK(RoundTripDifference([&](auto& facts) { facts.mlp.activation = activation; }) == "");
   }
+}
+
+TEST_CASE("routed experts come back from every router") {
+  const auto check = [](const std::function<void(families::ExpertsFacts&)>& change) {
+    families::ExpertsFacts experts = SmallExperts();
+    change(experts);
+    CHECK(RoundTripDifference(BuildWithExperts(experts)) == "");
+  };
+  using families::RouterScore;
+  check([](auto&) {});
+  check([](auto& facts) {
+    facts.router.weights_are_normalized = true;
+    facts.router.weight_scale = 2.5F;
+  });
+  check([](auto& facts) {
+    facts.router.score = RouterScore::kLogit;
+    facts.router.weight = families::ChosenWeight::kSoftmax;
+    facts.router.has_bias = true;
+  });
+  for (const auto rank : {families::GroupRank::kBest, families::GroupRank::kSumOfTwoBest}) {
+    check([&](auto& facts) {
+      facts.router.score = RouterScore::kSigmoid;
+      facts.router.choice_is_corrected = rank == families::GroupRank::kSumOfTwoBest;
+      facts.router.num_groups = 3;
+      facts.router.groups_per_token = 2;
+      facts.router.group_rank = rank;
+      facts.router.weights_are_normalized = true;
+      facts.router.normalization_epsilon = 1e-20F;
+    });
+  }
+  check([](auto& facts) {
+    facts.router.score = RouterScore::kSparseMixer;
+    facts.router.jitter = 0.01F;
+  });
+  check([](auto& facts) {
+    facts.router.experts_per_token = 1;
+    facts.router.score = RouterScore::kLogit;
+    facts.router.weight = families::ChosenWeight::kSigmoid;
+    facts.weights_scale_inputs = true;
+  });
+}
+
+TEST_CASE("routed experts come back with all options, from layer functions too") {
+  for (const auto layout : {families::StackLayout::kOutIn, families::StackLayout::kInOut,
+                            families::StackLayout::kInOutInterleaved}) {
+    families::ExpertsFacts experts = SmallExperts();
+    experts.has_bias = true;
+    experts.names.stack_layout = layout;
+    experts.activation = "quick_gelu";
+    experts.limit = 7;
+    experts.up_offset = 1;
+    CHECK(RoundTripDifference(BuildWithExperts(experts)) == "");
+    CHECK(RoundTripDifference(BuildWithExperts(experts), {.continuous_batching = true},
+                              "DecoderLayer") == "");
+  }
+  families::ExpertsFacts experts = SmallExperts();
+  experts.shared.emplace();
+  experts.shared->mlp.ffn_size = 10;
+  experts.shared->mlp.activation = "silu";
+  experts.shared->mlp.names.prefix = "shared.";
+  CHECK(RoundTripDifference(BuildWithExperts(experts)) == "");
+  experts.shared->gate = "shared_gate";
+  CHECK(RoundTripDifference(BuildWithExperts(experts)) == "");
 }
 
 TEST_CASE("the comparison sees a graph that does not come back") {

@@ -98,6 +98,23 @@ TEST_CASE("slices, concatenations and reshapes of each other read the right elem
   CHECK(Block(*reshaped, {{1, 2}, {1, 3}}) == std::vector<float>{2, 5});
 }
 
+TEST_CASE("blocks of reshapes that keep their leading axes read the right elements") {
+  // Stacks of matrices, and pairs split from a last axis: [2, 3, 4] -> [2, 3, 2, 2] -> [2, 3, 2].
+  const WeightPtr matrix = Transposed(MakeFloats({4, 3}, Counting(12)));  // no file or inline leaf
+  const WeightPtr stack =
+      Concatenated({Reshaped(matrix, {1, 3, 4}), Reshaped(matrix, {1, 3, 4})}, 0);
+  CHECK(Block(*stack, {{1, 2}, {1, 3}, {1, 3}}) == std::vector<float>{4, 7, 5, 8});
+  const WeightPtr pairs = Reshaped(stack, {2, 3, 2, 2});
+  CHECK(Block(*pairs, {{0, 1}, {2, 3}, {0, 2}, {1, 2}}) == std::vector<float>{5, 11});
+  const WeightPtr second = Reshaped(Sliced(pairs, 3, 1, 2), {2, 3, 2});
+  CHECK(Block(*second, {{1, 2}, {1, 3}, {0, 2}}) == std::vector<float>{4, 10, 5, 11});
+  CHECK(Block(*second, {{1, 2}, {2, 3}, {1, 2}}) == std::vector<float>{11});
+  CHECK(Block(*second, {{1, 2}, {2, 2}, {0, 2}}).empty());
+  const WeightPtr swapped = Transposed(second, {0, 2, 1});
+  CHECK(ReadFloats(*swapped).value() == std::vector<float>{3, 4, 5, 9, 10, 11, 3, 4, 5, 9, 10, 11});
+  CHECK(Block(*swapped, {{0, 1}, {1, 2}, {1, 3}}) == std::vector<float>{10, 11});
+}
+
 TEST_CASE("conversions round to nearest even and keep infinities and NaN") {
   const std::vector<float> values = {0,     -0.0F, 1,     1.00390625F, 1.01171875F, 65504, 65520,
                                      1e-8F, 6e-8F, -3.5F, INFINITY,    -INFINITY,   NAN};

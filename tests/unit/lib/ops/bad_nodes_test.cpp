@@ -120,6 +120,53 @@ TEST_CASE("bad ranks, sizes and element types") {
         "com.qualcomm.cloud.CtxScatter: input 2: expected size 3 on axis 2, got f32 [1, 2, 2, 8]");
 }
 
+TEST_CASE("bad experts") {
+  const auto message = [](std::vector<std::pair<size_t, InputType>> changes,
+                          ir::AttributeMap attributes = {}) {
+    std::vector<InputType> inputs = {{kF32, {1, 2, 4}}, {kI64, {1, 2, 2}}, {kF32, {1, 2, 2}},
+                                     {kF32, {3, 5, 4}}, {kF32, {3, 5, 4}}, {kF32, {3, 4, 5}},
+                                     {kF32, {3, 5}},    {kF32, {3, 5}},    {kF32, {3, 4}}};
+    for (auto& [index, type] : changes) inputs[index] = std::move(type);
+    attributes.insert({"activation", std::string("silu")});
+    return Message("qeff", "Experts", std::move(inputs), std::move(attributes));
+  };
+  CHECK(message({}) == "accepted");
+  CHECK(message({{1, {kF32, {1, 2, 2}}}}) ==
+        "qeff.Experts: input 1: expected integers, got f32 [1, 2, 2]");
+  CHECK(message({{1, {kI64, {1, 3, 2}}}}) ==
+        "qeff.Experts: input 1: expected size 2 on axis 1, got i64 [1, 3, 2]");
+  CHECK(message({{2, {kF32, {1, 2, 3}}}}) ==
+        "qeff.Experts: input 2: expected size 2 on axis 2, got f32 [1, 2, 3]");
+  CHECK(message({{3, {kF32, {5, 4}}}}) == "qeff.Experts: input 3: expected rank 3, got f32 [5, 4]");
+  CHECK(message({{4, {kF32, {3, 6, 4}}}}) ==
+        "qeff.Experts: input 4: expected size 5 on axis 1, got f32 [3, 6, 4]");
+  CHECK(message({{5, {kF32, {2, 4, 5}}}}) ==
+        "qeff.Experts: input 5: expected size 3 on axis 0, got f32 [2, 4, 5]");
+  CHECK(message({{8, {kF32, {3, 5}}}}) ==
+        "qeff.Experts: input 8: expected size 4 on axis 1, got f32 [3, 5]");
+  CHECK(message({}, {{"limit", -1.0F}}) ==
+        "qeff.Experts: attribute 'limit': expected 0 or more, got -1");
+  CHECK(message({}, {{"weights_scale_inputs", int64_t{2}}}) ==
+        "qeff.Experts: attribute 'weights_scale_inputs': expected 0 or 1, got 2");
+  CHECK(message({}, {{"activation", std::string("step")}})
+            .starts_with("qeff.Experts: unknown activation 'step'"));
+  const Tensor x{kF32, {1, 1}, {1}, {}};
+  const Tensor ids = IntTensor({1, 1}, {2});
+  const Tensor weights{kF32, {2, 1, 1}, {1, 1}, {}};
+  const ir::Graph graph = OneNode("qeff", "Experts",
+                                  {{kF32, {1, 1}},
+                                   {kI64, {1, 1}},
+                                   {kF32, {1, 1}},
+                                   {kF32, {2, 1, 1}},
+                                   {kF32, {2, 1, 1}},
+                                   {kF32, {2, 1, 1}}},
+                                  {{"activation", std::string("silu")}});
+  const Tensor* inputs[] = {&x, &ids, &x, &weights, &weights, &weights};
+  const auto outputs = EvaluateNode(*graph.nodes().front(), inputs);
+  REQUIRE_FALSE(outputs.ok());
+  CHECK(outputs.diagnostic().message == "qeff.Experts: expert 2 is outside of [0, 2)");
+}
+
 TEST_CASE("bad attentions") {
   const ir::AttributeMap heads = {
       {"num_heads", int64_t{4}}, {"num_kv_heads", int64_t{3}}, {"scale", 1.0F}};
