@@ -38,16 +38,17 @@ class LogitsDump {
 
 /// The vocabulary of tokenizer and program must fit: an id of the tokenizer that the embedding
 /// lacks cannot be run.
-Status CheckVocabulary(const Tokenizer& tokenizer, const Session& session,
+Status CheckVocabulary(const Tokenizer& tokenizer, const Session& session, int64_t added_vocab_size,
                        const std::filesystem::path& folder) {
   for (const TensorInfo& output : session.specializations().front().outputs) {
     if (output.name != "logits" || output.dims.empty() ||
-        tokenizer.vocab_size() <= output.dims.back())
+        tokenizer.vocab_size() <= output.dims.back() + added_vocab_size)
       continue;
-    return InvalidInput(Location::File((folder / "tokenizer.json").string()),
-                        fmt::format("the tokenizer has ids up to {}, the model a vocabulary of {}",
-                                    tokenizer.vocab_size() - 1, output.dims.back()),
-                        {"tokenizer and weights are not of the same model"});
+    return InvalidInput(
+        Location::File((folder / "tokenizer.json").string()),
+        fmt::format("the tokenizer has ids up to {}, the model a vocabulary of {}",
+                    tokenizer.vocab_size() - 1, output.dims.back() + added_vocab_size),
+        {"tokenizer and weights are not of the same model"});
   }
   return Status::Ok();
 }
@@ -85,10 +86,13 @@ Result<TextModel> TextModel::Open(const std::filesystem::path& qpc,
   std::error_code error;
   if (std::filesystem::exists(qpc / "tokenizer.json", error)) {
     QEFF_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Load(qpc));
-    QEFF_RETURN_IF_ERROR(CheckVocabulary(tokenizer, *model.session_, qpc));
     model.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
   }
   QEFF_ASSIGN_OR_RETURN(model.config_, LoadGenerationConfig(qpc, model.tokenizer_.get()));
+  if (model.tokenizer_ != nullptr) {
+    QEFF_RETURN_IF_ERROR(
+        CheckVocabulary(*model.tokenizer_, *model.session_, model.config_.added_vocab_size, qpc));
+  }
   return model;
 }
 
@@ -120,6 +124,7 @@ Result<TextResult> TextModel::Run(const TextRequest& request,
       .sampling = sampling.options,
       .eos_ids = request.ignore_eos ? std::vector<int64_t>() : config_.eos_ids,
       .pad_id = config_.pad_id.value_or(0),
+      .added_vocab_size = config_.added_vocab_size,
       .stop_strings = request.stop_strings,
       .max_new_tokens = request.max_new_tokens,
       .show_special_tokens = request.show_special};

@@ -181,7 +181,8 @@ Status CheckOptions(const GenerationOptions& options, const Tokenizer* tokenizer
   return Status::Ok();
 }
 
-Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, const TextProgram& program) {
+Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, int64_t added_vocab_size,
+                   const TextProgram& program) {
   const Location where = Location::Flag("--prompt");
   if (prompt.empty()) {
     return InvalidInput(where, fmt::format("prompt {} has no tokens", index),
@@ -195,11 +196,12 @@ Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, const TextP
                     index, prompt.size(), program.context_tokens(Phase::kDecode)),
         {fmt::format("shorten it, or compile with --ctx-len={} or more", prompt.size() + 1)});
   }
+  const int64_t known_ids = program.vocab_size() + added_vocab_size;
   for (size_t i = 0; i < prompt.size(); ++i) {
-    if (prompt[i] >= 0 && prompt[i] < program.vocab_size()) continue;
+    if (prompt[i] >= 0 && prompt[i] < known_ids) continue;
     return InvalidInput(where,
                         fmt::format("prompt {}: token {}: expected an id from 0 to {}, got {}",
-                                    index, i, program.vocab_size() - 1, prompt[i]),
+                                    index, i, known_ids - 1, prompt[i]),
                         {"the tokenizer may belong to another model"});
   }
   return Status::Ok();
@@ -228,7 +230,7 @@ Result<GenerationResult> Generate(Session& session, const Tokenizer* tokenizer,
   QEFF_ASSIGN_OR_RETURN(TextProgram program, TextProgram::Open(session, options.pad_id));
   QEFF_RETURN_IF_ERROR(CheckOptions(options, tokenizer, program.vocab_size()));
   for (size_t i = 0; i < prompts.size(); ++i) {
-    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i, program));
+    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i, options.added_vocab_size, program));
   }
   QEFF_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::Create(options.stop_strings));
   const SequenceContext context = {options, callbacks, tokenizer, std::move(stop_strings),

@@ -190,6 +190,20 @@ Status CheckFlags(const SamplingSettings& settings) {
   return CheckFlag("--repetition-penalty", kPenalty, settings.repetition_penalty);
 }
 
+Result<int64_t> ReadAddedVocabulary(const Source& source) {
+  const Json* value = source.Get("additional_vocab_size");
+  if (value == nullptr) {
+    // Molmo's published configs leave it out: its code says 128.
+    const Json* type = source.Get("model_type");
+    return type != nullptr && *type == "molmo" ? 128 : 0;
+  }
+  constexpr uint64_t kMost = uint64_t{1} << 31;
+  if (!value->is_number_unsigned() || value->get<uint64_t>() > kMost) {
+    return source.Wrong("additional_vocab_size", "a number of tokens", *value);
+  }
+  return static_cast<int64_t>(value->get<uint64_t>());
+}
+
 }  // namespace
 
 Result<GenerationConfig> LoadGenerationConfig(const std::filesystem::path& folder,
@@ -214,6 +228,8 @@ Result<GenerationConfig> LoadGenerationConfig(const std::filesystem::path& folde
   }
 
   GenerationConfig config;
+  QEFF_ASSIGN_OR_RETURN(config.added_vocab_size,
+                        ReadAddedVocabulary({&config_json, config_path.string(), vocab_size}));
   const Source generation = {&generation_json, generation_path.string(), vocab_size};
   QEFF_RETURN_IF_ERROR(ReadTokenIds(generation, config));
   QEFF_RETURN_IF_ERROR(ReadSampling(generation, config));

@@ -33,6 +33,9 @@ struct GenerationConfig {
       eos_ids;  ///< every id that any of the sources declares; ascending, no duplicates
   std::optional<int64_t> bos_id;
   std::optional<int64_t> pad_id;
+  /// Ids from the vocabulary's size on that prompts may hold and no text continues with (those of
+  /// images in Molmo).
+  int64_t added_vocab_size = 0;
   std::optional<bool> do_sample;
   SamplingSettings sampling;  ///< of generation_config.json
 };
@@ -41,7 +44,7 @@ struct GenerationConfig {
 /// `tokenizer` (may be null). `eos_token_id` may be an id or a list; the keys of a `text_config`
 /// count too; bos and pad come from the first source that has them; a pad of -1 means none. Errors:
 /// kIo; kInvalidInput with file and key for a wrong type, an id that is negative or not below
-/// config.json's `vocab_size`, and sampling values out of range.
+/// config.json's `vocab_size`, a wrong `additional_vocab_size`, and sampling values out of range.
 Result<GenerationConfig> LoadGenerationConfig(const std::filesystem::path& folder,
                                               const Tokenizer* tokenizer);
 

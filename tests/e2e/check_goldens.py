@@ -95,6 +95,53 @@ def rows_of(tensor):
     return [values[i * shape[1]:(i + 1) * shape[1]] for i in range(shape[0])]
 
 
+class Programs:
+    """Compiled programs of one export, by prefill length, context and batch size."""
+
+    def __init__(self, args, env, work, onnx):
+        self.args, self.env, self.work, self.onnx, self.made = args, env, work, onnx, {}
+
+    def get(self, prefill, context, batch=1):
+        key = (min(prefill, context), context, batch)
+        if key not in self.made:
+            command = [self.args.bin / "qeff-compile", self.onnx, "-o", self.work / "qpc-{}-{}-{}".format(*key), "--backend", self.args.backend,
+                       "--prefill-seq-len", str(key[0]), "--ctx-len", str(context), "--batch-size", str(batch), "--num-cores", "2"]
+            self.made[key] = run(command, self.env).strip()
+        return self.made[key]
+
+    def generate(self, qpc, prompts, count):
+        return generate(self.args, self.env, self.work, qpc, prompts, count)
+
+    def continue_prompt(self, prefill, context, switch, prompt, greedy):
+        """Returns an id and a row of logits for each of `greedy`. A program with longrope has the frequencies of its context; those
+        recorded follow the length of the sequence: steps up to `switch` tokens run with that context, later ones each with a
+        program of the longer context and all tokens before as the prompt."""
+        near = steps_before(switch, prompt, greedy)
+        first_qpc = self.get(prefill, switch if near else context)
+        first_ids, first_logits = self.generate(first_qpc, [prompt], near or len(greedy))
+        ids, rows = first_ids[0], rows_of(first_logits[0])
+        longer = [prompt + greedy[:k] for k in range(len(ids), len(greedy))]
+        if longer:
+            next_ids, next_logits = self.generate(self.get(prefill, context), longer, 1)
+            ids = ids + [i[0] for i in next_ids]
+            rows = rows + [rows_of(tensor)[0] for tensor in next_logits]
+        return ids, rows
+
+
+def longrope_switch(config, context):
+    """The number of tokens from which on longrope has other frequencies, if that is inside the context."""
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    if rope.get("rope_type", rope.get("type")) != "longrope":
+        return None
+    original = config.get("original_max_position_embeddings") or rope["original_max_position_embeddings"]
+    return original if original < context else None
+
+
+def steps_before(switch, prompt, greedy):
+    """How many steps have at most `switch` tokens before them."""
+    return min(max(switch - len(prompt) + 1, 0), len(greedy)) if switch else 0
+
+
 def check_case(case, args, env, work):
     checkpoint = case.folder
     if case.config != "config.json":
@@ -109,25 +156,26 @@ def check_case(case, args, env, work):
     onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx", "--weights", args.onnx, "--max-positions", str(max(context, 256))], env).strip()
     tolerance, problems, worst = case.tolerance(), [], 0.0
     dynamic = case.logits_name("greedy_ids") != "greedy_ids"
+    switch = longrope_switch(json.loads((checkpoint / "config.json").read_text()), context)
+    programs = Programs(args, env, work, onnx)
     for prefill in args.prefill:
         # Frequencies that follow the length of the call meet the recorded ones only when the prompt is one call.
         if dynamic and prefill < len(prompt):
             continue
-        qpc = run([args.bin / "qeff-compile", onnx, "-o", work / f"qpc{prefill}", "--backend", args.backend, "--prefill-seq-len", str(prefill),
-                   "--ctx-len", str(context), "--num-cores", "2"], env).strip()
-        ids, logits = generate(args, env, work, qpc, [prompt], len(greedy))
-        if ids[0] != greedy:
-            at = next(i for i, (a, b) in enumerate(zip(ids[0] + [None], greedy)) if a != b)
+        ids, logits = programs.continue_prompt(prefill, context, switch, prompt, greedy)
+        if ids != greedy:
+            at = next(i for i, (a, b) in enumerate(zip(ids + [None], greedy)) if a != b)
             problems.append(f"prefill {prefill}: greedy ids differ from step {at} on")
-        for step, row in enumerate(rows_of(logits[0])):
+        for step, row in enumerate(logits):
             difference = worst_difference(row, case.row(case.logits_name("step_logits"), step))
             worst = max(worst, difference)
-            if difference > tolerance and ids[0][:step] == greedy[:step]:
+            if difference > tolerance and ids[:step] == greedy[:step]:
                 problems.append(f"prefill {prefill}: logits of step {step} differ by {difference:.3g}, allowed {tolerance:.3g}")
                 break
         if not dynamic:
             prefixes = [prompt[:p] for p in range(1, len(prompt) + 1)]
-            _, logits = generate(args, env, work, qpc, prefixes, 1)
+            short = switch is not None and len(prompt) <= switch
+            _, logits = programs.generate(programs.get(prefill, switch if short else context), prefixes, 1)
             for position in range(len(prompt)):
                 difference = worst_difference(logits[position][1], case.row("prompt_logits", position))
                 worst = max(worst, difference)
@@ -136,13 +184,15 @@ def check_case(case, args, env, work):
                     break
     if others and not dynamic:
         prefill = args.prefill[-1] if len(args.prefill) == 1 else args.prefill[1]
-        qpc = run([args.bin / "qeff-compile", onnx, "-o", work / "qpc-batch", "--backend", args.backend, "--prefill-seq-len", str(prefill),
-                   "--ctx-len", str(context), "--batch-size", str(len(others)), "--num-cores", "2"], env).strip()
-        count = len(case.ids("batch0.greedy_ids"))
-        ids, _ = generate(args, env, work, qpc, [case.ids(f"batch{j}.prompt_ids") for j in others], count)
+        wanted = [case.ids(f"batch{j}.greedy_ids") for j in others]
+        prompts = [case.ids(f"batch{j}.prompt_ids") for j in others]
+        if switch:
+            got = [programs.continue_prompt(prefill, context, switch, p, w)[0] for p, w in zip(prompts, wanted)]
+        else:
+            got, _ = programs.generate(programs.get(prefill, context, len(others)), prompts, len(wanted[0]))
         for j in others:
-            if ids[j] != case.ids(f"batch{j}.greedy_ids"):
-                problems.append(f"batch: prompt {j} of {len(case.ids(f'batch{j}.prompt_ids'))} tokens gives other ids than alone")
+            if got[j] != wanted[j]:
+                problems.append(f"batch: prompt {j} of {len(prompts[j])} tokens gives other ids than alone")
     return problems, worst, tolerance
 
 

@@ -27,7 +27,7 @@ try:
 except ImportError as missing:
     print(f"SKIPPED: {missing}")
     sys.exit(77)
-from check_goldens import Case, run  # noqa: E402
+from check_goldens import Case, longrope_switch, run, steps_before  # noqa: E402
 
 INT32_MAX = 2147483647
 
@@ -77,10 +77,20 @@ class Runner:
         return rows
 
 
+def pieces(prompt, ids, context, switch):
+    """Splits a generation where longrope changes its frequencies: (context, prompt, ids). Beyond, each step is a
+    prompt of its own, as the keys of all tokens change."""
+    near = steps_before(switch, prompt, ids)
+    if near == 0:
+        return [(context, prompt, ids)]
+    return [(switch, prompt, ids[:near])] + [(context, prompt + ids[:k], [ids[k]]) for k in range(near, len(ids))]
+
+
 def check(bin_folder, checkpoint, prompt, ids, rows, tolerance, chunks, env):
     problems = []
     # One slot more than needed: padding, which stock ONNX writes to the last slot, never meets a live one.
     context = len(prompt) + len(ids) + 1
+    switch = longrope_switch(json.loads((checkpoint / "config.json").read_text()), context)
     for name, options, allowed in (("external", [], tolerance), ("subfunctions", ["--subfunctions"], tolerance), ("f16", ["--dtype", "f16"], None)):
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary) / "onnx"
@@ -88,7 +98,9 @@ def check(bin_folder, checkpoint, prompt, ids, rows, tolerance, chunks, env):
                 {**env, "QEFF_HOME": temporary + "/cache"})
             session = open_session(folder)
             for chunk in chunks:
-                got = Runner(session, context).greedy(prompt, ids, chunk)
+                got = []
+                for piece_context, piece_prompt, piece_ids in pieces(prompt, ids, context, switch):
+                    got += Runner(session, piece_context).greedy(piece_prompt, piece_ids, chunk)
                 for step, row in enumerate(got):
                     expected = rows(step)
                     scale = max(1.0, float(np.abs(expected).max())) if expected is not None else 1.0

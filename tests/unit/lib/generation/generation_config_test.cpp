@@ -69,6 +69,14 @@ TEST_CASE("the first source that has it gives bos and pad") {
   CHECK_FALSE(Load("", R"({"pad_token_id": -1, "vocab_size": 5})").pad_id.has_value());
 }
 
+TEST_CASE("prompts may hold ids that no text continues with") {
+  CHECK(Load("", R"({"vocab_size": 5})").added_vocab_size == 0);
+  CHECK(Load("", R"({"additional_vocab_size": 16})").added_vocab_size == 16);
+  CHECK(Load("", R"({"model_type": "molmo"})").added_vocab_size == 128);
+  CHECK(Failure("{}", R"({"additional_vocab_size": -1})") ==
+        "config.json: error: 'additional_vocab_size': expected a number of tokens, got -1");
+}
+
 TEST_CASE("sampling defaults come from generation_config.json") {
   const GenerationConfig config = Load(
       R"({"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": null,
