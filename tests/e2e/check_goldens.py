@@ -211,12 +211,13 @@ def main():
     if not args.cases.is_dir():
         print(f"SKIPPED: {args.cases} is not there")
         return 77
-    failed = False
+    failed = ran = False
     folders = [args.cases / name for name in args.case] if args.case else sorted(p.parent for p in args.cases.glob("*/golden.safetensors"))
     for folder in folders:
         if not (folder / args.config).exists():
             print(f"{folder.name}: has no {args.config}")
             continue
+        ran = True
         with tempfile.TemporaryDirectory() as temporary:
             work = pathlib.Path(temporary)
             env = {**os.environ, "QEFF_HOME": str(work / "cache")}
@@ -228,7 +229,7 @@ def main():
         for problem in problems:
             print("     " + problem)
         failed |= bool(problems)
-    return 1 if failed else 0
+    return 1 if failed else 0 if ran else 77
 
 
 if __name__ == "__main__":
