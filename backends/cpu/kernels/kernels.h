@@ -181,6 +181,35 @@ constexpr int64_t AttentionScratchFloats(int64_t key_size, int64_t value_size) {
   return kTileRows * (key_size + 2 * kAttentionBlockSlots + PanelCount(value_size) * kPanelColumns);
 }
 
+/// The gated delta rule of one head over the tokens of one row, in turn; tokens at negative
+/// positions are left out and give zeros:
+///   S = exp(decay) S    u = beta (v - S^T k)    S = S + k u^T    out = S^T q
+/// Sums in f32 in the order of the key's channels. `state` may be null: then it starts from zeros
+/// and is forgotten.
+struct DeltaRuleArgs {
+  const float* q = nullptr;  ///< of the first token, [E]; tokens q_stride apart, and so on
+  int64_t q_stride = 0;
+  const float* k = nullptr;  ///< [E]
+  int64_t k_stride = 0;
+  const float* v = nullptr;  ///< [Ev]
+  int64_t v_stride = 0;
+  const float* decay = nullptr;
+  int64_t decay_stride = 0;
+  const float* beta = nullptr;
+  int64_t beta_stride = 0;
+  const int64_t* positions = nullptr;  ///< [T]
+  float* state = nullptr;              ///< S [E, Ev], replaced
+  int32_t starts = 0;                  ///< S is zeros, whatever `state` holds
+  float* out = nullptr;                ///< [Ev]
+  int64_t out_stride = 0;
+  int64_t tokens = 0;        ///< T
+  int64_t key_size = 0;      ///< E
+  int64_t value_size = 0;    ///< Ev
+  float* scratch = nullptr;  ///< 64-byte aligned, DeltaRuleScratchFloats(E), this thread's own
+};
+inline constexpr int64_t kDeltaRuleColumns = 32;
+constexpr int64_t DeltaRuleScratchFloats(int64_t key_size) { return key_size * kDeltaRuleColumns; }
+
 /// The best kernel of each op for one instruction set.
 struct Kernels {
   void (*linear_f32)(const LinearArgs&) = nullptr;
@@ -192,6 +221,7 @@ struct Kernels {
   void (*rope)(const RopeArgs&) = nullptr;
   void (*attention_f32)(const AttentionArgs&) = nullptr;
   void (*activate)(const ActivateArgs&) = nullptr;
+  void (*delta_rule)(const DeltaRuleArgs&) = nullptr;
 };
 
 /// Returns the table for `isa`, which the machine must support.

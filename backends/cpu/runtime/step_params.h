@@ -199,4 +199,39 @@ struct CombineRoutedParams {
   int64_t width = 0;
 };
 
+/// x, weight [C, 1, N], bias? [C], positions i64 [B, T], state? [state_rows, C, N], state_index?
+/// i64 [B], out: qeff.CausalConv; row b has state row b or state_index[b], which is replaced in
+/// place. Units: (b, block of kConvBlock channels).
+inline constexpr int64_t kConvBlock = 64;
+struct CausalConvParams {
+  int64_t batch = 0;
+  int64_t tokens = 0;
+  int64_t channels = 0;
+  int64_t taps = 0;
+  int64_t state_rows = 0;  ///< 0: no state
+  int64_t x_stride = 0;
+  int64_t out_stride = 0;
+  Activation activation = Activation::kNone;
+  int32_t reserved = 0;
+};
+
+/// q, k (rows of [Hk, E]), v (rows of [Hv, Ev]), decay, beta (rows of [Hv]), positions i64 [B, T],
+/// state? [state_rows, Hv, E, Ev], state_index? i64 [B], out: qeff.GatedDeltaRule; states as above.
+/// Units: (b, value head).
+struct DeltaRuleParams {
+  int64_t batch = 0;
+  int64_t tokens = 0;
+  int64_t key_heads = 0;
+  int64_t value_heads = 0;
+  int64_t key_size = 0;
+  int64_t value_size = 0;
+  int64_t state_rows = 0;  ///< 0: no state
+  int64_t q_stride = 0;
+  int64_t k_stride = 0;
+  int64_t v_stride = 0;
+  int64_t decay_stride = 0;
+  int64_t beta_stride = 0;
+  int64_t out_stride = 0;
+};
+
 }  // namespace qeff::cpu

@@ -433,6 +433,88 @@ void SweepAttention(void (*kernel)(const AttentionArgs&)) {
   for (const AttentionCase& c : cases) RunAttentionCase(kernel, c);
 }
 
+struct DeltaRuleCase {
+  int64_t key_size;
+  int64_t value_size;
+  int64_t tokens;
+  bool has_state;
+  bool starts;
+};
+
+void CheckDeltaRule(void (*kernel)(const DeltaRuleArgs&), const DeltaRuleCase& c) {
+  constexpr int64_t kPositions[] = {5, -1, 6, 7};
+  const int64_t stride = c.value_size + c.key_size + 3;  // of all rows
+  Floats q = RandomFloats(c.tokens * stride + 1, 21);
+  Floats k = RandomFloats(c.tokens * stride + 1, 22);
+  for (float& value : k) value *= 0.3f;
+  Floats v = RandomFloats(c.tokens * stride + 1, 23);
+  Floats gates = RandomFloats(2 * c.tokens + 1, 24);
+  for (float& value : gates) value = -std::abs(value);
+  if (c.tokens > 1) q[stride] = k[stride] = v[stride] = gates[2] = NAN;  // padding
+  Floats state = RandomFloats(c.key_size * c.value_size, 25);
+  if (c.starts) state[0] = NAN;
+  std::vector<double> expected(state.begin(), state.end());
+  if (c.starts || !c.has_state) std::fill(expected.begin(), expected.end(), 0);
+  Floats out(static_cast<size_t>(c.tokens * stride), -77.0f);
+  std::vector<float> scratch(static_cast<size_t>(DeltaRuleScratchFloats(c.key_size)));
+  kernel({.q = q.data(),
+          .q_stride = stride,
+          .k = k.data(),
+          .k_stride = stride,
+          .v = v.data(),
+          .v_stride = stride,
+          .decay = gates.data(),
+          .decay_stride = 2,
+          .beta = gates.data() + 1,
+          .beta_stride = 2,
+          .positions = kPositions,
+          .state = c.has_state ? state.data() : nullptr,
+          .starts = c.starts ? 1 : 0,
+          .out = out.data(),
+          .out_stride = stride,
+          .tokens = c.tokens,
+          .key_size = c.key_size,
+          .value_size = c.value_size,
+          .scratch = scratch.data()});
+  for (int64_t t = 0; t < c.tokens; ++t) {
+    for (int64_t j = 0; j < stride; ++j) {
+      double want = j < c.value_size ? 0 : -77;
+      if (j < c.value_size && kPositions[t] >= 0) {
+        double remembered = 0;
+        for (int64_t i = 0; i < c.key_size; ++i) {
+          double& element = expected[i * c.value_size + j];
+          element *= std::exp(double{gates[2 * t]});
+          remembered += element * k[t * stride + i];
+        }
+        const double update = gates[2 * t + 1] * (v[t * stride + j] - remembered);
+        for (int64_t i = 0; i < c.key_size; ++i) {
+          double& element = expected[i * c.value_size + j];
+          element += k[t * stride + i] * update;
+          want += element * q[t * stride + i];
+        }
+      }
+      RequireNear(out[t * stride + j], want, 1e-5, 1e-4, "delta rule");
+    }
+  }
+  if (!c.has_state || c.tokens == 0) return;
+  for (size_t i = 0; i < state.size(); ++i)
+    RequireNear(state[i], expected[i], 1e-5, 1e-4, "state of delta rule");
+}
+
+/// Sizes around a tile of columns; with, without and before a state; padding between tokens.
+void SweepDeltaRule(void (*kernel)(const DeltaRuleArgs&)) {
+  for (const int64_t key_size : {1, 3, 16}) {
+    for (const int64_t value_size : {1, 15, 31, 32, 33, 64, 70}) {
+      for (const int64_t tokens : {0, 1, 4}) {
+        for (const bool has_state : {false, true}) {
+          for (const bool starts : {false, true})
+            CheckDeltaRule(kernel, {key_size, value_size, tokens, has_state, starts});
+        }
+      }
+    }
+  }
+}
+
 using Sweep = std::function<void(const Kernels&)>;
 
 const std::map<std::string, Sweep>& Sweeps() {
@@ -458,6 +540,7 @@ const std::map<std::string, Sweep>& Sweeps() {
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
       {"attention_f32", [](const Kernels& k) { SweepAttention(k.attention_f32); }},
       {"activate", [](const Kernels& k) { SweepActivate(k.activate); }},
+      {"delta_rule", [](const Kernels& k) { SweepDeltaRule(k.delta_rule); }},
   };
   return sweeps;
 }
