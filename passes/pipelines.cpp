@@ -71,6 +71,7 @@ Pipeline RaisingPipeline() {
       Step("raise-attention"),    // needs heads as the rotation leaves them
       Step("raise-causal-conv"),  // needs Activation
       Step("raise-gated-delta-rule"),
+      Step("raise-context-length"),
       Step("raise-selection"),
       Step("fold-reshapes"),  // cancels the layout changes that the raised ops brought
       Step("drop-dead-nodes"),

@@ -30,8 +30,9 @@ namespace {
 
 /// The values that one attention is made of.
 struct Match {
-  ir::Value* query = nullptr;  ///< [B, H, T, E]
-  ir::Value* key = nullptr;    ///< [B, K, T, E], new tokens
+  ir::Value* query = nullptr;             ///< [B, H, T, E]
+  ir::Value* key = nullptr;               ///< [B, K, T, E], new tokens
+  ir::Value* tokens_first_key = nullptr;  ///< [B, T, K, E] instead, where only that is there
   ir::Value* value = nullptr;
   ir::Value* past_key = nullptr;
   ir::Value* past_value = nullptr;
@@ -94,11 +95,17 @@ class Matcher {
     if (scores == nullptr) return std::nullopt;
     match.query = scores->input(0);
     const ir::Node* transposed = scores->input(1)->producer();
-    if (!IsTranspose(transposed, {0, 1, 3, 2})) return std::nullopt;
-    ir::Value* keys = BeforeRepeat(transposed->input(0));
     ir::Value* values = BeforeRepeat(product.input(1));
     const ir::Node* masked_values = ProducedBy(values, "Where");
-    if (masked_values != nullptr) {
+    // Without a cache, a repetition or a rotation two transposes have become one.
+    const bool is_tokens_first = IsTranspose(transposed, {0, 2, 3, 1});
+    if (!is_tokens_first && !IsTranspose(transposed, {0, 1, 3, 2})) return std::nullopt;
+    ir::Value* keys = BeforeRepeat(transposed->input(0));
+    if (is_tokens_first) {
+      if (masked_values != nullptr) return std::nullopt;
+      match.tokens_first_key = transposed->input(0);
+      match.value = values;
+    } else if (masked_values != nullptr) {
       if (!MatchCache(keys, *masked_values, match)) return std::nullopt;
     } else {
       match.key = keys;
@@ -354,16 +361,21 @@ class Matcher {
   const ir::Graph& graph_;
 };
 
+/// [B, T, heads, E] -> [B, T, heads * E].
+ir::Value* MergeTokensFirst(const Emitter& emit, ir::Value* x) {
+  const ir::Shape& shape = *x->type().shape;
+  const int64_t channels = *FixedDim(x, 2) * *FixedDim(x, 3);
+  ir::Value* merged = emit.Reshape(x, {0, 0, channels});
+  merged->set_type({x->type().dtype, ir::Shape{shape[0], shape[1], channels}});
+  return merged;
+}
+
 /// [B, heads, T, E] -> [B, T, heads * E].
 ir::Value* MergeHeads(const Emitter& emit, ir::Value* x) {
-  const int64_t heads = *FixedDim(x, 1);
-  const int64_t size = *FixedDim(x, 3);
   const ir::Shape& shape = *x->type().shape;
   ir::Value* tokens_first = emit.Transpose(x, {0, 2, 1, 3});
-  tokens_first->set_type({x->type().dtype, ir::Shape{shape[0], shape[2], heads, size}});
-  ir::Value* merged = emit.Reshape(tokens_first, {0, 0, heads * size});
-  merged->set_type({x->type().dtype, ir::Shape{shape[0], shape[2], heads * size}});
-  return merged;
+  tokens_first->set_type({x->type().dtype, ir::Shape{shape[0], shape[2], shape[1], shape[3]}});
+  return MergeTokensFirst(emit, tokens_first);
 }
 
 Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
@@ -372,9 +384,12 @@ Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
   const int64_t value_size = *FixedDim(match.value, 3);
   ops::AttentionAttributes attributes = match.attributes;
   attributes.num_heads = heads;
-  attributes.num_kv_heads = *FixedDim(match.key, 1);
-  std::vector<ir::Value*> inputs = {MergeHeads(emit, match.query), MergeHeads(emit, match.key),
-                                    MergeHeads(emit, match.value), match.positions};
+  attributes.num_kv_heads =
+      match.key != nullptr ? *FixedDim(match.key, 1) : *FixedDim(match.tokens_first_key, 2);
+  ir::Value* query = MergeHeads(emit, match.query);
+  ir::Value* key = match.key != nullptr ? MergeHeads(emit, match.key)
+                                        : MergeTokensFirst(emit, match.tokens_first_key);
+  std::vector<ir::Value*> inputs = {query, key, MergeHeads(emit, match.value), match.positions};
   std::vector<std::string> names = {""};
   if (match.past_key != nullptr) {
     inputs.insert(inputs.end(),
@@ -419,10 +434,12 @@ Result<Change> RaiseAttention(ir::Model& model, const PassContext&) {
   for (ir::Node* product : candidates) {
     const auto match = Matcher(graph).MatchFrom(*product);
     if (!match) continue;
-    const auto fixed = [](const ir::Value* x) {
-      return Rank(x) == 4 && FixedDim(x, 1) && FixedDim(x, 3);
+    const auto fixed = [](const ir::Value* x, int heads_axis = 1) {
+      return Rank(x) == 4 && FixedDim(x, heads_axis) && FixedDim(x, 3);
     };
-    if (!fixed(match->query) || !fixed(match->key) || !fixed(match->value)) continue;
+    const bool key_is_fixed =
+        match->key != nullptr ? fixed(match->key) : fixed(match->tokens_first_key, 2);
+    if (!fixed(match->query) || !key_is_fixed || !fixed(match->value)) continue;
     QEFF_RETURN_IF_ERROR(Replace(graph, *match, product));
     change = Change::kChanged;
   }

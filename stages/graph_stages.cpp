@@ -31,11 +31,17 @@ Status CheckOptions(const TransformOptions& options) {
   return Status::Ok();
 }
 
-/// The names of a pipeline's passes, as the metadata of the ONNX file lists them.
-std::string PassNames(const passes::Pipeline& pipeline) {
-  std::string names;
-  for (const passes::PassStep& step : pipeline) names += (names.empty() ? "" : ",") + step.name;
-  return names;
+/// Runs a pipeline and adds the passes that changed the graph to the list in its metadata.
+Status RunRecorded(ir::Model& model, const passes::Pipeline& pipeline) {
+  std::vector<passes::PassTiming> timings;
+  Result<passes::Change> change = passes::RunPipeline(model, pipeline, {.timings = &timings});
+  if (!change.ok()) return std::move(change).status();
+  std::string& transforms = model.metadata["qeff_transforms"];
+  for (const passes::PassTiming& timing : timings) {
+    if (timing.change == passes::Change::kChanged)
+      transforms += (transforms.empty() ? "" : ",") + timing.pass;
+  }
+  return Status::Ok();
 }
 
 /// A checkpoint's graph in semantic ops with its deployment features.
@@ -53,12 +59,8 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                  .compute_context_length = options.compute_context_length,
                                  .continuous_batching = options.continuous_batching,
                                  .speculative_target = options.speculative_target});
-  const Result<passes::Change> change = passes::RunPipeline(model, pipeline);
-  if (!change.ok())
-    return InvalidInput(change.diagnostic().where, change.diagnostic().message,
-                        change.diagnostic().notes);
+  QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
   model.metadata["qeff_architecture"] = built.architecture;
-  model.metadata["qeff_transforms"] = PassNames(pipeline);
   return model;
 }
 
@@ -156,10 +158,7 @@ Result<std::filesystem::path> Export(const std::filesystem::path& input,
                    const passes::Pipeline pipeline = passes::LoweringPipeline(
                        {.dtype = options.dtype,
                         .layer_function = options.subfunctions ? layer + "DecoderLayer" : ""});
-                   Result<passes::Change> change = passes::RunPipeline(model, pipeline);
-                   if (!change.ok()) return std::move(change).status();
-                   std::string& transforms = model.metadata["qeff_transforms"];
-                   transforms += (transforms.empty() ? "" : ",") + PassNames(pipeline);
+                   QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
                    const bool reference = options.weights == WeightPlacement::kReference;
                    QEFF_RETURN_IF_ERROR(WriteModel(
                        model,

@@ -46,7 +46,7 @@ Result<ir::Graph> Bloom(const FamilyInputs& inputs) {
 
   facts.mlp.names = {.up = "dense_h_to_4h", .down = "dense_4h_to_h"};
   facts.mlp.ffn_size = 4 * facts.hidden_size;
-  facts.mlp.activation = "gelu_fast";
+  facts.mlp.activation = "gelu_pytorch_tanh";
   facts.mlp.is_gated = false;
   facts.mlp.has_bias = true;
   return BuildDecoder(facts, inputs.weights);

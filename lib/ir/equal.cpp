@@ -50,13 +50,7 @@ class Comparer {
         if (x != y) return "an input that only one side has";
         continue;
       }
-      const auto [pair, is_new] = pairs_.emplace(x, y);
-      if (!is_new) {
-        if (pair->second != y)
-          return fmt::format("'{}' is wired to '{}' here, to '{}' there", x->name(), y->name(),
-                             pair->second->name());
-        continue;
-      }
+      // Constants are what they hold: one for all, or one a function, makes no difference.
       if (x->is_constant() || y->is_constant()) {
         if (!x->is_constant() || !y->is_constant() || !SameRecipe(*x->constant(), *y->constant())) {
           return fmt::format("constant '{}' ({}) against '{}' ({})", x->name(),
@@ -64,6 +58,13 @@ class Comparer {
                              y->name(),
                              y->is_constant() ? DescribeWeight(*y->constant()) : "computed");
         }
+        continue;
+      }
+      const auto [pair, is_new] = pairs_.emplace(x, y);
+      if (!is_new) {
+        if (pair->second != y)
+          return fmt::format("'{}' is wired to '{}' here, to '{}' there", x->name(), y->name(),
+                             pair->second->name());
         continue;
       }
       if (std::string difference = CompareNodes(x, y, open); !difference.empty()) return difference;

@@ -89,6 +89,23 @@ std::optional<ActivationFunction> FindActivation(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view CanonicalActivation(std::string_view name) {
+  const auto function = FindActivation(name);
+  if (!function) return name;
+  if (*function == Silu) return "silu";
+  if (*function == Gelu) return "gelu";
+  // Up to the rounding of a constant the same.
+  if (*function == GeluTanh || *function == GeluFast) return "gelu_pytorch_tanh";
+  return name;
+}
+
+std::string_view OnnxActivation(std::string_view name) {
+  if (name == "relu") return "Relu";
+  if (name == "sigmoid") return "Sigmoid";
+  if (name == "tanh") return "Tanh";
+  return {};
+}
+
 std::vector<std::string> ActivationNames() {
   std::vector<std::string> names;
   for (const Entry& entry : kActivations) names.emplace_back(entry.name);

@@ -17,6 +17,11 @@ using ActivationFunction = double (*)(double);
 
 /// Nothing if there is no such activation, or it has parameters of its own (prelu, xielu).
 std::optional<ActivationFunction> FindActivation(std::string_view name);
+/// The name under which lowered graphs are recognized again: "swish" -> "silu", "gelu_new" ->
+/// "gelu_pytorch_tanh", ...; `name` itself if it has no other.
+std::string_view CanonicalActivation(std::string_view name);
+/// The ONNX op that is this activation, e.g. "Relu"; empty if there is none.
+std::string_view OnnxActivation(std::string_view name);
 /// All names, sorted, for messages.
 std::vector<std::string> ActivationNames();
 

@@ -189,9 +189,10 @@ Result<std::string> ReadActivation(const ConfigReader& config, std::string_view 
   QEFF_ASSIGN_OR_RETURN(std::string activation, config.StringOr(key, std::move(fallback)));
   if (!ops::FindActivation(activation)) {
     return config.ErrorAt(ErrorCode::kUnsupported, key,
-                          fmt::format("unknown activation '{}'", activation));
+                          fmt::format("unknown activation '{}'", activation),
+                          {fmt::format("known: {}", fmt::join(ops::ActivationNames(), ", "))});
   }
-  return activation;
+  return std::string(ops::CanonicalActivation(activation));
 }
 
 Result<int64_t> ReadFfnSize(const ConfigReader& config, std::string_view key, int64_t hidden_size) {

@@ -154,7 +154,8 @@ TEST_CASE("bad specialisations name symbol and place") {
   ir::Graph copy = b.graph().Clone();
   CHECK(SubstituteSymbols(copy, {{"batch_size", 1}}).diagnostic().ToString() ==
         "tensor 'x': error: symbol 'seq_len' has no number\n"
-        "note: a specialization gives every symbol of the inputs a number");
+        "note: a specialization gives every symbol of the inputs a number\n"
+        "note: give numbers that no other option gives: --dim NAME=NUMBER");
   copy = b.graph().Clone();
   copy.outputs()[0].declared_shape = ir::Shape{1, 4};
   CHECK(SubstituteSymbols(copy, {{"batch_size", 1}, {"seq_len", 3}}).diagnostic().ToString() ==
@@ -162,7 +163,8 @@ TEST_CASE("bad specialisations name symbol and place") {
   copy = b.graph().Clone();
   CHECK(SubstituteSymbols(copy, {{"batch_size", -2}, {"seq_len", 3}}).diagnostic().ToString() ==
         "tensor 'x': error: expected a size, got -2 for 'batch_size'\n"
-        "note: a specialization gives every symbol of the inputs a number");
+        "note: a specialization gives every symbol of the inputs a number\n"
+        "note: give numbers that no other option gives: --dim NAME=NUMBER");
 }
 
 TEST_CASE("values of unknown rank make what follows unknown") {

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// For every family: what its graph is lowered to, in the compiler's ops, is recognized again node by
+// node, with every combination of features. So a file that another exporter wrote in these ops
+// reaches the fast path, too.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "lib/checkpoint/checkpoint.h"
+#include "lib/families/family.h"
+#include "lib/ir/equal.h"
+#include "lib/support/json.h"
+#include "passes/pipelines.h"
+
+namespace qeff {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path CasesFolder() {
+  const char* shared = std::getenv("QEFF_SHARED");
+  return fs::path(shared != nullptr ? shared : "../shared") / "goldens/causal";
+}
+
+ir::Model Build(const fs::path& folder) {
+  Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::Open(folder);
+  if (!opened.ok()) FAIL(opened.diagnostic().ToString());
+  Result<families::BuiltModel> built = families::BuildModel(*opened, {});
+  if (!built.ok()) FAIL(built.diagnostic().ToString());
+  ir::Model model;
+  model.graph = std::move(built->graph);
+  return model;
+}
+
+void Run(ir::Model& model, const passes::Pipeline& pipeline) {
+  const Result<passes::Change> change = passes::RunPipeline(model, pipeline);
+  if (!change.ok()) FAIL(change.diagnostic().ToString());
+}
+
+/// Returns what lowering and raising has changed; empty if nothing.
+std::string RoundTripDifference(const fs::path& folder, const passes::Features& features,
+                                const std::string& layer_function) {
+  ir::Model model = Build(folder);
+  Run(model, passes::TransformPipeline(features));
+  const ir::Graph original = model.graph.Clone();
+  Run(model, passes::LoweringPipeline({.dtype = DType::kF32, .layer_function = layer_function}));
+  for (const auto& node : model.graph.nodes()) {
+    if (node->domain() == ir::kQeffDomain) return "left by the lowering: " + node->name();
+  }
+  Run(model, passes::RaisingPipeline());
+  return ir::FindDifference(original, model.graph);
+}
+
+}  // namespace
+
+TEST_CASE("lowering and raising give back the graph of every family") {
+  const fs::path cases = CasesFolder();
+  if (!fs::exists(cases / "index.json")) {
+    std::cout << "SKIPPED: " << cases.string() << " is not there\n";
+    return;
+  }
+  const Result<Json> index = ReadJsonFile(cases / "index.json");
+  REQUIRE(index.ok());
+  for (const auto& entry : index->items()) {
+    const std::string& name = entry.key();
+    DYNAMIC_SECTION(name) {
+      CHECK(RoundTripDifference(cases / name, {.kv_cache = false}, "") == "");
+      CHECK(RoundTripDifference(cases / name, {}, "") == "");
+      CHECK(RoundTripDifference(cases / name, {}, "DecoderLayer") == "");
+      CHECK(RoundTripDifference(cases / name,
+                                {.compute_context_length = true, .continuous_batching = true},
+                                "") == "");
+      CHECK(RoundTripDifference(cases / name, {.speculative_target = true}, "") == "");
+    }
+  }
+}
+
+}  // namespace qeff
