@@ -11,8 +11,8 @@
 //            Where(invalid, 0, CtxGather(...)) scores = Mul(MatMul(qh, Transpose(repeat(keys))), s)
 //            o = Reshape(Transpose(MatMul(Softmax(Where(mask, -inf, scores)), repeat(values))), [0,
 //            0, H * E])
-// With ALiBi: scores = Add(scores, Mul(Cast(slots), slopes)), the product cast to bf16 and back and
-// multiplied by alibi_scale where asked for. With sinks: the softmax runs over
+// With ALiBi: scores = Add(scores, Mul(Cast(slots), slopes)), slots and product cast to bf16 and
+// back and the product multiplied by alibi_scale where asked for. With sinks: the softmax runs over
 // Concat(scores, Expand(sinks)), and its last column is sliced off.
 // mask (slot > position, or slot <= position - window, or slot < position - position mod chunk),
 // indices (slots up to the largest position
@@ -224,8 +224,11 @@ class AttentionLowering {
     if (bias != nullptr) return bias;
     ir::Value* slopes = graph_.AddConstant(
         "alibi_slopes", ir::MakeFloats({1, attributes.num_heads, 1, 1}, attributes.alibi_slopes));
-    bias = emit.Op("Mul", {shared_.slot_numbers, slopes});
-    if (attributes.alibi_in_bf16) bias = emit.Cast(emit.Cast(bias, DType::kBf16), DType::kF32);
+    const auto round = [&](ir::Value* value) {
+      return attributes.alibi_in_bf16 ? emit.Cast(emit.Cast(value, DType::kBf16), DType::kF32)
+                                      : value;
+    };
+    bias = round(emit.Op("Mul", {round(shared_.slot_numbers), slopes}));
     if (attributes.alibi_scale != 1)
       bias = emit.Op("Mul", {bias, emit.Float(attributes.alibi_scale)});
     return bias;

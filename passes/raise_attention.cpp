@@ -145,7 +145,8 @@ class Matcher {
     return Rank(unsqueeze->output()) == 4 && stands_at_heads ? unsqueeze->input(0) : nullptr;
   }
 
-  /// The bias is alibi_scale * bf16(Cast(slots) * slopes), the last two where they are not 1.
+  /// The bias is alibi_scale * bf16(bf16(Cast(slots)) * slopes), the scale where it is not 1, the
+  /// roundings both or neither.
   static bool MatchAlibi(Match& match) {
     ops::AttentionAttributes& attributes = match.attributes;
     ir::Value* value = match.alibi;
@@ -172,7 +173,7 @@ class Matcher {
     return false;
   }
 
-  /// Mul(Cast(slots), slopes [1, H, 1, 1]).
+  /// Mul(Cast(slots), slopes [1, H, 1, 1]), the slots rounded to bf16 if alibi_in_bf16.
   static bool MatchSlopes(const ir::Node& product, Match& match) {
     const ir::Value* slopes = product.input(1);
     if (!slopes->is_constant() || Rank(slopes) != 4 ||
@@ -180,6 +181,11 @@ class Matcher {
       return false;
     }
     const ir::Node* numbers = ProducedBy(product.input(0), "Cast");
+    if (match.attributes.alibi_in_bf16) {
+      const ir::Node* rounded = numbers ? ProducedBy(numbers->input(0), "Cast") : nullptr;
+      if (rounded == nullptr || rounded->output()->type().dtype != DType::kBf16) return false;
+      numbers = ProducedBy(rounded->input(0), "Cast");
+    }
     if (numbers == nullptr || !IsSlots(numbers->input(0), match)) return false;
     Result<std::vector<float>> values = ir::ReadFloats(*slopes->constant());
     if (!values.ok()) return false;

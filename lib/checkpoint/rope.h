@@ -61,10 +61,10 @@ struct RopeOptions {
 
 /// Reads transformers 4's `rope_theta` and `rope_scaling` (with `rope_type` or the older `type`;
 /// null) and 5's `rope_parameters`. A `rope_scaling` that is not empty wins over `rope_parameters`;
-/// a base inside the object wins over one beside it; `partial_rotary_factor` (or `rotary_pct`) and
-/// `original_max_position_embeddings` beside the object win over those inside. "su" is longrope's
-/// old name. Errors: kUnsupported for an unknown type; kInvalidInput for a missing key, a wrong
-/// type, a value that is not positive.
+/// a base inside the object wins over one beside it; `partial_rotary_factor` and
+/// `original_max_position_embeddings` beside the object win over those inside, GPT-NeoX's
+/// `rotary_pct` does not. "su" is longrope's old name. Errors: kUnsupported for an unknown type;
+/// kInvalidInput for a missing key, a wrong type, a value that is not positive.
 Result<RopeConfig> ReadRope(const ConfigReader& config, const RopeOptions& options = {});
 
 /// Frequencies of the pairs, [rotary_dim / 2]; position p turns pair i by p *

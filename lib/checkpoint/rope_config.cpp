@@ -173,8 +173,8 @@ Result<RopeConfig> ReadRope(const ConfigReader& config, const RopeOptions& optio
     QEFF_RETURN_IF_ERROR(ReadScaling(config, *object, rope));
   }
   rope.partial_rotary_factor = partial          ? *partial
-                               : percentage     ? *percentage
                                : partial_inside ? *partial_inside
+                               : percentage     ? *percentage
                                                 : options.default_partial_rotary_factor;
   if (rope.partial_rotary_factor > 1) {
     return config.ErrorAt(ErrorCode::kInvalidInput,

@@ -5,6 +5,21 @@
 #include "lib/families/blocks/decoder_config.h"
 
 namespace qeff::families {
+namespace {
+
+/// Sums by parts of the training run. transformers leaves out the biases when it takes more than
+/// one part.
+Status CheckSums(const checkpoint::ConfigReader& config) {
+  QEFF_ASSIGN_OR_RETURN(const bool sums_parts, config.BoolOr("slow_but_exact", false));
+  QEFF_ASSIGN_OR_RETURN(const int64_t parts,
+                        config.IntOr("pretraining_tp", 1, checkpoint::kPositive));
+  if (!sums_parts || parts == 1) return Status::Ok();
+  return config.ErrorAt(ErrorCode::kUnsupported, "slow_but_exact",
+                        fmt::format("true is not supported with {} parts (pretraining_tp)", parts),
+                        {"false gives the same sums in another order"});
+}
+
+}  // namespace
 
 Result<ir::Graph> Bloom(const FamilyInputs& inputs) {
   const checkpoint::ConfigReader& config = inputs.config;
@@ -37,7 +52,7 @@ Result<ir::Graph> Bloom(const FamilyInputs& inputs) {
                      .output = "dense"};
   attention.query_key_value_have_bias = attention.output_has_bias = true;
   attention.alibi_slopes = AlibiSlopes(attention.num_heads);
-  config.MarkRead("slow_but_exact");  // the order of a sum
+  QEFF_RETURN_IF_ERROR(CheckSums(config));
   for (const char* key :
        {"attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion", "offset_alibi",
         "skip_bias_add", "skip_bias_add_qkv", "n_inner", "seq_length"}) {

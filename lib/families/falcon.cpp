@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "lib/families/blocks/decoder_config.h"
+#include "lib/ops/tensor.h"
 
 namespace qeff::families {
 namespace {
@@ -55,10 +56,11 @@ Status ReadAttention(const ConfigReader& config, DecoderFacts& facts, bool is_ne
   return Status::Ok();
 }
 
-/// transformers rounds the biases to bf16, and its eager attention adds them twice: to the scores
+/// transformers computes the biases in bf16, and its eager attention adds them twice: to the scores
 /// before they are divided by sqrt(E), and, divided as well, with the mask.
 void SetAlibi(AttentionFacts& attention) {
-  attention.alibi_slopes = AlibiSlopes(attention.num_heads);
+  for (const float slope : AlibiSlopes(attention.num_heads))
+    attention.alibi_slopes.push_back(static_cast<float>(ops::RoundToFloat(slope, DType::kBf16)));
   attention.alibi_is_rounded_to_bf16 = true;
   attention.alibi_scale =
       static_cast<float>(2 / std::sqrt(static_cast<double>(attention.head_size)));

@@ -15,8 +15,8 @@
 // past: the key of token t' is seen if 0 <= j <= p for its position j = position_ids[b, t'], and
 // the same of window and chunk; without position_ids every key is seen.
 //   score = softcap * tanh(scale * q.k / softcap)  (without softcap: scale * q.k)
-//   score += alibi_scale * (alibi_slopes[h] * j)   (the product rounded to bf16 if alibi_in_bf16)
-//   out = sum of softmax(score) * v;  query head h reads kv head h / (H / K)
+//   score += alibi_scale * (alibi_slopes[h] * j)   (j and the product rounded to bf16 if
+//   alibi_in_bf16) out = sum of softmax(score) * v;  query head h reads kv head h / (H / K)
 // A sink is one more score of the softmax that has no value: out = sum of e^score * v /
 // (sum of e^score + e^sinks[h]). Rows at negative positions, and rows that see nothing, are NaN;
 // with sinks they are 0.
@@ -270,10 +270,11 @@ class AttentionLoop {
 
   double Alibi(int64_t head, int64_t position) const {
     if (slopes_.empty()) return 0;
-    double bias =
-        static_cast<double>(slopes_[static_cast<size_t>(head)]) * static_cast<double>(position);
-    if (context_.Int("alibi_in_bf16") != 0) bias = RoundToFloat(bias, DType::kBf16);
-    return context_.Float("alibi_scale") * bias;
+    const auto round = [this](double value) {
+      return context_.Int("alibi_in_bf16") != 0 ? RoundToFloat(value, DType::kBf16) : value;
+    };
+    const double slope = slopes_[static_cast<size_t>(head)];
+    return context_.Float("alibi_scale") * round(slope * round(static_cast<double>(position)));
   }
 
   void Attend(int64_t b, int64_t t, int64_t head) {

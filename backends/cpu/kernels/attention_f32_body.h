@@ -99,7 +99,9 @@ inline void AddAlibi(const AttentionArgs& args, float slope, int64_t begin, int6
                      float* scores) {
   for (int64_t j = 0; j < count; j += kLanes) {
     const VecI slot = LaneIndex() + static_cast<int32_t>(begin + j);
-    Vec bias = __builtin_convertvector(slot, Vec) * slope;
+    Vec position = __builtin_convertvector(slot, Vec);
+    if (args.alibi_in_bf16) position = RoundToBf16(position);
+    Vec bias = position * slope;
     if (args.alibi_in_bf16) bias = RoundToBf16(bias);
     Vec value = Load(scores + j);
     if (args.softcap > 0) value = CapScores(value, args.softcap);

@@ -166,7 +166,7 @@ struct AttentionArgs {
   int64_t chunk = 0;                    ///< 0: none
   const float* alibi_slopes = nullptr;  ///< [H]: score += alibi_scale * slope * j; null: none
   float alibi_scale = 1;
-  bool alibi_in_bf16 = false;    ///< slope * j is rounded to bf16
+  bool alibi_in_bf16 = false;    ///< j and slope * j are rounded to bf16
   const float* sinks = nullptr;  ///< [H]: one more score, without a value; null: none
   int64_t unit_begin = 0;
   int64_t unit_end = 0;

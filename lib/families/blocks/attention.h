@@ -65,7 +65,7 @@ struct AttentionFacts {
   /// ALiBi: score += alibi_scale * slope[h] * key position; empty: none.
   std::vector<float> alibi_slopes;
   float alibi_scale = 1;
-  bool alibi_is_rounded_to_bf16 = false;  ///< slope * position, before alibi_scale
+  bool alibi_is_rounded_to_bf16 = false;  ///< position and slope * position, before alibi_scale
 };
 
 /// Factor of the query at position p: 1 + coefficient * ln(1 + floor((p + offset) / period)).

@@ -126,6 +126,10 @@ TEST_CASE("values beside and inside the rope object, old names and defaults") {
   REQUIRE(rope->theta == 7);
   REQUIRE(rope->partial_rotary_factor == 0.5);
 
+  rope = ReadFrom({{"rotary_pct", 0.25}, {"rope_parameters", {{"partial_rotary_factor", 0.75}}}});
+  REQUIRE(rope.ok());
+  REQUIRE(rope->partial_rotary_factor == 0.75);
+
   rope = ReadFrom({{"rope_scaling", Json::object()}, {"rope_parameters", {{"rope_theta", 9}}}});
   REQUIRE(rope.ok());
   REQUIRE(rope->theta == 9);
