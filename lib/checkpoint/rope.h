@@ -50,7 +50,7 @@ struct RopeOptions {
   double default_theta = 10000;
   double default_partial_rotary_factor = 1;
   /// Name of the entry to take from rope_parameters that has one object per layer type, e.g.
-  /// "sliding_attention"; an object for all layers is taken whatever this says.
+  /// "sliding_attention"; an object without objects is taken whatever this says.
   std::string layer_type = {};
   /// Top-level key of the base, used where the rope object gives none.
   std::string theta_key = "rope_theta";

@@ -32,9 +32,12 @@ Result<std::optional<ConfigReader>> RopeObject(const ConfigReader& config,
   const std::string key = has_scaling ? "rope_scaling" : "rope_parameters";
   QEFF_ASSIGN_OR_RETURN(const ConfigReader object, config.Section(key));
   const std::vector<std::string> keys = object.Keys();
-  const bool is_per_layer_type = std::all_of(
-      keys.begin(), keys.end(),
-      [&](const std::string& name) { return object.IsObject(name) || !object.Has(name); });
+  // transformers leaves keys of no layer type beside the objects if not all types occur.
+  const bool is_per_layer_type =
+      object.IsObject(options.layer_type) ||
+      std::all_of(keys.begin(), keys.end(), [&](const std::string& name) {
+        return object.IsObject(name) || !object.Has(name);
+      });
   if (is_per_layer_type) {
     if (!object.Has(options.layer_type)) {
       return config.ErrorAt(

@@ -4,6 +4,7 @@
 // Gemma 3, text: as Gemma 2 without soft cap of the scores, with query and key normalized per head,
 // and a window on five of six layers. Layers with a window have rotary frequencies of their own,
 // which the scaling of a long context does not concern.
+#include <array>
 #include <cmath>
 
 #include "lib/families/blocks/decoder_config.h"
@@ -48,12 +49,20 @@ Result<ir::Graph> Gemma3Text(const FamilyInputs& inputs) {
                                              .layer_type = "sliding_attention",
                                              .theta_key = "rope_local_base_freq",
                                              .uses_rope_scaling = false};
-  for (const checkpoint::RopeOptions& options : {everything, in_window}) {
-    QEFF_ASSIGN_OR_RETURN(RotaryFacts rotary,
-                          ReadRotary(inputs, options, facts.attention.head_size, max_positions));
-    facts.rotaries.push_back(std::move(rotary));
+  // A config may leave out the frequencies of a kind that no layer is of.
+  std::array<int, 2> rotary_of_kind = {-1, -1};
+  for (LayerFacts& layer : facts.layers) {
+    const bool slides = layer.window_tokens > 0;
+    int& index = rotary_of_kind[slides ? 1 : 0];
+    if (index < 0) {
+      QEFF_ASSIGN_OR_RETURN(RotaryFacts rotary,
+                            ReadRotary(inputs, slides ? in_window : everything,
+                                       facts.attention.head_size, max_positions));
+      index = static_cast<int>(facts.rotaries.size());
+      facts.rotaries.push_back(std::move(rotary));
+    }
+    layer.rotary = index;
   }
-  for (LayerFacts& layer : facts.layers) layer.rotary = layer.window_tokens > 0 ? 1 : 0;
   return BuildDecoder(facts, inputs.weights);
 }
 

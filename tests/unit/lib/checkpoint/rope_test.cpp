@@ -80,6 +80,12 @@ TEST_CASE("rope_parameters with one object per layer type gives the family's lay
   REQUIRE(sliding.ok());
   REQUIRE(sliding->type == RopeType::kDefault);
   REQUIRE(sliding->theta == 10000);
+  Json with_leftovers = config;
+  with_leftovers["rope_parameters"]["rope_type"] = "default";
+  with_leftovers["rope_parameters"]["rope_theta"] = nullptr;
+  full = ReadFrom(with_leftovers, {.layer_type = "full_attention"});
+  REQUIRE(full.ok());
+  REQUIRE(full->theta == 1e6);
   Result<RopeConfig> none = ReadFrom(config);
   REQUIRE_FALSE(none.ok());
   REQUIRE(none.diagnostic().ToString() ==
