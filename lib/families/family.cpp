@@ -10,16 +10,44 @@ namespace qeff::families {
 
 namespace {
 
+/// What to do about a model type that is none of ours.
+std::vector<std::string> UnknownTypeNotes(const checkpoint::ConfigReader& config,
+                                          const std::string& model_type) {
+  std::vector<std::string> known;
+  for (const FamilyInfo& family : AllFamilies()) known.emplace_back(family.model_type);
+  std::vector<std::string> notes;
+  if (const auto nearest = Nearest(model_type, known))
+    notes.push_back(fmt::format("the nearest family is '{}'", *nearest));
+  notes.push_back(fmt::format("supported: {}", fmt::join(known, ", ")));
+  if (config.Has("auto_map")) {
+    notes.emplace_back(
+        "the checkpoint brings code of its own (auto_map); it is never run: only what a family "
+        "says is computed");
+  }
+  notes.push_back(
+      fmt::format("a new family is one file, lib/families/{}.cpp, and a line in families.def: "
+                  "lib/families/README.md shows how",
+                  model_type));
+  return notes;
+}
+
+/// By model_type, else by architecture: files of the hub may have a type of their own for an
+/// architecture that they share ("kimi_k2" for DeepSeek V3).
 Result<const FamilyInfo*> FindFamily(const checkpoint::ConfigReader& config) {
   QEFF_ASSIGN_OR_RETURN(const std::string model_type, config.String("model_type"));
-  std::vector<std::string> known;
   for (const FamilyInfo& family : AllFamilies()) {
     if (family.model_type == model_type) return &family;
-    known.emplace_back(family.model_type);
+  }
+  QEFF_ASSIGN_OR_RETURN(const std::vector<std::string> architectures,
+                        config.Strings("architectures"));
+  for (const FamilyInfo& family : AllFamilies()) {
+    for (const std::string& architecture : architectures) {
+      if (family.architecture == architecture) return &family;
+    }
   }
   return config.ErrorAt(ErrorCode::kUnsupported, "model_type",
                         fmt::format("unknown model type '{}'", model_type),
-                        {fmt::format("supported: {}", fmt::join(known, ", "))});
+                        UnknownTypeNotes(config, model_type));
 }
 
 /// Keys that, if set to something that matters, change what is computed and are not implemented by

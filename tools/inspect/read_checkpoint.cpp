@@ -4,7 +4,6 @@
 
 #include "lib/checkpoint/checkpoint.h"
 #include "lib/checkpoint/safetensors.h"
-#include "lib/families/family.h"
 #include "lib/support/json.h"
 #include "tools/inspect/readers.h"
 
@@ -58,13 +57,6 @@ Cell RopeType(const Json& config) {
   return {};
 }
 
-Cell FamilyOf(const std::string& model_type) {
-  for (const families::FamilyInfo& family : families::AllFamilies()) {
-    if (family.model_type == model_type) return std::string(family.architecture);
-  }
-  return {};
-}
-
 Fields SummarizeConfig(const Json& config) {
   Fields summary;
   const Json* text = Find(config, "text_config");
@@ -78,15 +70,21 @@ Fields SummarizeConfig(const Json& config) {
       break;
     }
     summary.Add(key.name, std::move(cell));
-    if (std::string_view(key.name) == "model_type") {
-      const auto* type = std::get_if<std::string>(&summary.fields.back().value);
-      summary.Add("built_as", type != nullptr ? FamilyOf(*type) : Cell());
-    }
   }
   Cell rope = RopeType(config);
   if (text != nullptr && std::holds_alternative<std::monostate>(rope)) rope = RopeType(*text);
   summary.Add("rope_type", std::move(rope));
   return summary;
+}
+
+/// The longest context that the config speaks of.
+int64_t MaxPositions(const Fields& summary) {
+  for (const Field& field : summary.fields) {
+    const auto* number = std::get_if<int64_t>(&field.value);
+    if (field.name == "max_positions" && number != nullptr && *number > 0) return *number;
+  }
+  constexpr int64_t kFallback = 4096;
+  return kFallback;
 }
 
 struct DTypeTotal {
@@ -130,7 +128,9 @@ Status ReadCheckpoint(const std::filesystem::path& folder, const ReadOptions& op
                         checkpoint::Checkpoint::Open(folder));
   QEFF_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(folder / "config.json"));
   Fields summary = SummarizeConfig(config);
+  const int64_t max_positions = MaxPositions(summary);
   AddTotals(checkpoint.tensors(), summary, report);
+  QEFF_RETURN_IF_ERROR(ReadSupport(checkpoint, max_positions, report));
   Table files{.name = "files", .columns = {"name", "role", "size_bytes"}, .rows = {}};
   for (const checkpoint::InputFile& file : checkpoint.input_files()) {
     std::error_code error;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "lib/artifact/manifest.h"
+#include "lib/checkpoint/checkpoint.h"
 #include "lib/support/status.h"
 #include "tools/inspect/report.h"
 #include "tools/inspect/subject.h"
@@ -21,6 +22,8 @@ struct ReadOptions {
 
 Status ReadCheckpoint(const std::filesystem::path& folder, const ReadOptions& options,
                       Report& report);
+/// Whether the checkpoint can be exported and what it needs, for contexts up to `max_positions`.
+Status ReadSupport(const checkpoint::Checkpoint& checkpoint, int64_t max_positions, Report& report);
 Status ReadSafetensors(const std::filesystem::path& file, Report& report);
 /// Without its checkpoint, a graph whose weights are kept by reference is shown with a field
 /// "weights_problem".
