@@ -64,7 +64,9 @@ class Converter {
 
   void ConvertNode(ir::Node* node) {
     for (size_t i = 0; i < node->inputs().size(); ++i) ConvertInput(node, i);
-    for (const ir::Value* output : node->outputs()) converted_.insert(output);
+    for (const ir::Value* output : node->outputs()) {
+      if (output->type().dtype == DType::kF32) converted_.insert(output);  // not indices or masks
+    }
   }
 
   /// Gives input `index` the new dtype if it is f32: a converted constant, or a Cast of a computed

@@ -144,4 +144,9 @@ Result<RouterFacts> ReadRouter(const checkpoint::ConfigReader& config, const Rou
 /// experts than are to be chosen).
 Status ReadExpertGroups(const checkpoint::ConfigReader& config, RouterFacts& facts);
 
+/// Gives `block` to the layers i that are not in `mlp_only_layers` and have (i + 1) mod
+/// `decoder_sparse_step` == 0; the others stay dense. Errors: kInvalidInput.
+Status SetSparseLayers(const checkpoint::ConfigReader& config, const LayerBlock& block,
+                       DecoderFacts& facts);
+
 }  // namespace qeff::families

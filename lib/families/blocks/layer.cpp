@@ -7,11 +7,11 @@ namespace {
 
 ir::Value* NormWeight(Builder& builder, const NormFacts& facts, const std::string& name,
                       int64_t size) {
-  if (facts.has_weight && facts.weight_offset == 0) return builder.Weight(name + ".weight", {size});
+  const std::string weight = name + "." + facts.weight_name;
+  if (facts.has_weight && facts.weight_offset == 0) return builder.Weight(weight, {size});
   if (facts.has_weight) {
-    return builder.Constant(
-        name + ".weight",
-        ir::PlusConstant(builder.Take(name + ".weight", {size}), facts.weight_offset));
+    return builder.Constant(weight,
+                            ir::PlusConstant(builder.Take(weight, {size}), facts.weight_offset));
   }
   const std::vector<float> ones(static_cast<size_t>(size), 1.0F);
   return builder.Constant(fmt::format("ones_{}", size), ir::MakeFloats({size}, ones));

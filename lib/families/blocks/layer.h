@@ -40,12 +40,13 @@ struct NormFacts {
   float epsilon = 0;
   float weight_offset = 0;  ///< added to the stored weight: 1 where files hold weight - 1
   bool has_weight = true;
+  std::string weight_name = "weight";
   bool has_bias = true;  ///< kLayer only
 };
 
-/// Normalizes x [B, T, size] with tensors `name`.weight [size] and `name`.bias. With groups > 1
-/// the channels are groups * size and each group of `size` is normalized alone, all with the same
-/// weight.
+/// Normalizes x [B, T, size] with tensors `name`.<weight_name> [size] and `name`.bias. With groups
+/// > 1 the channels are groups * size and each group of `size` is normalized alone, all with the
+/// same weight.
 ir::Value* AddNorm(Builder& builder, const std::string& scope, const NormFacts& facts,
                    const std::string& name, ir::Value* x, int64_t size, int64_t groups = 1);
 

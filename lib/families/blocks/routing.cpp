@@ -193,4 +193,20 @@ Status ReadExpertGroups(const checkpoint::ConfigReader& config, RouterFacts& fac
   return Status::Ok();
 }
 
+Status SetSparseLayers(const checkpoint::ConfigReader& config, const LayerBlock& block,
+                       DecoderFacts& facts) {
+  QEFF_ASSIGN_OR_RETURN(const int64_t step,
+                        config.IntOr("decoder_sparse_step", 1, checkpoint::kPositive));
+  const auto count = static_cast<int64_t>(facts.layers.size());
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> dense,
+                        config.Ints("mlp_only_layers", {.minimum = 0, .maximum = count - 1}));
+  for (int64_t i = 0; i < count; ++i) {
+    const bool is_dense = std::find(dense.begin(), dense.end(), i) != dense.end();
+    if (!is_dense && (i + 1) % step == 0) {
+      facts.layers[static_cast<size_t>(i)].feed_forward = block;
+    }
+  }
+  return Status::Ok();
+}
+
 }  // namespace qeff::families
