@@ -9,7 +9,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkg-config git ca-certificates
   libonnx-dev libprotobuf-dev protobuf-compiler libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev
-  libpcre2-dev libicu-dev libxxhash-dev libssl-dev catch2 python3
+  libpcre2-dev libicu-dev libxxhash-dev libssl-dev libcurl4-openssl-dev catch2 python3
 )
 packages+=("$@")
 

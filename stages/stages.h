@@ -15,6 +15,7 @@
 
 #include "backends/backend.h"
 #include "lib/generation/generation_config.h"
+#include "lib/hub/cache.h"
 #include "lib/support/dtype.h"
 #include "lib/support/status.h"
 
@@ -27,8 +28,17 @@ struct FetchOptions {
   bool verify_hashes = false;  ///< read everything and compare with the hashes that the cache knows
 };
 
-/// `model` is a folder, or an id "org/name[@revision]" that is in the Hugging Face cache.
+/// `model` is a folder, or an id "org/name[@revision]" that is in the Hugging Face cache. Asks no
+/// hub; stages/hub_fetch.h does.
 Result<std::filesystem::path> Fetch(const std::string& model, const FetchOptions& options);
+
+/// What Fetch does once it has the snapshot: checks that it is whole and can be read, then as
+/// VerifyFetched, then copies it if that is wanted.
+Result<std::filesystem::path> FinishFetch(const hub::Snapshot& snapshot,
+                                          const FetchOptions& options);
+
+/// Compares contents with the hashes that are known, if the options say so, and logs how many.
+Status VerifyFetched(const hub::Snapshot& snapshot, const FetchOptions& options);
 
 // --- transform: checkpoint folder -> graph folder
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "lib/hub/repo_id.h"
+#include "lib/hub/model_source.h"
 #include "lib/support/file.h"
 
 namespace qeff::hub {
@@ -66,10 +66,9 @@ std::vector<std::string> CachedModels(const fs::path& cache_folder) {
 }
 
 std::string HowToGet(const RepoId& repo) {
-  const std::string revision =
-      repo.revision == "main" ? "" : fmt::format(" --revision {}", repo.revision);
+  const std::string revision = repo.revision == "main" ? "" : "@" + repo.revision;
   return fmt::format(
-      "get it with 'hf download {}{}' and run this again, or give a folder that holds the "
+      "get it with 'qeff-fetch {}{}' where there is a network, or give a folder that holds the "
       "checkpoint",
       repo.name, revision);
 }
@@ -173,45 +172,41 @@ Result<Snapshot> ResolveId(const RepoId& repo, const fs::path& cache_folder) {
   return result;
 }
 
-/// True for what can only be meant as a path.
-bool LooksLikePath(std::string_view typed) {
-  return typed.starts_with("/") || typed.starts_with("./") || typed.starts_with("../") ||
-         typed.starts_with("~") || typed.ends_with("/") || typed == "." || typed == "..";
-}
-
 }  // namespace
+
+fs::path HomeFolderFromEnvironment() {
+  if (const std::string value = Environment("HF_HOME"); !value.empty()) return ExpandHome(value);
+  if (const std::string value = Environment("XDG_CACHE_HOME"); !value.empty()) {
+    return ExpandHome(value) / "huggingface";
+  }
+  if (Environment("HOME").empty()) return {};
+  return ExpandHome("~/.cache/huggingface");
+}
 
 fs::path CacheFolderFromEnvironment() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
     if (const std::string value = Environment(name); !value.empty()) return ExpandHome(value);
   }
-  if (const std::string value = Environment("HF_HOME"); !value.empty()) {
-    return ExpandHome(value) / "hub";
-  }
-  if (const std::string value = Environment("XDG_CACHE_HOME"); !value.empty()) {
-    return ExpandHome(value) / "huggingface" / "hub";
-  }
-  if (Environment("HOME").empty()) return {};
-  return ExpandHome("~/.cache/huggingface/hub");
+  const fs::path home = HomeFolderFromEnvironment();
+  return home.empty() ? home : home / "hub";
 }
 
 Result<Snapshot> Resolve(std::string_view typed, const fs::path& cache_folder) {
-  const fs::path path(typed);
-  std::error_code ignored;
-  if (IsFolder(path)) return Snapshot{.folder = path};
-  if (fs::exists(path, ignored)) {
-    return UsageError(
-        Location::Flag("MODEL"),
-        fmt::format("'{}' is a file, expected a checkpoint folder or a model id", typed));
-  }
-  if (LooksLikePath(typed)) {
-    return IoError(Location::File(typed), "no such folder", 0,
-                   {"give a checkpoint folder, or a model id such as 'org/name'"});
-  }
-  QEFF_ASSIGN_OR_RETURN(const RepoId repo, ParseRepoId(typed));
+  QEFF_ASSIGN_OR_RETURN(const ModelSource source, ParseModelSource(typed));
+  if (!source.folder.empty()) return Snapshot{.folder = source.folder};
+  QEFF_ASSIGN_OR_RETURN(Snapshot snapshot, ResolveInCache(source.repo, cache_folder));
+  if (source.subfolder.empty()) return snapshot;
+  snapshot.subfolder = source.subfolder;
+  snapshot.folder /= source.subfolder;
+  if (IsFolder(snapshot.folder)) return snapshot;
+  return IoError(Location::File(snapshot.folder.string()), "no such folder in the snapshot", 0,
+                 {HowToGet(source.repo)});
+}
+
+Result<Snapshot> ResolveInCache(const RepoId& repo, const fs::path& cache_folder) {
   if (cache_folder.empty()) {
     return IoError(Location::Flag("MODEL"),
-                   fmt::format("no Hugging Face cache to look for '{}' in", typed), 0,
+                   fmt::format("no Hugging Face cache to look for '{}' in", repo.name), 0,
                    {"set HF_HUB_CACHE to its folder, or give a checkpoint folder"});
   }
   return ResolveId(repo, cache_folder);

@@ -122,6 +122,7 @@ class Sandbox:
             "XDG_CACHE_HOME": str(base / "home/.cache"),
             "QEFF_HOME": str(base / "cache"),
             "HF_HOME": str(base / "hub"),
+            "HF_HUB_OFFLINE": "1",  # what talks to a hub is tested in tests/hub_server
             "LC_ALL": "C.UTF-8",
             "ROOT": str(arguments.root),
             "PYTHON": sys.executable,

@@ -113,7 +113,8 @@ Result<Fields> VerifyContent(const Subject& subject) {
     }
     checked.Add("verified_files", static_cast<int64_t>(subject.manifest->files.size()));
   } else if (subject.kind == Kind::kCheckpoint) {
-    QEFF_ASSIGN_OR_RETURN(const hub::VerifyReport hashes, hub::VerifyHashes(subject.folder));
+    QEFF_ASSIGN_OR_RETURN(const hub::VerifyReport hashes,
+                          hub::VerifyHashes({.folder = subject.folder}));
     if (hashes.verified.empty()) {
       return UsageError(
           Location::Flag("--verify"),

@@ -85,7 +85,8 @@ TEST_CASE("without refs/main the only snapshot is taken, with a note") {
       "CACHE/models--org--name: error: revision 'main' of 'org/name' is not in this Hugging Face "
       "cache\nnote: snapshots there: " +
           kCommit + ", " + kOther +
-          "\nnote: get it with 'hf download org/name' and run this again, or give a folder that "
+          "\nnote: get it with 'qeff-fetch org/name' where there is a network, or give a folder "
+          "that "
           "holds the "
           "checkpoint");
 }
@@ -97,15 +98,14 @@ TEST_CASE("bad_model: an id that is not there names the cache, what is there, an
   REQUIRE(near.diagnostic().code == ErrorCode::kIo);
   REQUIRE(ErrorText(near, cache) ==
           "CACHE: error: model 'org/nam' is not in this Hugging Face cache\nnote: did you mean "
-          "'org/name'?\nnote: get it with 'hf download org/nam' and run this again, or give a "
+          "'org/name'?\nnote: get it with 'qeff-fetch org/nam' where there is a network, or give a "
           "folder that holds "
           "the checkpoint");
   REQUIRE(ErrorText(Resolve("somebody/else-entirely@v2", cache.path()), cache) ==
           "CACHE: error: model 'somebody/else-entirely' is not in this Hugging Face cache\nnote: "
           "models there: "
-          "gpt2, org/name\nnote: get it with 'hf download somebody/else-entirely --revision v2' "
-          "and run this "
-          "again, or give a folder that holds the checkpoint");
+          "gpt2, org/name\nnote: get it with 'qeff-fetch somebody/else-entirely@v2' where "
+          "there is a network, or give a folder that holds the checkpoint");
   REQUIRE(Resolve("org/name", "no-such-cache").diagnostic().code == ErrorCode::kIo);
   REQUIRE(Resolve("org/name", "").diagnostic().message ==
           "no Hugging Face cache to look for 'org/name' in");
@@ -134,7 +134,7 @@ TEST_CASE("bad_revision: unknown, not unique, damaged, or without its snapshot")
           .starts_with(
               "CACHE/models--org--name: error: revision 'v2' of 'org/name' is not in this Hugging "
               "Face cache\nnote: snapshots there: " +
-              kCommit + "\nnote: get it with 'hf download org/name --revision v2'"));
+              kCommit + "\nnote: get it with 'qeff-fetch org/name@v2'"));
   fs::create_directories(cache / kRepo / "snapshots" / kOther);
   Result<Snapshot> ambiguous = Resolve("org/name@0123", cache.path());
   REQUIRE(ambiguous.diagnostic().code == ErrorCode::kUsage);
@@ -159,8 +159,7 @@ TEST_CASE("bad_incomplete snapshots list what is missing") {
     return ErrorText(CheckComplete(*snapshot), cache);
   };
   const std::string where = "CACHE/models--org--name/snapshots/" + kCommit + ": error: ";
-  const std::string note =
-      "\nnote: get the rest with 'hf download org/name --revision " + kCommit + "'";
+  const std::string note = "\nnote: get the rest with 'qeff-fetch org/name@" + kCommit + "'";
   {
     const OneModel cache;
     fs::remove(cache / kRepo / "blobs/m");
@@ -206,12 +205,22 @@ TEST_CASE("bad_incomplete by the tree listing of the commit") {
   Result<Snapshot> snapshot = Resolve("org/name", cache.path());
   REQUIRE(snapshot.ok());
   const std::string tree = kRepo + "/trees/" + kCommit + ".json";
-  cache.Write(tree, R"({"format_version": 1, "files": {"config.json": {"size": 2, "blob_id": "x"},
-      "model.safetensors": {"size": 130, "blob_id": "x", "lfs_sha256": "y", "lfs_size": 4},
-      "pytorch_model.bin": {"size": 9, "blob_id": "x"}, "README.md": {"size": 9, "blob_id": "x"}}})");
+  const std::string id = R"("blob_id": "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0")";
+  const std::string sha256(64, 'a');
+  const auto listing = [&](const std::string& files) {
+    return R"({"format_version": 1, "files": {)" + files + "}}";
+  };
+  cache.Write(tree, listing(R"("config.json": {"size": 2, )" + id +
+                            R"(}, "model.safetensors": {"size": 130, )" + id +
+                            R"(, "lfs_sha256": ")" + sha256 + R"(", "lfs_size": 4},
+                            "pytorch_model.bin": {"size": 9, )" +
+                            id + R"(}, "README.md": {"size": 9, )" + id + "}"));
   REQUIRE(CheckComplete(*snapshot).ok());
-  cache.Write(tree, R"({"format_version": 1, "files": {"config.json": {"size": 7, "blob_id": "x"},
-      "model.safetensors": {"size": 130, "lfs_size": 5000000000}, "tokenizer.json": {"size": 1}}})");
+  cache.Write(tree, listing(R"("config.json": {"size": 7, )" + id +
+                            R"(}, "model.safetensors": {"size": 130, )" + id +
+                            R"(, "lfs_sha256": ")" + sha256 + R"(", "lfs_size": 5000000000},
+                            "tokenizer.json": {"size": 1, )" +
+                            id + "}"));
   REQUIRE(
       ErrorText(CheckComplete(*snapshot), cache)
           .find("missing: config.json (2 of 7 bytes), model.safetensors (4 of 5000000000 bytes), "

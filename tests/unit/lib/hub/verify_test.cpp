@@ -23,7 +23,7 @@ TEST_CASE("blobs are checked against the hashes in their names") {
   cache.AddFile(kRepo, kCommit, "config.json", kGit, "hello\n");
   cache.AddFile(kRepo, kCommit, "vocab.json", "not-a-hash", "x");
   cache.Write(kRepo + "/snapshots/" + kCommit + "/note.txt", "y");
-  Result<VerifyReport> report = VerifyHashes(cache / kRepo / "snapshots" / kCommit);
+  Result<VerifyReport> report = VerifyHashes({.folder = cache / kRepo / "snapshots" / kCommit});
   REQUIRE(report.ok());
   REQUIRE(report->verified == std::vector<std::string>{"config.json", "model.safetensors"});
   REQUIRE(report->unknown == std::vector<std::string>{"note.txt", "vocab.json"});
@@ -36,7 +36,7 @@ TEST_CASE("a blob of more than one piece is hashed whole") {
   cache.AddFile(kRepo, kCommit, "model.safetensors",
                 "9e21c61969cd3e077a1b2b58ddb583b175e13c6479d2d83912eaddc23c0cdd52",
                 std::string(20'000'000, '\0'));
-  REQUIRE(VerifyHashes(cache / kRepo / "snapshots" / kCommit)->verified.size() == 1);
+  REQUIRE(VerifyHashes({.folder = cache / kRepo / "snapshots" / kCommit})->verified.size() == 1);
 }
 
 TEST_CASE("bad_content and links to nothing are found") {
@@ -45,7 +45,7 @@ TEST_CASE("bad_content and links to nothing are found") {
     const CacheFolder cache;
     const fs::path folder = cache / kRepo / "snapshots" / kCommit;
     cache.AddFile(kRepo, kCommit, "model.safetensors", hash, "hellO\n");
-    Result<VerifyReport> report = VerifyHashes(folder);
+    Result<VerifyReport> report = VerifyHashes({.folder = folder});
     REQUIRE_FALSE(report.ok());
     REQUIRE(report.diagnostic().code == ErrorCode::kInvalidInput);
     REQUIRE(report.diagnostic().where.file == (folder / "model.safetensors").string());
@@ -53,9 +53,9 @@ TEST_CASE("bad_content and links to nothing are found") {
                                                     ", got "));
     REQUIRE(report.diagnostic().notes[0].find("blobs/" + hash) != std::string::npos);
     fs::remove(cache / kRepo / "blobs" / hash);
-    REQUIRE(VerifyHashes(folder).diagnostic().code == ErrorCode::kIo);
+    REQUIRE(VerifyHashes({.folder = folder}).diagnostic().code == ErrorCode::kIo);
   }
-  REQUIRE(VerifyHashes("no-such-folder").diagnostic().code == ErrorCode::kIo);
+  REQUIRE(VerifyHashes({.folder = "no-such-folder"}).diagnostic().code == ErrorCode::kIo);
 }
 
 }  // namespace
