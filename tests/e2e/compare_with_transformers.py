@@ -4,11 +4,13 @@
 """Makes small random checkpoints with many settings of config.json, and compares the logits of the programs with transformers'.
 
 usage: compare_with_transformers.py --bin BIN [--family NAME]... [--variation NAME]... [--backend cpu|reference] [--prefill 1,5,32]
+                                    [--export-option=--subfunctions]...
 
 variations/<family>.json: {"base": values of the config, "variations": {name: {
     "config": values instead of base's,        "model_type": another one than the file's name,
     "file": values set in the saved config.json, "absent": keys removed from it: transformers loads what is then there,
     "dtype": the weights are saved in it (default float32),
+    "buffers": {name: shape}: tensors of bytes put beside the weights, which transformers ignores,
     "prompt_tokens": length of the prompt (default 17),
     "refused": the model must be refused with this text in the error}}}
 All entries of a variation may be left out. Every tensor is drawn at random, norms around what they start with. Computed by
@@ -24,6 +26,7 @@ import tempfile
 import zlib
 
 try:
+    import safetensors.torch
     import torch
     import transformers
 except ImportError as error:
@@ -59,6 +62,10 @@ def make_checkpoint(family, base, variation, folder, generator):
     model.tie_weights()
     model.to(getattr(torch, variation.get("dtype", "float32"))).save_pretrained(folder)
     path = folder / "config.json"
+    if "buffers" in variation:
+        weights = safetensors.torch.load_file(folder / "model.safetensors")
+        weights.update((name, torch.ones(shape, dtype=torch.uint8)) for name, shape in variation["buffers"].items())
+        safetensors.torch.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     saved = {**json.loads(path.read_text()), **variation.get("file", {})}
     for key in variation.get("absent", []):
         saved.pop(key, None)
@@ -90,7 +97,7 @@ def compare(args, env, folder, work, prompt_tokens, generator):
     tolerance = 2e-4 * max(1.0, max(abs(x) for row in prompt_logits for x in row) / 10)
     problems, worst = [], 0.0
     context = len(prompt) + 15
-    onnx = run([args.bin / "qeff-export", folder, "-o", work / "onnx", "-q"], env).strip()
+    onnx = run([args.bin / "qeff-export", folder, "-o", work / "onnx", "-q", *args.export_option], env).strip()
     for prefill in args.prefill:
         qpc = run([args.bin / "qeff-compile", onnx, "-o", work / f"qpc{prefill}", "--backend", args.backend, "--prefill-seq-len", str(prefill),
                    "--ctx-len", str(context), "--num-cores", "2", "-q"], env).strip()
@@ -136,6 +143,7 @@ def main():
     parser.add_argument("--variation", action="append", default=[])
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--prefill", default="1,5,32")
+    parser.add_argument("--export-option", action="append", default=[])
     args = parser.parse_args()
     args.bin = args.bin.resolve()
     args.prefill = [int(x) for x in args.prefill.split(",")]
