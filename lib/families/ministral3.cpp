@@ -44,7 +44,7 @@ Result<ir::Graph> Ministral3(const FamilyInputs& inputs) {
                                     .norm_epsilon = 1e-5,
                                     .has_rotary = false};
   QEFF_ASSIGN_OR_RETURN(DecoderFacts facts, ReadDecoderFacts(inputs, defaults));
-  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {}, facts));
+  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {.has_layer_types = false}, facts));
   QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(inputs.config, defaults));
   QEFF_ASSIGN_OR_RETURN(const Rope rope, ReadMinistralRope(inputs.config));
   QEFF_ASSIGN_OR_RETURN(RotaryFacts rotary,

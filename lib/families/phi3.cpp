@@ -14,7 +14,7 @@ Result<ir::Graph> Phi3(const FamilyInputs& inputs) {
           inputs, {.vocab_size = 32064, .max_position_embeddings = 4096, .norm_epsilon = 1e-5}));
   facts.attention.names.fused.name = "qkv_proj";
   facts.mlp.names.gate_up = "gate_up_proj";
-  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {}, facts));
+  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {.has_layer_types = false}, facts));
   return BuildDecoder(facts, inputs.weights);
 }
 

@@ -24,7 +24,7 @@ Result<ir::Graph> Starcoder2(const FamilyInputs& inputs) {
   facts.mlp.is_gated = false;
   facts.mlp.names.up = "c_fc";
   facts.mlp.names.down = "c_proj";
-  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {}, facts));
+  QEFF_RETURN_IF_ERROR(ReadWindows(inputs.config, {.has_layer_types = false}, facts));
   return BuildDecoder(facts, inputs.weights);
 }
 

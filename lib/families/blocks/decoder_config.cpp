@@ -273,9 +273,11 @@ Status ReadWindows(const ConfigReader& config, const WindowRule& rule, DecoderFa
                         config.BoolOr("use_sliding_window", !rule.needs_use_sliding_window));
   QEFF_ASSIGN_OR_RETURN(const auto max_window_layers,
                         config.OptionalInt("max_window_layers", checkpoint::kNotNegative));
-  QEFF_ASSIGN_OR_RETURN(
-      const std::vector<std::string> types,
-      ReadLayerTypes(config, {"full_attention", "sliding_attention"}, facts.layers.size()));
+  std::vector<std::string> types;
+  if (rule.has_layer_types) {
+    QEFF_ASSIGN_OR_RETURN(types, ReadLayerTypes(config, {"full_attention", "sliding_attention"},
+                                                facts.layers.size()));
+  }
   int64_t pattern = rule.default_sliding_window_pattern;
   if (pattern > 0) {
     // transformers 5 keeps the key of older files under a name with an underscore.

@@ -126,10 +126,12 @@ struct WindowRule {
   /// Layers i with (i + 1) mod n == 0 see everything, the others slide; 0: all slide. Read from
   /// the key if the config has it.
   int64_t default_sliding_window_pattern = 0;
+  /// False: transformers does not look at `layer_types` in this family, all layers slide.
+  bool has_layer_types = true;
 };
 
 /// Sets the window of each layer of `facts` from `layer_types`, `sliding_window` and the family's
-/// rule. An explicit `layer_types` wins. Errors: kInvalidInput (a list of another length, a sliding
+/// rule. An explicit `layer_types` wins if the family has it. Errors: kInvalidInput (a list of another length, a sliding
 /// layer without a window); kUnsupported (an unknown type).
 Status ReadWindows(const checkpoint::ConfigReader& config, const WindowRule& rule,
                    DecoderFacts& facts);
