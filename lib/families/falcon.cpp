@@ -93,7 +93,13 @@ Result<ir::Graph> Falcon(const FamilyInputs& inputs) {
   QEFF_ASSIGN_OR_RETURN(const bool is_new, config.BoolOr("new_decoder_architecture", false));
   QEFF_RETURN_IF_ERROR(ReadLayout(config, facts, is_new));
   QEFF_RETURN_IF_ERROR(ReadAttention(config, facts, is_new));
-  if (has_alibi) SetAlibi(facts.attention);
+  if (has_alibi) {
+    SetAlibi(facts.attention);
+    for (const char* key :
+         {"max_position_embeddings", "rope_parameters", "rope_scaling", "rope_theta"})
+      config.MarkRead(key);  // of the rotation that is not there
+  }
+  config.MarkRead("ff_factor");  // ffn_hidden_size / hidden_size, not read by transformers
   QEFF_RETURN_IF_ERROR(RefuseIfTrue(config, "apply_residual_connection_post_layernorm",
                                     "a residual that starts after the norm"));
   QEFF_ASSIGN_OR_RETURN(const bool has_bias, config.BoolOr("bias", false));

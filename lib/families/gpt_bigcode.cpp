@@ -38,9 +38,12 @@ Result<ir::Graph> GptBigcode(const FamilyInputs& inputs) {
   attention.query_key_value_have_bias = attention.output_has_bias = true;
   QEFF_ASSIGN_OR_RETURN(const bool is_scaled, config.BoolOr("scale_attn_weights", true));
   if (!is_scaled) attention.scale = 1;
-  // How far scores are kept in float32 where the rest is in less.
-  config.MarkRead("attention_softmax_in_fp32");
-  config.MarkRead("scale_attention_softmax_in_fp32");
+  // How far scores are kept in float32 where the rest is in less; settings of an older runner.
+  for (const char* key : {"attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
+                          "inference_runner", "max_batch_size", "max_sequence_length",
+                          "pad_key_length", "pre_allocate_kv_cache", "validate_runner_input"}) {
+    config.MarkRead(key);
+  }
 
   facts.mlp.names = {.up = "c_fc", .down = "c_proj"};
   facts.mlp.is_gated = false;

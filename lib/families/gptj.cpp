@@ -29,6 +29,8 @@ Result<ir::Graph> Gptj(const FamilyInputs& inputs) {
   facts.attention.names = {.prefix = "attn.", .output = "out_proj"};
   facts.attention.rotation_is_interleaved = true;
   QEFF_RETURN_IF_ERROR(ReadRotaryDim(inputs, defaults, 64, facts));
+  config.MarkRead("rotary");              // always, in transformers
+  config.MarkRead("scale_attn_weights");  // GPT-2's, of no effect here
 
   facts.mlp.names = {.up = "fc_in", .down = "fc_out"};
   facts.mlp.is_gated = false;

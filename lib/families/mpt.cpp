@@ -62,8 +62,10 @@ Status CheckIgnored(const ConfigReader& config) {
                           fmt::format("only layer norms are supported, got '{}'", norm),
                           {std::string(kIgnored)});
   }
-  // Of gradients, of a model without ALiBi, of a size that transformers takes as 4.
-  for (const char* key : {"embedding_fraction", "learned_pos_emb", "expansion_ratio"})
+  // Of gradients, of a model without ALiBi, of a size that transformers takes as 4, of the first
+  // values of the weights.
+  for (const char* key :
+       {"embedding_fraction", "learned_pos_emb", "expansion_ratio", "init_config"})
     config.MarkRead(key);
   return Status::Ok();
 }
