@@ -131,8 +131,8 @@ struct WindowRule {
 };
 
 /// Sets the window of each layer of `facts` from `layer_types`, `sliding_window` and the family's
-/// rule. An explicit `layer_types` wins if the family has it. Errors: kInvalidInput (a list of another length, a sliding
-/// layer without a window); kUnsupported (an unknown type).
+/// rule. An explicit `layer_types` wins if the family has it. Errors: kInvalidInput (a list of
+/// another length, a sliding layer without a window); kUnsupported (an unknown type).
 Status ReadWindows(const checkpoint::ConfigReader& config, const WindowRule& rule,
                    DecoderFacts& facts);
 
