@@ -175,13 +175,13 @@ Result<RopeConfig> ReadRope(const ConfigReader& config, const RopeOptions& optio
     QEFF_ASSIGN_OR_RETURN(rope.type, ReadType(*object));
     QEFF_RETURN_IF_ERROR(ReadScaling(config, *object, rope));
   }
-  rope.partial_rotary_factor = partial          ? *partial
-                               : partial_inside ? *partial_inside
-                               : percentage     ? *percentage
-                                                : options.default_partial_rotary_factor;
+  rope.partial_rotary_factor = partial_inside ? *partial_inside
+                               : partial      ? *partial
+                               : percentage   ? *percentage
+                                              : options.default_partial_rotary_factor;
   if (rope.partial_rotary_factor > 1) {
     return config.ErrorAt(ErrorCode::kInvalidInput,
-                          partial_inside && !partial ? "rope_parameters" : "partial_rotary_factor",
+                          partial_inside ? "rope_parameters" : "partial_rotary_factor",
                           fmt::format("the rotated part of a head must be at most 1, got {}",
                                       rope.partial_rotary_factor));
   }

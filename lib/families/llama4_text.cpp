@@ -13,16 +13,6 @@ namespace {
 
 using checkpoint::ConfigReader;
 
-/// A switch; the first files of the family have a number here.
-Result<bool> ReadTemperatureTuning(const ConfigReader& config) {
-  constexpr std::string_view kKey = "attn_temperature_tuning";
-  Result<bool> is_on = config.BoolOr(kKey, true);
-  if (is_on.ok()) return is_on;
-  const auto number = config.OptionalInt(kKey);
-  if (!number.ok()) return is_on;
-  return number->value_or(0) != 0;
-}
-
 /// Chunks, rotation, norms and query scaling of each layer.
 Status ReadLayerKinds(const ConfigReader& config, DecoderFacts& facts) {
   QEFF_RETURN_IF_ERROR(ReadUnrotatedLayers(config, facts));
@@ -32,7 +22,7 @@ Status ReadLayerKinds(const ConfigReader& config, DecoderFacts& facts) {
   QEFF_ASSIGN_OR_RETURN(const auto given_chunk,
                         config.OptionalInt("attention_chunk_size", checkpoint::kPositive));
   const int64_t chunk = config.Contains("attention_chunk_size") ? given_chunk.value_or(0) : 8192;
-  QEFF_ASSIGN_OR_RETURN(const bool is_tuned, ReadTemperatureTuning(config));
+  QEFF_ASSIGN_OR_RETURN(const bool is_tuned, config.BoolOr("attn_temperature_tuning", true));
   QEFF_ASSIGN_OR_RETURN(const double coefficient, config.FloatOr("attn_scale", 0.1));
   QEFF_ASSIGN_OR_RETURN(const double period,
                         config.FloatOr("floor_scale", 8192, checkpoint::kPositiveFloat));

@@ -130,7 +130,7 @@ TEST_CASE("values beside and inside the rope object, old names and defaults") {
   REQUIRE(rope.ok());
   REQUIRE(rope->type == RopeType::kLinear);
   REQUIRE(rope->theta == 7);
-  REQUIRE(rope->partial_rotary_factor == 0.5);
+  REQUIRE(rope->partial_rotary_factor == 0.75);
 
   rope = ReadFrom({{"rotary_pct", 0.25}, {"rope_parameters", {{"partial_rotary_factor", 0.75}}}});
   REQUIRE(rope.ok());
