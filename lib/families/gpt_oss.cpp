@@ -68,7 +68,7 @@ Result<ir::Graph> GptOss(const FamilyInputs& inputs) {
   experts.router.score = RouterScore::kLogit;
   experts.router.weight = ChosenWeight::kSoftmax;
   experts.router.has_bias = true;
-  experts.names.router = "router";
+  experts.names.routers = {"router"};
   experts.names.stack_layout = StackLayout::kInOutInterleaved;
   experts.has_bias = true;
   experts.ffn_size = facts.mlp.ffn_size;

@@ -27,7 +27,7 @@ Result<ir::Graph> Granitemoe(const FamilyInputs& inputs) {
   experts.router.score = RouterScore::kLogit;
   experts.router.weight = ChosenWeight::kSoftmax;
   experts.names.prefixes = {"block_sparse_moe."};
-  experts.names.router = "router.layer";
+  experts.names.routers = {"router.layer"};
   experts.names.gate_up_stack = "input_linear.weight";
   experts.names.down_stack = "output_linear.weight";
   experts.ffn_size = facts.mlp.ffn_size;

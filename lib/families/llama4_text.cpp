@@ -59,7 +59,7 @@ Result<ExpertsFacts> ReadLlamaExperts(const ConfigReader& config, MlpFacts dense
   experts.router.weight = ChosenWeight::kSigmoid;
   experts.weights_scale_inputs = true;
   experts.names.prefixes = {"feed_forward."};
-  experts.names.router = "router";
+  experts.names.routers = {"router"};
   experts.names.stack_layout = StackLayout::kInOut;
   QEFF_ASSIGN_OR_RETURN(experts.ffn_size,
                         config.IntOr("intermediate_size", 8192, checkpoint::kPositive));

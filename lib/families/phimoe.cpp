@@ -58,6 +58,7 @@ Result<ir::Graph> Phimoe(const FamilyInputs& inputs) {
   experts.router.jitter = static_cast<float>(jitter);
   config.MarkRead("input_jitter_noise");  // training only
   experts.names.prefixes = {"block_sparse_moe.", "mlp."};
+  experts.names.routers = {"gate", "router"};
   experts.names.gate = "w1";
   experts.names.up = "w3";
   experts.names.down = "w2";

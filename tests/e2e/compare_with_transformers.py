@@ -10,6 +10,7 @@ variations/<family>.json: {"base": values of the config, "variations": {name: {
     "config": values instead of base's,        "model_type": another one than the file's name,
     "file": values set in the saved config.json, "absent": keys removed from it: transformers loads what is then there,
     "dtype": the weights are saved in it (default float32),
+    "names": "in memory": tensors are named and fused as the library holds them, instead of as it saves them,
     "buffers": {name: shape}: tensors of bytes put beside the weights, which transformers ignores,
     "prompt_tokens": length of the prompt (default 17),
     "refused": the model must be refused with this text in the error}}}
@@ -29,6 +30,7 @@ try:
     import safetensors.torch
     import torch
     import transformers
+    from safetensors.torch import save_file
 except ImportError as error:
     print(f"SKIPPED: {error}")
     sys.exit(77)
@@ -61,6 +63,8 @@ def make_checkpoint(family, base, variation, folder, generator):
     draw(model, generator)
     model.tie_weights()
     model.to(getattr(torch, variation.get("dtype", "float32"))).save_pretrained(folder)
+    if variation.get("names") == "in memory":
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
     path = folder / "config.json"
     if "buffers" in variation:
         weights = safetensors.torch.load_file(folder / "model.safetensors")

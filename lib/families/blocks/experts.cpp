@@ -15,16 +15,21 @@ struct ExpertWeights {
   ir::WeightPtr down_bias;
 };
 
-/// The full prefix of the block's tensors.
-std::string BlockName(const LayerContext& context, const ExpertNames& names) {
+/// The names that a checkpoint uses, of those that it may.
+struct FoundNames {
+  std::string block;   ///< full prefix of the block's tensors
+  std::string router;  ///< full name of the router's linear layer
+};
+
+FoundNames FindNames(const LayerContext& context, const ExpertNames& names) {
   for (const std::string& prefix : names.prefixes) {
-    const std::string name = context.name + prefix;
-    if (context.builder.Has(name + names.router + ".weight") ||
-        context.builder.Has(name + names.gate_up_stack)) {
-      return name;
+    for (const std::string& router : names.routers) {
+      const std::string block = context.name + prefix;
+      if (context.builder.Has(block + router + ".weight")) return {block, block + router};
     }
   }
-  return context.name + names.prefixes.front();
+  const std::string block = context.name + names.prefixes.front();
+  return {block, block + names.routers.front()};
 }
 
 class ExpertLoader {
@@ -33,7 +38,7 @@ class ExpertLoader {
       : builder_(context.builder),
         facts_(facts),
         names_(facts.names),
-        name_(BlockName(context, facts.names)),
+        name_(FindNames(context, facts.names).block),
         experts_(facts.router.num_experts),
         model_(context.facts.hidden_size),
         ffn_(facts.ffn_size) {}
@@ -120,13 +125,14 @@ class ExpertLoader {
 
 Routing AddRouter(const LayerContext& context, const ExpertsFacts& facts, ir::Value* x) {
   const std::string scope = context.scope + "/mlp/router";
-  const std::string name = BlockName(context, facts.names);
+  const FoundNames names = FindNames(context, facts.names);
   const int64_t experts = facts.router.num_experts;
-  ir::Value* logits = AddLinear(context.builder, scope, name + facts.names.router, x,
-                                context.facts.hidden_size, experts, facts.router.has_bias);
-  ir::Value* correction = facts.router.choice_is_corrected
-                              ? context.builder.Weight(name + facts.names.correction, {experts})
-                              : nullptr;
+  ir::Value* logits = AddLinear(context.builder, scope, names.router, x, context.facts.hidden_size,
+                                experts, facts.router.has_bias);
+  ir::Value* correction =
+      facts.router.choice_is_corrected
+          ? context.builder.Weight(names.block + facts.names.correction, {experts})
+          : nullptr;
   return AddRouting(context.builder, scope, facts.router, logits, correction);
 }
 
@@ -160,7 +166,7 @@ ir::Value* AddRoutedExperts(const LayerContext& context, const ExpertsFacts& fac
 ir::Value* AddExperts(const LayerContext& context, const ExpertsFacts& facts, ir::Value* x) {
   ir::Value* y = AddRoutedExperts(context, facts, x, AddRouter(context, facts, x));
   if (!facts.shared) return y;
-  const std::string name = BlockName(context, facts.names);
+  const std::string name = FindNames(context, facts.names).block;
   MlpFacts mlp = facts.shared->mlp;
   mlp.names.prefix = name.substr(context.name.size()) + mlp.names.prefix;
   ir::Value* shared = AddMlp(context, mlp, x);

@@ -70,10 +70,10 @@ enum class StackLayout {
 };
 
 struct ExpertNames {
-  /// Of all tensors of the block; the first one under which the checkpoint has the router's weight
-  /// or its stacks.
+  /// Of all tensors of the block: spellings, of which the first is taken that the checkpoint has
+  /// for the router.
   std::vector<std::string> prefixes = {"mlp."};
-  std::string router = "gate";
+  std::vector<std::string> routers = {"gate"};  ///< spellings, too
   std::string correction = "gate.e_score_correction_bias";
   // A tensor for each expert: prefix + experts + "<index>." + gate + ".weight".
   std::string experts = "experts.";
