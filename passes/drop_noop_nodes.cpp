@@ -3,20 +3,42 @@
 //
 // Removes nodes that pass their input on.
 //   Before:  y = Identity(x), y = Cast<to = f32>(x f32), y = Dropout(x) in inference, y =
-//   Mul(x, 1.0), y = Add(x, 0.0) After:   x
+//   Mul(x, 1.0), y = Add(x, 0.0), y = Slice<step 1>(x) or Expand(x) of x's own shape After:   x
 // Mul and Add only with a scalar constant of x's own dtype: the shape stays.
 // Leaves alone: a node that makes a graph output from a graph input, which would lose its name.
+#include <algorithm>
+
 #include "passes/match.h"
 #include "passes/pass.h"
 
 namespace qeff::passes {
 namespace {
 
+/// True if both have the same shape and no dimension is unknown.
+bool HasSameKnownShape(const ir::Value* a, const ir::Value* b) {
+  const auto& left = a->type().shape;
+  const auto& right = b->type().shape;
+  if (!left || !right || left->size() != right->size()) return false;
+  for (size_t i = 0; i < left->size(); ++i) {
+    if ((*left)[i].is_unknown() || !ir::SameSize((*left)[i], (*right)[i])) return false;
+  }
+  return true;
+}
+
+bool TakesEveryElement(const ir::Node& slice) {
+  if (slice.input(4) == nullptr) return true;
+  const auto steps = ir::ConstantInts(slice.input(4));
+  return steps && std::all_of(steps->begin(), steps->end(), [](int64_t s) { return s == 1; });
+}
+
 ir::Value* PassedOn(const ir::Node& node) {
   ir::Value* x = node.input(0);
   if (node.IsOnnx("Identity")) return x;
   if (node.IsOnnx("Cast") && x->type().dtype && x->type().dtype == node.output()->type().dtype)
     return x;
+  if ((node.IsOnnx("Slice") && TakesEveryElement(node)) || node.IsOnnx("Expand")) {
+    return HasSameKnownShape(x, node.output()) ? x : nullptr;
+  }
   if (node.IsOnnx("Dropout") && node.input(2) == nullptr) return x;
   if (node.IsOnnx("Mul") || node.IsOnnx("Add")) {
     const auto operand = FindScalarOperand(node);

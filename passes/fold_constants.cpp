@@ -7,7 +7,9 @@
 //   weight with another recipe Before:  y = Where(true, a, b), a of the result's shape After:  y =
 //   a
 // Small results are computed by the ops' reference meaning; of weights only the recipe changes,
-// nothing is read. Leaves alone: results of more than 2^20 elements that are not recipes, and
+// nothing is read. Option: scalars = 1 (fold results and inputs of one element only: numbers that
+// exporters let the graph compute, while weights keep the form that patterns look for). Leaves
+// alone: results of more than 2^20 elements that are not recipes, and
 // random or stateful ops (there are none).
 #include <algorithm>
 
@@ -20,7 +22,9 @@ namespace {
 
 constexpr int64_t kMostElements = int64_t{1} << 20;
 
-bool IsSmall(const ir::Value* value) { return value->constant()->element_count() <= kMostElements; }
+bool IsSmall(const ir::Value* value, int64_t most_elements = kMostElements) {
+  return value->constant()->element_count() <= most_elements;
+}
 
 /// The weight that `node` makes of a weight by moving or converting its elements; null for other
 /// nodes.
@@ -73,28 +77,30 @@ ir::Value* ChosenBranch(const ir::Node& node) {
   return branch->type().shape && branch->type() == node.output()->type() ? branch : nullptr;
 }
 
-Result<ir::WeightPtr> FoldNode(const ir::Node& node) {
+Result<ir::WeightPtr> FoldNode(const ir::Node& node, bool only_scalars) {
+  const int64_t most_elements = only_scalars ? 1 : kMostElements;
   if (node.outputs().size() != 1 || node.inputs().empty()) return ir::WeightPtr();
   bool all_small = true;
   for (const ir::Value* input : node.inputs()) {
     if (input == nullptr) continue;
     if (!input->is_constant()) return ir::WeightPtr();
-    all_small &= IsSmall(input);
+    all_small &= IsSmall(input, most_elements);
   }
-  if (ir::WeightPtr recipe = FoldRecipe(node)) {
+  if (ir::WeightPtr recipe = only_scalars ? nullptr : FoldRecipe(node)) {
     if (!all_small || !std::holds_alternative<ir::InlineBytes>(node.input(0)->constant()->recipe()))
       return recipe;
   }
   const auto& shape = node.output()->type().shape;
   const auto dims = shape ? ir::StaticDims(*shape) : std::nullopt;
-  if (!all_small || !dims || ir::ElementCount(*dims) > kMostElements) return ir::WeightPtr();
+  if (!all_small || !dims || ir::ElementCount(*dims) > most_elements) return ir::WeightPtr();
   return Evaluate(node);
 }
 
 }  // namespace
 
-Result<Change> FoldConstants(ir::Model& model, const PassContext&) {
+Result<Change> FoldConstants(ir::Model& model, const PassContext& context) {
   ir::Graph& graph = model.graph;
+  const bool only_scalars = context.Option("scalars") == "1";
   std::vector<ir::Node*> nodes;
   for (const auto& node : graph.nodes()) nodes.push_back(node.get());
   Change change = Change::kNone;
@@ -102,7 +108,7 @@ Result<Change> FoldConstants(ir::Model& model, const PassContext&) {
     if (!graph.IsUsed(node->output()) || graph.IsOutput(node->output())) continue;
     ir::Value* replacement = ChosenBranch(*node);
     if (replacement == nullptr) {
-      QEFF_ASSIGN_OR_RETURN(ir::WeightPtr weight, FoldNode(*node));
+      QEFF_ASSIGN_OR_RETURN(ir::WeightPtr weight, FoldNode(*node, only_scalars));
       if (weight == nullptr) continue;
       replacement = graph.AddConstant(node->output()->name() + "_folded", std::move(weight));
     }

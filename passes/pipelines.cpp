@@ -61,7 +61,9 @@ Pipeline RaisingPipeline() {
       Step("drop-noop-nodes"),   // casts and identities between the nodes of a pattern
       Step("fold-shapes"),  // from here on: shapes, axes and bounds are constants wherever they can
                             // be
-      Step("fold-reshapes"),  // so that norms and rotations see their heads directly
+      Step("fold-constants", {{"scalars", "1"}}),  // that exporters let the graph compute
+      Step("drop-noop-nodes"),  // slices and expansions to the shape that is there already
+      Step("fold-reshapes"),    // so that norms and rotations see their heads directly
       Step("raise-rms-norm"),
       Step("raise-activation"),  // before raise-linear takes the Adds that could be a bias
       Step("raise-linear"),

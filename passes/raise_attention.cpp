@@ -87,7 +87,7 @@ class Matcher {
     } else if (softmax->output() != BeforeFloatCast(product.input(0))) {
       return std::nullopt;
     }
-    const ir::Node* where = ProducedBy(masked, "Where");
+    const ir::Node* where = ProducedBy(WithoutAddedMask(masked), "Where");
     const int64_t axis = softmax->IntAttribute("axis", -1);
     if (where == nullptr || (axis != -1 && axis != 3) || !IsMinusInfinity(where->input(1)))
       return std::nullopt;
@@ -118,6 +118,16 @@ class Matcher {
   }
 
  private:
+  /// Add(Where(mask, -inf, scores), Cast(mask)) -> the Where: -inf + 1 is -inf, and the others get
+  /// 0.
+  static ir::Value* WithoutAddedMask(ir::Value* masked) {
+    const ir::Node* add = ProducedBy(masked, "Add");
+    const ir::Node* where = add ? ProducedBy(add->input(0), "Where") : nullptr;
+    const ir::Node* cast = add ? ProducedBy(add->input(1), "Cast") : nullptr;
+    return where != nullptr && cast != nullptr && cast->input(0) == where->input(0) ? add->input(0)
+                                                                                    : masked;
+  }
+
   /// Takes a slice that drops the last column off.
   static const ir::Node* MatchSoftmax(const ir::Value* weights) {
     weights = BeforeFloatCast(const_cast<ir::Value*>(weights));
@@ -145,9 +155,47 @@ class Matcher {
     return Rank(unsqueeze->output()) == 4 && stands_at_heads ? unsqueeze->input(0) : nullptr;
   }
 
+  /// The last S columns of a constant table [H, 1, n] that rises evenly along its last axis: that
+  /// is slope * slot and a number for each row, which the softmax does not see.
+  static bool MatchLinearTable(Match& match) {
+    const ir::Node* expand = ProducedBy(match.alibi, "Expand");
+    const ir::Value* bias = SameData(expand != nullptr ? expand->input(0) : match.alibi);
+    const ir::Node* slice = ProducedBy(bias, "Slice");
+    if (match.past_key == nullptr || slice == nullptr || Rank(slice->output()) != 3 ||
+        !slice->input(0)->is_constant()) {
+      return false;
+    }
+    const auto axis = ir::ConstantInt(slice->input(3));
+    const auto step = slice->input(4) != nullptr ? ir::ConstantInt(slice->input(4)) : 1;
+    const ir::Shape& cache = *match.past_key->type().shape;
+    const bool has_slots = ir::SameSize((*slice->output()->type().shape)[2], cache[2]);
+    const ir::Weight& table = *slice->input(0)->constant();
+    if ((axis != 2 && axis != -1) || step != 1 || !has_slots || table.dims()[1] != 1 ||
+        table.dims()[2] < 2 || FixedDim(match.query, 1) != table.dims()[0]) {
+      return false;
+    }
+    const Result<std::vector<float>> values = ir::ReadFloats(table);
+    if (!values.ok()) return false;
+    const auto columns = static_cast<size_t>(table.dims()[2]);
+    std::vector<float> slopes;
+    for (size_t row = 0; row < values->size(); row += columns) {
+      // The table ends in zero, so the last step has the smallest rounding error.
+      const float last = (*values)[row + columns - 1];
+      const float slope = last - (*values)[row + columns - 2];
+      for (size_t i = 0; i < columns; ++i) {
+        const float expected = last - slope * static_cast<float>(columns - 1 - i);
+        if (std::fabs((*values)[row + i] - expected) > 1e-6F * std::fabs(expected)) return false;
+      }
+      slopes.push_back(slope);
+    }
+    match.attributes.alibi_slopes = std::move(slopes);
+    return true;
+  }
+
   /// The bias is alibi_scale * bf16(bf16(Cast(slots)) * slopes), the scale where it is not 1, the
   /// roundings both or neither.
   static bool MatchAlibi(Match& match) {
+    if (MatchLinearTable(match)) return true;
     ops::AttentionAttributes& attributes = match.attributes;
     ir::Value* value = match.alibi;
     for (int steps = 0; steps < 4; ++steps) {

@@ -47,7 +47,7 @@ FixedSlice ClampSlice(int64_t start, int64_t end, int64_t step, int64_t size) {
 SymbolicInt ClampSymbolic(SymbolicInt bound, const SymbolicInt& size) {
   constexpr int64_t kToTheEnd = std::numeric_limits<int32_t>::max();
   if (bound.is_number() && bound.number() >= kToTheEnd) return size;
-  if (bound.is_number() && bound.number() < 0) bound = bound + size;
+  if ((SymbolicInt(0) - bound).IsPositive()) bound = bound + size;  // from the end
   if ((SymbolicInt(1) - bound).IsPositive()) return 0;
   if ((bound - size).IsPositive()) return size;
   const bool is_inside = !bound.is_number() || (size - bound + 1).IsPositive();

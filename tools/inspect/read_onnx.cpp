@@ -5,6 +5,7 @@
 
 #include "lib/onnx_io/header.h"
 #include "lib/onnx_io/reader.h"
+#include "passes/pipelines.h"
 #include "tools/inspect/readers.h"
 
 namespace qeff::inspect {
@@ -118,6 +119,50 @@ Weights CollectWeights(const ir::Model& model) {
   return weights;
 }
 
+/// True if the node is part of what raising looks for: attention and its cache, linear layers,
+/// norms, routed experts.
+bool ShouldBeRaised(const ir::Node& node) {
+  if (node.domain() == ir::kCloudDomain) return true;
+  if (node.op_type() == "CustomRMSNorm") return true;
+  for (const char* op : {"MatMul", "Gemm", "Einsum", "Softmax"}) {
+    if (!node.IsOnnx(op)) continue;
+    if (op != std::string_view("Softmax")) return true;
+    for (const ir::Use& use : node.output()->uses()) {
+      if (use.node->IsOnnx("MatMul")) return true;
+    }
+  }
+  return false;
+}
+
+/// What the backends make of a graph in the compiler's ops: the semantic ops that were recognized,
+/// and the nodes that will run one by one.
+Status AddRaising(const ir::Model& model, Report& report) {
+  for (const auto& node : model.graph.nodes()) {
+    if (node->domain() == ir::kQeffDomain) return Status::Ok();
+  }
+  ir::Model raised{.graph = model.graph.Clone(),
+                   .functions = {},
+                   .metadata = model.metadata,
+                   .path = model.path};
+  for (const ir::Function& function : model.functions) {
+    raised.functions.push_back(
+        {function.domain, function.name, function.attribute_names, function.body.Clone()});
+  }
+  Result<passes::Change> change = passes::RunPipeline(raised, passes::RaisingPipeline());
+  if (!change.ok()) return std::move(change).status();
+  std::map<std::string, int64_t> counts;
+  Table left{.name = "not_recognized", .columns = {"op", "node"}, .rows = {}};
+  for (const auto& node : raised.graph.nodes()) {
+    if (node->domain() == ir::kQeffDomain) ++counts[node->op_type()];
+    if (ShouldBeRaised(*node)) left.rows.push_back({node->QualifiedOp(), node->name()});
+  }
+  Table recognized{.name = "recognized", .columns = {"op", "nodes"}, .rows = {}};
+  for (const auto& [op, count] : counts) recognized.rows.push_back({op, count});
+  report.Add(std::move(recognized));
+  report.Add(std::move(left));
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status ReadOnnxModel(const std::filesystem::path& file, const ReadOptions& options,
@@ -144,6 +189,7 @@ Status ReadOnnxModel(const std::filesystem::path& file, const ReadOptions& optio
   AddInterface(model.graph, report);
   AddHeader(header, report);
   AddOps(model, report);
+  if (opened.weights_problem.empty()) QEFF_RETURN_IF_ERROR(AddRaising(model, report));
   Table sources{.name = "weights_from", .columns = {"file", "used_bytes"}, .rows = {}};
   for (const auto& [path, size_bytes] : weights.bytes_by_file)
     sources.rows.push_back({path, size_bytes});
