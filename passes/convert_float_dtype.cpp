@@ -7,7 +7,7 @@
 //   logits = Cast<f32>(...)
 // Converted are the caches, what embeddings are gathered from, and then every f32 constant that
 // meets a converted value. Tables of rotary embeddings meet it in qeff.Rope through a Cast. The
-// output logits stays f32. Option: dtype = f32 (nothing to do), f16 or bf16. Requires: semantic
+// output logits stays f32, and so does the state of qeff.GatedDeltaRule. Option: dtype = f32 (nothing to do), f16 or bf16. Requires: semantic
 // ops, inferred types. Leaves alone: computations on positions.
 #include <set>
 
@@ -24,7 +24,7 @@ class Converter {
   /// Returns whether there was anything to convert.
   Change Run() {
     for (ir::Value* input : graph_.inputs()) {
-      if (input->type().dtype != DType::kF32) continue;
+      if (input->type().dtype != DType::kF32 || IsRecurrentState(*input)) continue;
       ir::TensorType type = input->type();
       type.dtype = dtype_;
       input->set_type(std::move(type));
@@ -54,6 +54,14 @@ class Converter {
   }
 
  private:
+  /// A sum over all earlier tokens, added to at every step: the rounding errors of a narrow type
+  /// would add up, too.
+  static bool IsRecurrentState(const ir::Value& input) {
+    constexpr int kState = 6;
+    return input.uses().size() == 1 && input.uses()[0].node->IsQeff("GatedDeltaRule") &&
+           input.uses()[0].input_index == kState;
+  }
+
   bool MeetsConverted(const ir::Node& node) const {
     if (node.IsOnnx("Shape")) return false;
     for (const ir::Value* input : node.inputs()) {
@@ -63,7 +71,9 @@ class Converter {
   }
 
   void ConvertNode(ir::Node* node) {
-    for (size_t i = 0; i < node->inputs().size(); ++i) ConvertInput(node, i);
+    for (size_t i = 0; i < node->inputs().size(); ++i) {
+      if (node->input(i) == nullptr || !IsRecurrentState(*node->input(i))) ConvertInput(node, i);
+    }
     for (const ir::Value* output : node->outputs()) {
       if (output->type().dtype == DType::kF32) converted_.insert(output);  // not indices or masks
     }

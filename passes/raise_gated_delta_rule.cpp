@@ -52,7 +52,7 @@ Result<Pattern> MakePattern(const Form& form) {
       .positions = input("positions", DType::kI64, {"batch_size", "seq_len"})};
   StateAccess access{.positions = values.positions};
   if (form.heads > 0) {
-    access.state = input("state", form.dtype,
+    access.state = input("state", DType::kF32,
                          {form.has_batch_index ? "full_batch_size" : "batch_size", form.heads,
                           form.key_size, form.value_size});
   }

@@ -12,6 +12,11 @@ constexpr const char* kScope = "/model/recurrence";
 /// A position that the device writes nothing to.
 constexpr int64_t kDoNotTouch = std::numeric_limits<int32_t>::max();
 
+/// An f32 value in another dtype.
+ir::Value* Narrowed(const Emitter& emit, ir::Value* x, DType dtype) {
+  return dtype == DType::kF32 ? x : emit.Cast(x, dtype);
+}
+
 /// 0 in the dtype of the others.
 ir::Value* Zero(const Emitter& emit, DType dtype) {
   if (dtype == DType::kF32) return emit.Float(0);
@@ -185,7 +190,6 @@ RecurrenceResult RecurrenceEmitter::GatedDeltaRule(const Emitter& emit,
   const auto widen = [&](ir::Value* x) {
     return dtype == DType::kF32 ? x : emit.Cast(x, DType::kF32);
   };
-  const auto narrow = [&](ir::Value* x) { return dtype == DType::kF32 ? x : emit.Cast(x, dtype); };
   const auto masked = [&](ir::Value* x) { return emit.Op("Where", {padding, zero, widen(x)}); };
   const auto op = [&](std::string_view type, ir::Value* a, ir::Value* b) {
     return emit.Op(type, {a, b});
@@ -207,20 +211,20 @@ RecurrenceResult RecurrenceEmitter::GatedDeltaRule(const Emitter& emit,
   ir::Value* scores = op("Mul", op("MatMul", q, columns), fading);
   if (values.state == nullptr) {
     ir::Value* corrections = op("MatMul", inverse, op("Mul", beta, v));
-    return {.y = narrow(op("MatMul", scores, corrections))};
+    return {.y = Narrowed(emit, op("MatMul", scores, corrections), dtype)};
   }
   ir::Value* starts = Unsqueezed(emit, rows.starts, {2, 3});
-  ir::Value* before = emit.Op("Where", {starts, zero, widen(values.state)});
+  ir::Value* before = emit.Op("Where", {starts, zero, values.state});
   ir::Value* since_start = emit.Op("Exp", {sum});
   ir::Value* unexpected = op("Sub", v, op("Mul", since_start, op("MatMul", k, before)));
   ir::Value* corrections = op("MatMul", inverse, op("Mul", beta, unexpected));  // U
   ir::Value* recalled = op("Mul", since_start, op("MatMul", q, before));
   RecurrenceResult result;
-  result.y = narrow(op("Add", recalled, op("MatMul", scores, corrections)));
+  result.y = Narrowed(emit, op("Add", recalled, op("MatMul", scores, corrections)), dtype);
   ir::Value* total = emit.Op("ReduceSum", {g, emit.Ints({2})}, {{"keepdims", int64_t{1}}});
   ir::Value* until_end = op("Mul", k, emit.Op("Exp", {op("Sub", total, sum)}));
   ir::Value* kept = op("Mul", emit.Op("Exp", {total}), before);
-  result.state = narrow(op("Add", kept, op("MatMul", swapped(until_end), corrections)));
+  result.state = op("Add", kept, op("MatMul", swapped(until_end), corrections));
   return result;
 }
 

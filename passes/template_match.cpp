@@ -57,12 +57,11 @@ bool TemplateMatch::Match(const ir::Value* pattern_value, ir::Value* value) {
 
 bool TemplateMatch::MatchReader(const ir::Value* pattern_value) {
   if (Find(pattern_value) != nullptr) return true;
+  if (pattern_value->producer() == nullptr) return false;
   const ir::Node& wanted = *pattern_value->producer();
-  const ir::Value* known = nullptr;
-  for (const ir::Value* input : wanted.inputs()) {
-    if (input == nullptr || input->is_constant()) continue;
-    if (input->producer() != nullptr && !MatchReader(input)) return false;
-    if (known == nullptr) known = Find(input);
+  const ir::Value* known = FindRarestInput(wanted);
+  for (size_t i = 0; known == nullptr && i < wanted.inputs().size(); ++i) {
+    if (wanted.input(i) != nullptr && MatchReader(wanted.input(i))) known = FindRarestInput(wanted);
   }
   if (known == nullptr) return false;
   for (const ir::Use& use : known->uses()) {
@@ -72,6 +71,16 @@ bool TemplateMatch::MatchReader(const ir::Value* pattern_value) {
     return true;
   }
   return false;
+}
+
+const ir::Value* TemplateMatch::FindRarestInput(const ir::Node& wanted) const {
+  const ir::Value* rarest = nullptr;
+  for (const ir::Value* input : wanted.inputs()) {
+    const ir::Value* found = Find(input);
+    if (found == nullptr || found->is_constant()) continue;
+    if (rarest == nullptr || found->uses().size() < rarest->uses().size()) rarest = found;
+  }
+  return rarest;
 }
 
 ir::Value* TemplateMatch::Find(const ir::Value* pattern_value) const {

@@ -32,6 +32,10 @@ class TemplateMatch {
   ir::Value* FindInput(std::string_view name) const { return Find(pattern_.FindInput(name)); }
 
  private:
+  /// Of the matched inputs of a pattern's node the value with the fewest readers: equal layers
+  /// share values, and what reads a shared one may belong to another layer.
+  const ir::Value* FindRarestInput(const ir::Node& wanted) const;
+
   const ir::Graph& pattern_;
   std::map<const ir::Value*, ir::Value*> found_;
 };

@@ -11,9 +11,10 @@ namespace qeff::families {
 namespace {
 
 struct QueryKeyValue {
-  ir::Value* query;  ///< [B, T, H * E]
-  ir::Value* key;    ///< [B, T, K * E]
-  ir::Value* value;  ///< [B, T, K * E]
+  ir::Value* query;           ///< [B, T, H * E]
+  ir::Value* key;             ///< [B, T, K * E]
+  ir::Value* value;           ///< [B, T, K * E]
+  ir::Value* gate = nullptr;  ///< [B, T, H * E]
 };
 
 class AttentionBuilder {
@@ -46,9 +47,13 @@ class AttentionBuilder {
     if (layer_.query_scaling) {
       qkv.query = builder_.Onnx(scope_, "Mul", {qkv.query, QueryFactors(*layer_.query_scaling)});
     }
-    return AddLinear(builder_, scope_ + "/o_proj", name_ + facts_.names.output, Attend(qkv),
-                     query_size_, context_.facts.hidden_size, facts_.output_has_bias,
-                     facts_.layout);
+    ir::Value* mixed = Attend(qkv);
+    if (qkv.gate != nullptr) {
+      ir::Value* opening = builder_.Onnx(scope_, "Sigmoid", {qkv.gate});
+      mixed = builder_.Onnx(scope_, "Mul", {mixed, opening});
+    }
+    return AddLinear(builder_, scope_ + "/o_proj", name_ + facts_.names.output, mixed, query_size_,
+                     context_.facts.hidden_size, facts_.output_has_bias, facts_.layout);
   }
 
  private:
@@ -58,9 +63,36 @@ class AttentionBuilder {
                        context_.facts.hidden_size, out, facts_.query_key_value_have_bias,
                        facts_.layout);
     };
-    return {project(facts_.names.query, x, query_size_),
-            project(facts_.names.key, key_value_source, kv_size_),
-            project(facts_.names.value, key_value_source, kv_size_)};
+    QueryKeyValue result{};
+    if (facts_.output_is_gated) {
+      result.query = ProjectPartOfHeads(x, "query", 0);
+      result.gate = ProjectPartOfHeads(x, "gate", 1);
+    } else {
+      result.query = project(facts_.names.query, x, query_size_);
+    }
+    result.key = project(facts_.names.key, key_value_source, kv_size_);
+    result.value = project(facts_.names.value, key_value_source, kv_size_);
+    return result;
+  }
+
+  /// Half 0 or 1 of each head's rows in the query's tensor [H * 2 E, D].
+  ir::Value* ProjectPartOfHeads(ir::Value* x, const std::string& part, int64_t half) {
+    const std::string name = name_ + facts_.names.query;
+    const int64_t size = facts_.head_size;
+    const auto take = [&](const std::string& kind, std::vector<int64_t> tail) {
+      std::vector<int64_t> dims = {2 * query_size_};
+      dims.insert(dims.end(), tail.begin(), tail.end());
+      std::vector<int64_t> by_head = {facts_.num_heads, 2 * size};
+      by_head.insert(by_head.end(), tail.begin(), tail.end());
+      ir::WeightPtr weight = ir::Sliced(ir::Reshaped(builder_.Take(name + kind, dims), by_head), 1,
+                                        half * size, (half + 1) * size);
+      dims[0] = query_size_;
+      return builder_.Constant(name + kind + "." + part, ir::Reshaped(std::move(weight), dims));
+    };
+    std::vector<ir::Value*> inputs = {x, take(".weight", {context_.facts.hidden_size})};
+    if (facts_.query_key_value_have_bias) inputs.push_back(take(".bias", {}));
+    return builder_.Qeff(fmt::format("{}/{}_{}", scope_, facts_.names.query, part), "Linear",
+                         std::move(inputs));
   }
 
   QueryKeyValue ProjectFused(ir::Value* x) {

@@ -54,6 +54,9 @@ struct AttentionFacts {
   float clip = 0;  ///< q, k and v are clamped to [-clip, clip] before the rotation; 0: not
   bool query_key_value_have_bias = false;
   bool output_has_bias = false;
+  /// The query's tensor holds [query | gate] head by head; o_proj gets the result times
+  /// sigmoid(gate).
+  bool output_is_gated = false;
   bool has_sinks = false;  ///< tensor [H]: a score that takes part in the softmax and has no value
   LinearLayout layout = LinearLayout::kOutIn;
 

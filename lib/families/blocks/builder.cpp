@@ -78,6 +78,13 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
   return std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
 }
 
+void Builder::IgnorePrefix(std::string_view prefix) {
+  for (auto found = weights_.weights.lower_bound(prefix);
+       found != weights_.weights.end() && found->first.starts_with(prefix); ++found) {
+    used_.insert(found->first);
+  }
+}
+
 Result<ir::Graph> Builder::Finish() && {
   for (const auto& [name, weight] : weights_.weights) {
     if (used_.contains(name) || IsKnownBuffer(name, *weight)) continue;

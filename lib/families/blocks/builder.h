@@ -60,6 +60,10 @@ class Builder {
   /// Says that the tensor is known and not needed (buffers that some files carry along).
   void Ignore(std::string_view name) { used_.emplace(name); }
 
+  /// The same for all tensors whose names start so (parts of a checkpoint that this graph does not
+  /// compute).
+  void IgnorePrefix(std::string_view prefix);
+
   /// Ends building. Errors: kInvalidInput with every missing, wrong or left-over tensor.
   Result<ir::Graph> Finish() &&;
 

@@ -23,6 +23,7 @@ class DecoderBuilder {
     for (size_t layer = 0; layer < facts_.layers.size(); ++layer) x = AddLayer(Context(layer), x);
     graph.AddOutput("logits", AddHead(x, embedding));
     graph.RenameValue(graph.outputs().back().value, "logits");
+    for (const std::string& ignored : facts_.names.ignored) builder_.IgnorePrefix(ignored);
     return std::move(builder_).Finish();
   }
 

@@ -63,6 +63,9 @@ struct DecoderNames {
   std::string mlp_post_norm;
   std::string final_norm = "norm";
   std::string head = "lm_head";
+  /// Tensors that start so belong to parts of the model that the text does not need (heads that
+  /// predict later tokens); whole names, prefix included.
+  std::vector<std::string> ignored;
 };
 
 /// Learned positions: x += table[position + offset].

@@ -314,4 +314,19 @@ Status ReadWindows(const ConfigReader& config, const WindowRule& rule, DecoderFa
   return Status::Ok();
 }
 
+std::string FindTextPrefix(const WeightTable& weights) {
+  const std::string nested = "model.language_model.";
+  const auto found = weights.weights.lower_bound(nested);
+  return found != weights.weights.end() && found->first.starts_with(nested) ? nested : "model.";
+}
+
+Status MarkSectionedRotation(const ConfigReader& config) {
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (!config.Has(key)) continue;
+    QEFF_ASSIGN_OR_RETURN(const ConfigReader rope, config.Section(key));
+    for (const char* section : {"mrope_section", "mrope_interleaved"}) rope.MarkRead(section);
+  }
+  return Status::Ok();
+}
+
 }  // namespace qeff::families

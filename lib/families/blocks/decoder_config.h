@@ -142,4 +142,13 @@ Result<std::vector<std::string>> ReadLayerTypes(const checkpoint::ConfigReader& 
                                                 const std::vector<std::string>& known,
                                                 size_t num_layers);
 
+/// Returns the prefix of the text's tensors: that of checkpoints with images
+/// ("model.language_model."), which some text-only ones keep, if there are such tensors; else
+/// "model.".
+std::string FindTextPrefix(const WeightTable& weights);
+
+/// Marks as read how a rotation divides its channels among the axes of an image (`mrope_section`,
+/// `mrope_interleaved`): text stands at the same position on all of them.
+Status MarkSectionedRotation(const checkpoint::ConfigReader& config);
+
 }  // namespace qeff::families

@@ -69,4 +69,18 @@ ir::Value* AddSoftcap(Builder& builder, const std::string& scope, ir::Value* x, 
   return builder.Onnx(scope, "Mul", {builder.Onnx(scope, "Tanh", {x}), builder.Float(cap)});
 }
 
+ir::Value* AddSlice(Builder& builder, const std::string& scope, ir::Value* x, int64_t axis,
+                    int64_t begin, int64_t end) {
+  const auto number = [&](std::string name, int64_t value) {
+    return builder.Constant(std::move(name), ir::MakeIntVector(std::vector<int64_t>{value}));
+  };
+  return builder.Onnx(scope, "Slice",
+                      {x, number("begin", begin), number("end", end), number("axis", axis)});
+}
+
+ir::Value* AddReshape(Builder& builder, const std::string& scope, ir::Value* x,
+                      const std::vector<int64_t>& dims) {
+  return builder.Onnx(scope, "Reshape", {x, builder.Constant("dims", ir::MakeIntVector(dims))});
+}
+
 }  // namespace qeff::families

@@ -65,5 +65,11 @@ ir::Value* AddLinear(Builder& builder, const std::string& scope, const std::stri
 ir::Value* AddScale(Builder& builder, const std::string& scope, ir::Value* x, float factor);
 /// cap * tanh(x / cap); x itself if cap is 0.
 ir::Value* AddSoftcap(Builder& builder, const std::string& scope, ir::Value* x, float cap);
+/// Elements begin .. end - 1 of one axis.
+ir::Value* AddSlice(Builder& builder, const std::string& scope, ir::Value* x, int64_t axis,
+                    int64_t begin, int64_t end);
+/// ONNX's Reshape: 0 keeps a dimension.
+ir::Value* AddReshape(Builder& builder, const std::string& scope, ir::Value* x,
+                      const std::vector<int64_t>& dims);
 
 }  // namespace qeff::families
