@@ -7,8 +7,9 @@
 //   logits = Cast<f32>(...)
 // Converted are the caches, what embeddings are gathered from, and then every f32 constant that
 // meets a converted value. Tables of rotary embeddings meet it in qeff.Rope through a Cast. The
-// output logits stays f32, and so does the state of qeff.GatedDeltaRule. Option: dtype = f32 (nothing to do), f16 or bf16. Requires: semantic
-// ops, inferred types. Leaves alone: computations on positions.
+// output logits stays f32, and so does the state of qeff.GatedDeltaRule. Option: dtype = f32
+// (nothing to do), f16 or bf16. Requires: semantic ops, inferred types. Leaves alone: computations
+// on positions.
 #include <set>
 
 #include "passes/emitter.h"

@@ -75,7 +75,9 @@ Pipeline RaisingPipeline() {
       Step("raise-gated-delta-rule"),
       Step("raise-context-length"),
       Step("raise-selection"),
-      Step("fold-reshapes"),  // cancels the layout changes that the raised ops brought
+      Step("fold-reshapes"),   // cancels the layout changes that the raised ops brought
+      Step("raise-rms-norm"),  // norms over the heads of a raised op have their Reshape only now
+      Step("fold-reshapes"),
       Step("drop-dead-nodes"),
   };
 }

@@ -6,8 +6,9 @@
 //   After:   y = qeff.RmsNorm<epsilon = e>(x, gamma)
 //   Before:  y = CustomRMSNorm<epsilon = e>(Reshape(x, [0, 0, G, E]), gamma)
 //   After:   y = Reshape(qeff.RmsNorm<epsilon = e, num_groups = G>(x, gamma), [0, 0, G, E])
-//   Before:  v = ReduceMean<-1>(Pow(x, 2) or Mul(x, x))  r = Sqrt(Add(v, e))  y = Mul(gamma, Div(x,
-//   r) or Mul(x, Reciprocal(r))) After:   y = qeff.RmsNorm<epsilon = e>(x, gamma)
+//   Before:  y = qeff.RmsNorm<epsilon = e>(Reshape(x, [0, 0, G, E]), gamma)        After:   as
+//   above Before:  v = ReduceMean<-1>(Pow(x, 2) or Mul(x, x))  r = Sqrt(Add(v, e))  y = Mul(gamma,
+//   Div(x, r) or Mul(x, Reciprocal(r))) After:   y = qeff.RmsNorm<epsilon = e>(x, gamma)
 // Casts to f32 around it that lower-rms-norm writes for other dtypes are taken in:
 //   Before:  y = Cast<d>(CustomRMSNorm(Cast<f32>(x), gamma)) with x of dtype d      After:  y =
 //   qeff.RmsNorm(x, gamma)
@@ -68,6 +69,9 @@ std::optional<Match> MatchNorm(const ir::Node& node) {
   if (node.Is(ir::kAiswDomain, "CustomRMSNorm")) {
     return Match{node.input(0), node.input(1), node.FloatAttribute("epsilon", 0)};
   }
+  if (node.IsQeff("RmsNorm") && node.IntAttribute("num_groups", 1) == 1) {
+    return Match{node.input(0), node.input(1), node.FloatAttribute("epsilon", 0)};
+  }
   if (!node.IsOnnx("Mul")) return std::nullopt;
   for (const size_t side : {size_t{0}, size_t{1}}) {
     ir::Value* gamma = node.input(side);
@@ -110,6 +114,7 @@ Result<Change> RaiseRmsNorm(ir::Model& model, const PassContext&) {
         split != nullptr && Rank(match->x) == 4 && Rank(split->input(0)) == 3 &&
         FixedDim(match->x, 2) && FixedDim(split->input(0), 2) &&
         *FixedDim(match->x, 2) * *FixedDim(match->x, 3) == *FixedDim(split->input(0), 2);
+    if (!grouped && node->IsQeff("RmsNorm")) continue;
     ir::Value* y = nullptr;
     if (grouped) {
       const int64_t groups = *FixedDim(match->x, 2);

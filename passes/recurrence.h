@@ -56,7 +56,8 @@ class RecurrenceEmitter {
  public:
   /// Without the activation. Requires static C and N.
   RecurrenceResult CausalConv(const Emitter& emit, const CausalConvValues& values);
-  /// y is [B, H, T, Ev]. `dtype` is that of all floats but the state, which is f32; computes in f32.
+  /// y is [B, H, T, Ev]. `dtype` is that of all floats but the state, which is f32; computes in
+  /// f32.
   RecurrenceResult GatedDeltaRule(const Emitter& emit, const GatedDeltaRuleValues& values,
                                   DType dtype);
   /// The rows of the state that the rows of the call have; null without a state.

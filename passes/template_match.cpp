@@ -37,12 +37,13 @@ Status NormalizePattern(ir::Model& pattern) {
 
 bool TemplateMatch::Match(const ir::Value* pattern_value, ir::Value* value) {
   if (pattern_value == nullptr || value == nullptr) return pattern_value == value;
+  // Equal constants may be several in one graph: inlining a function copies its own.
+  if (pattern_value->is_constant())
+    return value->is_constant() && SameConstant(*pattern_value, *value);
   ir::Value*& found = found_[pattern_value];
   if (found != nullptr) return found == value;
   found = value;
   if (pattern_value->is_input()) return true;
-  if (pattern_value->is_constant())
-    return value->is_constant() && SameConstant(*pattern_value, *value);
   const ir::Node* node = value->producer();
   const ir::Node& wanted = *pattern_value->producer();
   if (node == nullptr || !SameNode(wanted, *node) ||
@@ -77,7 +78,7 @@ const ir::Value* TemplateMatch::FindRarestInput(const ir::Node& wanted) const {
   const ir::Value* rarest = nullptr;
   for (const ir::Value* input : wanted.inputs()) {
     const ir::Value* found = Find(input);
-    if (found == nullptr || found->is_constant()) continue;
+    if (found == nullptr || found->is_constant()) continue;  // a weight, for example
     if (rarest == nullptr || found->uses().size() < rarest->uses().size()) rarest = found;
   }
   return rarest;
