@@ -72,6 +72,7 @@ Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat forma
       }
       QEFF_RETURN_IF_ERROR(sink(out));
     }
+    for (const ir::WeightPtr& weight : weights) ir::ReleasePages(*weight);
   }
   return Status::Ok();
 }

@@ -52,6 +52,7 @@ Result<bool> IsExactlyBf16(const ir::Weight& weight) {
       for (const float value : rows) low_bits |= std::bit_cast<uint32_t>(value);
       if ((low_bits & 0xffffu) != 0) return false;
     }
+    ir::ReleasePages(weight);
   }
   return true;
 }
