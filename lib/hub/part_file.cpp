@@ -3,6 +3,7 @@
 #include "lib/hub/part_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -70,10 +71,11 @@ enum class Life { kAlive, kGone, kUnknown };
 
 Life LifeOf(const Owner& owner) {
   const Owner me = Myself();
-  if (owner.machine != me.machine || owner.machine == "-" || owner.boot == "-") {
-    return Life::kUnknown;
+  if (owner.boot == "-") return Life::kUnknown;
+  if (owner.boot != me.boot) {
+    const bool is_here = owner.machine == me.machine && owner.machine != "-";
+    return is_here ? Life::kGone : Life::kUnknown;
   }
-  if (owner.boot != me.boot) return Life::kGone;
   if (owner.processes != me.processes) return Life::kUnknown;
   return StartOf(owner.process) == owner.started && owner.started != "-" ? Life::kAlive
                                                                          : Life::kGone;
@@ -335,7 +337,12 @@ Status PartFile::Sync() {
 }
 
 Status PartFile::Publish(const fs::path& target) {
+  struct stat info {};
   if (::rename(path_.c_str(), target.c_str()) != 0) {
+    // Another process may have published the same content, and tidied up.
+    const bool was_tidied = errno == ENOENT && ::stat(target.c_str(), &info) == 0 &&
+                            S_ISREG(info.st_mode) && info.st_size == size_bytes_;
+    if (was_tidied) return Status::Ok();
     return IoError(Location::File(target.string()), "cannot rename the file", errno);
   }
   std::error_code ignored;
@@ -347,6 +354,20 @@ void PartFile::Discard() {
   std::error_code ignored;
   fs::remove(path_, ignored);
   fs::remove(NotesPath(), ignored);
+}
+
+void RemoveLeftovers(const fs::path& folder, const std::string& etag) {
+  std::error_code error;
+  fs::directory_iterator iterator(folder, error);
+  for (; !error && iterator != fs::directory_iterator(); iterator.increment(error)) {
+    const std::string name = iterator->path().filename().string();
+    if (!name.starts_with(etag + ".") || !name.ends_with(kPartSuffix)) continue;
+    const std::optional<Notes> notes = ReadNotes(NotesOf(iterator->path()));
+    if (!notes || LifeOf(notes->owner) == Life::kAlive) continue;
+    std::error_code ignored;
+    fs::remove(iterator->path(), ignored);
+    fs::remove(NotesOf(iterator->path()), ignored);
+  }
 }
 
 bool IsAbandoned(const fs::path& path) {

@@ -75,6 +75,10 @@ class PartFile {
   std::vector<std::string> hashes_;
 };
 
+/// Removes what other processes left of a content that is whole by now, but for those known to be
+/// at work. One that is at work all the same finds the content published.
+void RemoveLeftovers(const std::filesystem::path& folder, const std::string& etag);
+
 /// True if the process that writes the part file `path` is known to be gone, or if nobody can tell
 /// and no note of ours says otherwise.
 bool IsAbandoned(const std::filesystem::path& path);

@@ -203,10 +203,12 @@ Result<bool> SnapshotStore::Provide(const RepoFile& file,
 Status SnapshotStore::Publish(PartFile& part, const RepoFile& file) {
   if (place_.local_dir.empty() && place_.use_links) {
     QEFF_RETURN_IF_ERROR(part.Publish(parts_.path() / file.etag()));
+    RemoveLeftovers(parts_.path(), file.etag());
     return LinkToBlob(file);
   }
   QEFF_ASSIGN_OR_RETURN(const FolderHandle folder, folder_.MakeBelow(FolderOf(file.path)));
   QEFF_RETURN_IF_ERROR(part.Publish(folder.path() / NameOf(file.path)));
+  RemoveLeftovers(parts_.path(), file.etag());
   return place_.local_dir.empty() ? Status::Ok() : WriteLocalNotes(file);
 }
 

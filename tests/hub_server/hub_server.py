@@ -5,6 +5,8 @@
 
     hub_server.py FOLDER        serves FOLDER/<org>/<name>/<branch>/..., prints HF_ENDPOINT=..., runs until interrupted
 
+Slashes of a branch are written %2F in its folder's name.
+
 Small files come from the hub itself, through a relative redirect; large ones (safetensors, bin, gguf, or 100 kB and more) are
 "in LFS": the hub redirects to a second server of another name, which stands for its content network. README.md in this folder
 lists the faults.
@@ -75,6 +77,7 @@ class Hub:
         self.requests = []
         self.settings = {}  # repository -> {"private": token, "gated": token, "xet": bool}
         self.extra_entries = {}  # repository -> entries that its listing has beyond its files
+        self.renames = {}  # old repository -> new one
         self.change_entry = None  # called with each entry of a listing
         self.moves = {}  # repository -> commit that its branches stand for from the second question on
         self.lock = threading.Lock()
@@ -111,10 +114,10 @@ class Hub:
 
     def branch_folder(self, repo, revision):
         base = self.folder / repo
-        if (base / revision).is_dir():
-            return base / revision
-        for branch in base.iterdir() if base.is_dir() else ():
-            if branch.is_dir() and self.commit(repo, branch.name) == revision:
+        if (base / urllib.parse.quote(revision, safe="")).is_dir():
+            return base / urllib.parse.quote(revision, safe="")
+        for branch in base.iterdir() if re.fullmatch("[0-9a-f]{40}", revision) else ():
+            if self.commit(repo, urllib.parse.unquote(branch.name)) == revision:
                 return branch
         return None
 
@@ -186,6 +189,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     hub: Hub
     server_name: str
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -201,7 +205,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
             (self.serve_cdn if self.server_name == "cdn" else self.serve_hub)(path)
-        except (BrokenPipeError, ConnectionResetError, ssl.SSLError, TimeoutError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError, TimeoutError, FileNotFoundError):
+            # The client went away; or the test did, and its files with it.
             self.close_connection = True
 
     # -- routes
@@ -216,6 +221,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not match:
             return self.send_error_json(404, "RepoNotFound", "Repository not found")
         repo = match[1]
+        if repo in self.hub.renames:
+            return self.send_head(307, {"Location": self.path.replace(repo, self.hub.renames[repo], 1)})
         if not (self.hub.folder / repo).is_dir():
             return self.send_error_json(401, "RepoNotFound", "Invalid username or password.")
         if not self.may_see(repo, bool(api)):

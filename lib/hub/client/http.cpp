@@ -225,7 +225,8 @@ void Request::Prepare(const HubSettings& settings, const std::string& url, const
   set(CURLOPT_CONNECTTIMEOUT, settings.metadata_timeout_seconds);
   set(CURLOPT_LOW_SPEED_LIMIT, 1L);
   set(CURLOPT_LOW_SPEED_TIME, stall_seconds);
-  set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  // Refused by a handle that still has its buffer from a failed attempt: then that one stays.
+  curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
   if (!settings.ca_file.empty()) set(CURLOPT_CAINFO, settings.ca_file.c_str());
   if (!settings.ca_folder.empty()) set(CURLOPT_CAPATH, settings.ca_folder.c_str());
   // libcurl knows http_proxy in lower case only; other clients know it in capitals, too.

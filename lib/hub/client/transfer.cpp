@@ -179,6 +179,7 @@ class Engine {
   std::vector<std::unique_ptr<Connection>> connections_;
   std::list<ActiveFile> files_;
   bool has_more_ = true;
+  bool has_ended_ = false;  // a request or a file, since the last wait
 };
 
 size_t OnBodyData(char* data, size_t one, size_t count, void* user) {
@@ -225,7 +226,10 @@ Status Engine::Run() {
     QEFF_RETURN_IF_ERROR(TakeHashes());
     for (ActiveFile& file : files_) AdvanceFrontier(file);
     progress_.Tick();
-    curl_multi_poll(multi_, nullptr, 0, kPollMilliseconds, nullptr);
+    // What ended makes room for something to start: no reason to wait then.
+    if (!std::exchange(has_ended_, false)) {
+      curl_multi_poll(multi_, nullptr, 0, kPollMilliseconds, nullptr);
+    }
   }
 }
 
@@ -475,6 +479,7 @@ Status Engine::TakeMessages() {
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
+    has_ended_ = true;
     const CURLcode code = message->data.result;
     char* user = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &user);
@@ -644,6 +649,7 @@ Status Engine::TakeHashes() {
     bool is_done = false;
     QEFF_RETURN_IF_ERROR(TakeHash(*file, is_done));
     if (is_done) {
+      has_ended_ = true;
       hashes_.Remove(file->hash);
       progress_.Remove(file->line, true);
       file = files_.erase(file);
