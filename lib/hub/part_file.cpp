@@ -232,66 +232,71 @@ Status PartFile::WriteNotes() {
   return Status::Ok();
 }
 
-Result<PartFile> PartFile::Create(const fs::path& folder, const std::string& etag,
-                                  int64_t size_bytes) {
-  PartFile part;
-  part.path_ = folder / FreshName(etag);
-  part.size_bytes_ = size_bytes;
-  part.done_.resize(static_cast<size_t>(BlockCount(size_bytes)));
-  part.hashes_.resize(part.done_.size());
-  part.descriptor_ =
-      ::open(part.path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (part.descriptor_ < 0) {
-    return IoError(Location::File(part.path_.string()), "cannot create the file", errno);
+PartFile::PartFile(const fs::path& folder, const std::string& etag, int64_t size_bytes)
+    : path_(folder / FreshName(etag)), size_bytes_(size_bytes) {
+  done_.resize(static_cast<size_t>(BlockCount(size_bytes)));
+  hashes_.resize(done_.size());
+}
+
+Status PartFile::Create() {
+  // The notes first: a part without them is taken for that of another program.
+  QEFF_RETURN_IF_ERROR(WriteNotes());
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (descriptor_ >= 0) return Status::Ok();
+  return IoError(Location::File(path_.string()), "cannot create the file", errno);
+}
+
+bool PartFile::TakeOver(const fs::path& leftover) {
+  if (!WriteNotes().ok()) return false;
+  // Of several processes that want it, the rename succeeds for one.
+  if (::rename(leftover.c_str(), path_.c_str()) != 0) return false;
+  std::error_code ignored;
+  fs::remove(NotesOf(leftover), ignored);
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  return descriptor_ >= 0;
+}
+
+Status PartFile::CheckBlocks(int from, const std::function<void(int64_t)>& advance) {
+  bool all_good = true;
+  for (size_t block = 0; block < done_.size(); ++block) {
+    if (!done_[block]) continue;
+    const auto index = static_cast<int64_t>(block);
+    const int64_t block_bytes = BlockBytes(index, size_bytes_);
+    const int to = from == descriptor_ ? -1 : descriptor_;
+    done_[block] = ReadBlock(from, to, index * kBlockBytes, block_bytes) == hashes_[block];
+    all_good = all_good && done_[block];
+    if (advance) advance(block_bytes);
   }
-  return part;
+  return all_good && from == descriptor_ ? Status::Ok() : WriteNotes();
 }
 
 Result<PartFile> PartFile::Open(const fs::path& folder, const std::string& etag, int64_t size_bytes,
                                 const std::function<void(int64_t)>& advance) {
-  std::optional<Leftover> leftover = FindLeftover(folder, etag, size_bytes);
+  PartFile part(folder, etag, size_bytes);
+  const std::optional<Leftover> leftover = FindLeftover(folder, etag, size_bytes);
   if (!leftover || NotedBytes(leftover->notes) == 0) {
-    QEFF_ASSIGN_OR_RETURN(PartFile part, Create(folder, etag, size_bytes));
-    QEFF_RETURN_IF_ERROR(part.WriteNotes());
+    QEFF_RETURN_IF_ERROR(part.Create());
     return part;
   }
-  int from = -1;
-  const bool take_over = leftover->life == Life::kGone;
-  Result<PartFile> made = [&]() -> Result<PartFile> {
-    if (!take_over) return Create(folder, etag, size_bytes);
-    PartFile part;
-    part.path_ = folder / FreshName(etag);
-    part.size_bytes_ = size_bytes;
-    part.done_.resize(leftover->notes.hashes.size());
-    part.hashes_.resize(part.done_.size());
-    // Of several processes that want it, the rename succeeds for one.
-    if (::rename(leftover->path.c_str(), part.path_.c_str()) != 0) {
-      return Create(folder, etag, size_bytes);
+  const auto claim = [&] {
+    part.hashes_ = leftover->notes.hashes;
+    for (size_t block = 0; block < part.done_.size(); ++block) {
+      part.done_[block] = !part.hashes_[block].empty();
     }
-    std::error_code ignored;
-    fs::remove(NotesOf(leftover->path), ignored);
-    part.descriptor_ = ::open(part.path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (part.descriptor_ < 0) {
-      return IoError(Location::File(part.path_.string()), "cannot open the file", errno);
-    }
-    from = part.descriptor_;
+  };
+  claim();
+  if (leftover->life == Life::kGone && part.TakeOver(leftover->path)) {
+    QEFF_RETURN_IF_ERROR(part.CheckBlocks(part.descriptor_, advance));
     return part;
-  }();
-  QEFF_ASSIGN_OR_RETURN(PartFile part, std::move(made));
-  const bool is_copy = from < 0;
-  if (is_copy) from = ::open(leftover->path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  for (size_t block = 0; from >= 0 && block < part.done_.size(); ++block) {
-    const std::string& noted = leftover->notes.hashes[block];
-    if (noted.empty()) continue;
-    const auto index = static_cast<int64_t>(block);
-    const int64_t block_bytes = BlockBytes(index, size_bytes);
-    part.done_[block] =
-        ReadBlock(from, is_copy ? part.descriptor_ : -1, index * kBlockBytes, block_bytes) == noted;
-    if (part.done_[block]) part.hashes_[block] = noted;
-    if (advance) advance(block_bytes);
   }
-  if (is_copy && from >= 0) ::close(from);
-  QEFF_RETURN_IF_ERROR(part.WriteNotes());
+  std::fill(part.done_.begin(), part.done_.end(), false);
+  QEFF_RETURN_IF_ERROR(part.Create());
+  const int from = ::open(leftover->path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (from < 0) return part;
+  claim();
+  Status status = part.CheckBlocks(from, advance);
+  ::close(from);
+  if (!status.ok()) return status;
   return part;
 }
 
@@ -361,12 +366,13 @@ void RemoveLeftovers(const fs::path& folder, const std::string& etag) {
   fs::directory_iterator iterator(folder, error);
   for (; !error && iterator != fs::directory_iterator(); iterator.increment(error)) {
     const std::string name = iterator->path().filename().string();
-    if (!name.starts_with(etag + ".") || !name.ends_with(kPartSuffix)) continue;
-    const std::optional<Notes> notes = ReadNotes(NotesOf(iterator->path()));
-    if (!notes || LifeOf(notes->owner) == Life::kAlive) continue;
+    if (!name.starts_with(etag + ".") || !name.ends_with(kNotesSuffix)) continue;
+    const std::optional<Notes> notes = ReadNotes(iterator->path());
+    if (notes && LifeOf(notes->owner) == Life::kAlive) continue;
+    fs::path part = iterator->path();
     std::error_code ignored;
+    fs::remove(part.replace_extension(kPartSuffix), ignored);
     fs::remove(iterator->path(), ignored);
-    fs::remove(NotesOf(iterator->path()), ignored);
   }
 }
 

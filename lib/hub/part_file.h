@@ -61,9 +61,10 @@ class PartFile {
   void Discard();
 
  private:
-  PartFile() = default;
-  static Result<PartFile> Create(const std::filesystem::path& folder, const std::string& etag,
-                                 int64_t size_bytes);
+  PartFile(const std::filesystem::path& folder, const std::string& etag, int64_t size_bytes);
+  Status Create();
+  bool TakeOver(const std::filesystem::path& leftover);
+  Status CheckBlocks(int from, const std::function<void(int64_t)>& advance);
   std::filesystem::path NotesPath() const;
   Status WriteNotes();
 
