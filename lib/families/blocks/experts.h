@@ -139,9 +139,9 @@ struct RouterKeys {
 /// Returns facts with the two sizes set. Errors: kInvalidInput (missing, contradicting, more
 /// experts a token than there are).
 Result<RouterFacts> ReadRouter(const checkpoint::ConfigReader& config, const RouterKeys& keys);
-/// Sets the groups of `facts` from the keys n_group and topk_group, 1 if left out. Errors:
-/// kInvalidInput (groups that do not divide the experts, are too small to rank, or hold fewer
-/// experts than are to be chosen).
+/// Sets the groups of `facts` from the keys n_group and topk_group, those of `facts` if left out.
+/// Errors: kInvalidInput (groups that do not divide the experts, are too small to rank, or hold
+/// fewer experts than are to be chosen).
 Status ReadExpertGroups(const checkpoint::ConfigReader& config, RouterFacts& facts);
 
 /// Gives `block` to the layers i that are not in `mlp_only_layers` and have (i + 1) mod

@@ -164,9 +164,10 @@ Result<RouterFacts> ReadRouter(const checkpoint::ConfigReader& config, const Rou
 }
 
 Status ReadExpertGroups(const checkpoint::ConfigReader& config, RouterFacts& facts) {
-  QEFF_ASSIGN_OR_RETURN(facts.num_groups, config.IntOr("n_group", 1, checkpoint::kPositive));
+  QEFF_ASSIGN_OR_RETURN(facts.num_groups,
+                        config.IntOr("n_group", facts.num_groups, checkpoint::kPositive));
   QEFF_ASSIGN_OR_RETURN(facts.groups_per_token,
-                        config.IntOr("topk_group", 1, checkpoint::kPositive));
+                        config.IntOr("topk_group", facts.groups_per_token, checkpoint::kPositive));
   if (facts.num_experts % facts.num_groups != 0) {
     return config.ErrorAt(ErrorCode::kInvalidInput, "n_group",
                           fmt::format("expected a divisor of the {} experts, got {}",
