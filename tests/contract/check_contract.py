@@ -30,7 +30,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "tests/data/contract/records.json"
-FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3")
+FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3", "mixtral", "qwen3_moe", "granitemoe", "glm4_moe")
 # Options of qeff-export for each recorded mode.
 MODES = {
     "default": [],
@@ -44,6 +44,42 @@ MODES = {
     "fp16": ["--dtype", "f16"],
 }
 CONTRACT_DOMAINS = ("com.qualcomm.cloud", "com.qti.aisw.onnx")
+
+
+def expert_layers(config):
+    """The layers that have routed experts."""
+    layers = range(config["num_hidden_layers"])
+    if config["model_type"] == "glm4_moe":
+        return layers[config["first_k_dense_replace"]:]
+    return layers if experts_of(config) else []
+
+
+def has_unequal_layers(config):
+    return 0 < len(expert_layers(config)) < config["num_hidden_layers"]
+
+
+def experts_of(config):
+    return config.get("num_local_experts") or config.get("num_experts") or config.get("n_routed_experts")
+
+
+def expert_shapes(config, scope):
+    """The same of a block of routed experts."""
+    width, count, kind = config["hidden_size"], experts_of(config), config["model_type"]
+    ffn = config.get("moe_intermediate_size") or config["intermediate_size"]
+    if kind == "granitemoe":
+        scope += "block_sparse_moe."
+        return {scope + "router.layer.weight": [count, width], scope + "input_linear.weight": [count, 2 * ffn, width],
+                scope + "output_linear.weight": [count, width, ffn]}
+    scope += "block_sparse_moe." if kind == "mixtral" else "mlp."
+    names = ("w1", "w3", "w2") if kind == "mixtral" else ("gate_proj", "up_proj", "down_proj")
+    matrices = dict(zip(names, ([ffn, width], [ffn, width], [width, ffn])))
+    shapes = {scope + "gate.weight": [count, width]}
+    for name, shape in matrices.items():
+        shapes |= {f"{scope}experts.{expert}.{name}.weight": shape for expert in range(count)}
+    if kind == "glm4_moe":
+        shapes[scope + "gate.e_score_correction_bias"] = [count]
+        shapes |= {f"{scope}shared_experts.{name}.weight": shape for name, shape in matrices.items()}
+    return shapes
 
 
 def weight_shapes(config):
@@ -64,9 +100,12 @@ def weight_shapes(config):
             if has_qkv_bias:
                 shapes[f"{scope}self_attn.{name}_proj.bias"] = [rows]
         shapes[scope + "self_attn.o_proj.weight"] = [width, heads * head]
-        if config["model_type"] == "qwen3":
+        if config["model_type"] in ("qwen3", "qwen3_moe"):
             shapes[scope + "self_attn.q_norm.weight"] = [head]
             shapes[scope + "self_attn.k_norm.weight"] = [head]
+        if layer in expert_layers(config):
+            shapes |= expert_shapes(config, scope)
+            continue
         shapes[scope + "mlp.gate_proj.weight"] = [ffn, width]
         shapes[scope + "mlp.up_proj.weight"] = [ffn, width]
         shapes[scope + "mlp.down_proj.weight"] = [width, ffn]
@@ -197,7 +236,10 @@ def expect_metadata(record, config, options):
     features.append("keep-speculative-logits" if "--speculative-target" in options else "select-last-logits")
     if "f16" in options:
         features.append("convert-float-dtype")
-    lowering = ["selection", "gated-mlp", "activation", "rope", "attention", "rms-norm", "linear"]
+    has_experts = len(expert_layers(config)) > 0
+    has_dense = any(name.endswith(".gate_proj.weight") and ".experts." not in name for name in weight_shapes(config))
+    lowering = (["selection"] + ["gated-mlp"] * has_dense + ["experts"] * has_experts +
+                ["activation", "rope", "attention", "rms-norm", "linear"])
     passes = features + ["lower-" + name for name in lowering] + ["fold-reshapes", "set-contract-shapes"]
     if "--subfunctions" in options:
         passes.append("outline-layers")
@@ -208,9 +250,34 @@ def expect_architecture(record, config, options):
     record["metadata"]["qeff_architecture"] = config["architectures"][0]
 
 
+def expect_expert_stacks(record, config, options):
+    if not expert_layers(config):
+        return
+    stacks = []
+    for layer in expert_layers(config):
+        block = "mlp" if config["model_type"] in ("qwen3_moe", "glm4_moe") else "block_sparse_moe"
+        scope = f"model.layers.{layer}.{block}."
+        stacks += [f"{scope}experts.{name}_proj.transposed" for name in ("gate", "up", "down")]
+    names = record["weight_names"]
+    kept = [name for name in names if ".mlp.experts." not in name and ".mlp.all_" not in name]
+    if config["model_type"] == "granitemoe":  # two matrices for each expert
+        anonymous = [name for name in kept if name.startswith("onnx::MatMul_")]
+        kept = [name for name in kept if name not in anonymous[:2 * len(expert_layers(config)) * experts_of(config)]]
+    if config["model_type"] == "glm4_moe":
+        corrections = [f"model.layers.{layer}.mlp.gate.e_score_correction_bias" for layer in expert_layers(config)]
+        kept = [name for name in kept if not name.startswith("onnx::Add_")] + corrections
+    record["weight_dtypes"]["float"] += len(kept + stacks) - len(names)
+    record["weight_names"] = sorted(kept + stacks)
+
+
+def expect_no_unit_factors(record, config, options):
+    if config.get("embedding_multiplier") == 1 and "--subfunctions" not in options:
+        record["first_norm_input"] = "Gather"
+
+
 def expect_linear_names(record, config, options):
     linear = [name for name, shape in weight_shapes(config).items()
-              if len(shape) == 2 and name != "model.embed_tokens.weight"]
+              if len(shape) == 2 and name != "model.embed_tokens.weight" and ".experts." not in name]
     anonymous = [name for name in record["weight_names"] if name.startswith("onnx::MatMul_")]
     if len(anonymous) == len(linear):
         named = [name for name in record["weight_names"] if name not in anonymous]
@@ -223,11 +290,11 @@ def expect_layer_domain(record, config, options):
     name = layer_function_name(config)
     for function in record["functions"]:
         if function["domain"].startswith("QEfficient."):
-            suffix = function["name"].removeprefix("QEff" + name)
+            suffix = function["name"].split("DecoderLayer", 1)[1]
             function["domain"], function["name"] = "qeff.layers", name + suffix
 
     def rename(key):
-        return "qeff.layers" + key[key.index("::"):].replace("::QEff", "::") if "::" in key else "qeff.layers"
+        return "qeff.layers" + key[key.index("::"):].replace("::QEff", "::").replace("::Qeff", "::") if "::" in key else "qeff.layers"
 
     for part in ("opset_import", "calls"):
         record[part] = {rename(k) if k.startswith("QEfficient.") else k: v for k, v in record[part].items()}
@@ -235,16 +302,26 @@ def expect_layer_domain(record, config, options):
 
 def expect_one_layer_function(record, config, options):
     layers = [f for f in record["functions"] if f["domain"] == "qeff.layers"]
+    others = [f for f in record["functions"] if f not in layers]
+    if has_unequal_layers(config):
+        names = sorted(function["name"] for function in layers)
+        layers.sort(key=lambda function: function["weights"])
+        for function, name in zip(layers, names):
+            function["name"] = name
+        record["functions"] = layers + others
+        return
     if len(layers) < 2:
         return
     first = next(f for f in layers if "." not in f["name"])
-    record["functions"] = [first] + [f for f in record["functions"] if f not in layers]
+    record["functions"] = [first] + others
     calls = [key for key in record["calls"] if key.startswith("qeff.layers::")]
     total = sum(record["calls"].pop(key) for key in calls)
     record["calls"]["qeff.layers::" + first["name"]] = total
 
 
 def expect_first_layer(record, config, options):
+    if has_unequal_layers(config):
+        return
     for function in record["functions"]:
         for part in ("states", "weights"):
             if part in function:
@@ -269,6 +346,11 @@ DIFFERENCES = [
      "it says what was done to this graph; nothing reads the names", expect_metadata),
     ("metadata", "`qeff_architecture` is there as well",
      "export from a graph folder names layer functions by it", expect_architecture),
+    ("weights", "the experts of a layer are three stacks `<block>.experts.<gate, up or down>_proj.transposed` in all families; "
+     "QEfficient has one stack for gate and up in mixtral, `down_proj_t` in qwen3_moe, `all_<name>` in glm4_moe, and matrices "
+     "for each expert in granitemoe", "one form for the compiler, whatever the checkpoint has: gathered stacks, as "
+     "QEfficient's newer families have them", expect_expert_stacks),
+    ("embeddings", "a factor of 1 is not multiplied", "the numbers are the same", expect_no_unit_factors),
     ("weights", "matrices of linear layers are named `<checkpoint name>.transposed`, not `onnx::MatMul_<number>`",
      "a name that says which weight it is survives changes of the graph", expect_linear_names),
     ("`--subfunctions`", "layer functions are `<Model>DecoderLayer` in domain `qeff.layers`, not "
@@ -276,7 +358,8 @@ DIFFERENCES = [
      "there is no Python module to name it after", expect_layer_domain),
     ("`--subfunctions` with `--continuous-batching`", "equal layers share one function; QEfficient writes the "
      "second layer as a function `.1` of its own, since the first one also casts `position_ids`",
-     "the compiler sees each layer once, which is what the option is for", expect_one_layer_function),
+     "the compiler sees each layer once, which is what the option is for; functions of unequal layers are numbered in "
+     "the order of the layers", expect_one_layer_function),
     ("`--subfunctions`", "parameters and results of a layer function are named after the first layer that it stands "
      "for; QEfficient names some after the last one", "one rule for all models", expect_first_layer),
     ("`--dtype f16`", "`model.cos_cached` and `model.sin_cached` stay f32 and are cast after the lookup",
