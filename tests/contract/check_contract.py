@@ -30,7 +30,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "tests/data/contract/records.json"
-FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3", "mixtral", "qwen3_moe", "granitemoe", "glm4_moe")
+FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3", "mixtral", "qwen3_moe", "granitemoe", "glm4_moe",
+            "gemma", "gemma2", "phi3")
 # Options of qeff-export for each recorded mode.
 MODES = {
     "default": [],
@@ -95,6 +96,15 @@ def weight_shapes(config):
         scope = f"model.layers.{layer}."
         shapes[scope + "input_layernorm.weight"] = [width]
         shapes[scope + "post_attention_layernorm.weight"] = [width]
+        if config["model_type"] == "phi3":
+            shapes[scope + "self_attn.qkv_proj.weight"] = [(heads + 2 * kv_heads) * head, width]
+            shapes[scope + "self_attn.o_proj.weight"] = [width, heads * head]
+            shapes[scope + "mlp.gate_up_proj.weight"] = [2 * ffn, width]
+            shapes[scope + "mlp.down_proj.weight"] = [width, ffn]
+            continue
+        if config["model_type"] == "gemma2":
+            shapes[scope + "pre_feedforward_layernorm.weight"] = [width]
+            shapes[scope + "post_feedforward_layernorm.weight"] = [width]
         for name, rows in (("q", heads * head), ("k", kv_heads * head), ("v", kv_heads * head)):
             shapes[f"{scope}self_attn.{name}_proj.weight"] = [rows, width]
             if has_qkv_bias:
@@ -237,7 +247,8 @@ def expect_metadata(record, config, options):
     if "f16" in options:
         features.append("convert-float-dtype")
     has_experts = len(expert_layers(config)) > 0
-    has_dense = any(name.endswith(".gate_proj.weight") and ".experts." not in name for name in weight_shapes(config))
+    has_dense = any(name.endswith((".gate_proj.weight", ".gate_up_proj.weight")) and ".experts." not in name
+                    for name in weight_shapes(config))
     lowering = (["selection"] + ["gated-mlp"] * has_dense + ["experts"] * has_experts +
                 ["activation", "rope", "attention", "rms-norm", "linear"])
     passes = features + ["lower-" + name for name in lowering] + ["fold-reshapes", "set-contract-shapes"]
@@ -273,6 +284,33 @@ def expect_expert_stacks(record, config, options):
 def expect_no_unit_factors(record, config, options):
     if config.get("embedding_multiplier") == 1 and "--subfunctions" not in options:
         record["first_norm_input"] = "Gather"
+
+
+def expect_tied_head(record, config, options):
+    if not config.get("tie_word_embeddings", False):
+        return
+    anonymous = [name for name in record["weight_names"] if name.startswith("onnx::MatMul_")]
+    record["weight_names"].remove(max(anonymous, key=lambda name: int(name.removeprefix("onnx::MatMul_"))))
+    record["weight_dtypes"]["float16" if "f16" in options else "float"] -= 1
+
+
+FUSED = {"qkv_proj.weight": ["q", "k", "v"], "gate_up_proj.weight": ["0", "1"]}
+
+
+def expect_parts_of_fused(record, config, options):
+    names = []
+    for name in record["weight_names"]:
+        parts = next((p for fused, p in FUSED.items() if name.endswith(fused + ".transposed")), None)
+        stem = name.removesuffix(".transposed")
+        names += [f"{stem}.{part}.transposed" for part in parts] if parts else [name]
+    record["weight_dtypes"]["float16" if "f16" in options else "float"] += len(names) - len(record["weight_names"])
+    record["weight_names"] = sorted(names)
+
+
+def expect_batch_index_last(record, config, options):
+    names = [value["name"] for value in record["inputs"]]
+    if "batch_index" in names and names.index("batch_index") < names.index("past_key.0"):
+        record["inputs"].append(record["inputs"].pop(names.index("batch_index")))
 
 
 def expect_linear_names(record, config, options):
@@ -351,8 +389,14 @@ DIFFERENCES = [
      "for each expert in granitemoe", "one form for the compiler, whatever the checkpoint has: gathered stacks, as "
      "QEfficient's newer families have them", expect_expert_stacks),
     ("embeddings", "a factor of 1 is not multiplied", "the numbers are the same", expect_no_unit_factors),
+    ("weights", "a head that is tied to the embedding reads its matrix through a Transpose; QEfficient stores a transposed copy",
+     "the largest matrix of small models is in the file once", expect_tied_head),
     ("weights", "matrices of linear layers are named `<checkpoint name>.transposed`, not `onnx::MatMul_<number>`",
      "a name that says which weight it is survives changes of the graph", expect_linear_names),
+    ("weights", "a matrix that a checkpoint fuses (`qkv_proj`, `gate_up_proj`) is written in its parts, named `<checkpoint "
+     "name>.q`, `.k`, `.v` and `.0`, `.1`", "all families get the same graph after the projections", expect_parts_of_fused),
+    ("`--continuous-batching`", "`batch_index` comes after the cache in all families; in QEfficient's phi3 before it",
+     "one rule for all models; inputs are found by name", expect_batch_index_last),
     ("`--subfunctions`", "layer functions are `<Model>DecoderLayer` in domain `qeff.layers`, not "
      "`QEff<Model>DecoderLayer` in a domain named after a Python module",
      "there is no Python module to name it after", expect_layer_domain),
