@@ -31,7 +31,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "tests/data/contract/records.json"
 FAMILIES = ("llama", "mistral", "mistral_window", "qwen2", "qwen3", "mixtral", "qwen3_moe", "granitemoe", "glm4_moe",
-            "gemma", "gemma2", "phi3")
+            "gemma", "gemma2", "phi3", "phi", "phi_qk_norm", "starcoder2")
 # Options of qeff-export for each recorded mode.
 MODES = {
     "default": [],
@@ -83,8 +83,40 @@ def expert_shapes(config, scope):
     return shapes
 
 
+def with_biases(shapes):
+    """A bias for each matrix but the embedding, and for each vector: those of linear layers and layer norms."""
+    biased = {name: shape for name, shape in shapes.items() if "embed_tokens" not in name}
+    return shapes | {name.removesuffix("weight") + "bias": shape[:1] for name, shape in biased.items()}
+
+
+def ungated_shapes(config):
+    """Names and shapes of the families with layer norms, no gate and biases everywhere."""
+    width, ffn, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+    head = width // config["num_attention_heads"]
+    is_phi = config["model_type"] == "phi"
+    output, up, down = ("dense", "fc1", "fc2") if is_phi else ("o_proj", "c_fc", "c_proj")
+    norms = ["input_layernorm"] + ["post_attention_layernorm"] * (not is_phi)
+    shapes = {"model.embed_tokens.weight": [vocabulary, width],
+              f"model.{'final_layernorm' if is_phi else 'norm'}.weight": [width]}
+    if is_phi:
+        shapes["lm_head.weight"] = [vocabulary, width]
+    for layer in range(config["num_hidden_layers"]):
+        scope = f"model.layers.{layer}."
+        shapes |= {f"{scope}{name}.weight": [width] for name in norms}
+        for name in ("q_proj", "k_proj", "v_proj", output):
+            kv_rows = config["num_key_value_heads"] * head
+            shapes[f"{scope}self_attn.{name}.weight"] = [kv_rows if name[0] in "kv" else width, width]
+        if config.get("qk_layernorm"):
+            shapes |= {f"{scope}self_attn.{name}_layernorm.weight": [head] for name in "qk"}
+        shapes[f"{scope}mlp.{up}.weight"] = [ffn, width]
+        shapes[f"{scope}mlp.{down}.weight"] = [width, ffn]
+    return with_biases(shapes)
+
+
 def weight_shapes(config):
-    """Names and shapes of a checkpoint of the llama-like families, as the hub has them."""
+    """Names and shapes of a checkpoint as the hub has them."""
+    if config["model_type"] in ("phi", "starcoder2"):
+        return ungated_shapes(config)
     width, ffn, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     head = config.get("head_dim") or width // heads
@@ -250,7 +282,7 @@ def expect_metadata(record, config, options):
     has_dense = any(name.endswith((".gate_proj.weight", ".gate_up_proj.weight")) and ".experts." not in name
                     for name in weight_shapes(config))
     lowering = (["selection"] + ["gated-mlp"] * has_dense + ["experts"] * has_experts +
-                ["activation", "rope", "attention", "rms-norm", "linear"])
+                ["activation", "rope", "attention"] + ["rms-norm"] * (record["first_norm_input"] is not None) + ["linear"])
     passes = features + ["lower-" + name for name in lowering] + ["fold-reshapes", "set-contract-shapes"]
     if "--subfunctions" in options:
         passes.append("outline-layers")
@@ -305,6 +337,13 @@ def expect_parts_of_fused(record, config, options):
         names += [f"{stem}.{part}.transposed" for part in parts] if parts else [name]
     record["weight_dtypes"]["float16" if "f16" in options else "float"] += len(names) - len(record["weight_names"])
     record["weight_names"] = sorted(names)
+
+
+def expect_rotary_tables(record, config, options):
+    tables = {"model.cos_cached", "model.sin_cached"}.difference(record["weight_names"])
+    if tables:
+        record["weight_dtypes"]["float"] += len(tables)
+    record["weight_names"] = sorted([*record["weight_names"], *tables])
 
 
 def expect_batch_index_last(record, config, options):
@@ -395,6 +434,8 @@ DIFFERENCES = [
      "a name that says which weight it is survives changes of the graph", expect_linear_names),
     ("weights", "a matrix that a checkpoint fuses (`qkv_proj`, `gate_up_proj`) is written in its parts, named `<checkpoint "
      "name>.q`, `.k`, `.v` and `.0`, `.1`", "all families get the same graph after the projections", expect_parts_of_fused),
+    ("weights", "all families look sines and cosines up in tables; QEfficient's phi and starcoder2 compute them in the graph",
+     "the numbers are the same, and the compiler sees one pattern", expect_rotary_tables),
     ("`--continuous-batching`", "`batch_index` comes after the cache in all families; in QEfficient's phi3 before it",
      "one rule for all models; inputs are found by name", expect_batch_index_last),
     ("`--subfunctions`", "layer functions are `<Model>DecoderLayer` in domain `qeff.layers`, not "
@@ -450,15 +491,15 @@ def compact(original):
         else:
             entry |= {"states": retained(function["outputs"]), "weights": layer_weights(function["inputs"])}
         functions.append(entry)
-    norm = next(call for call in graph["first_calls"] if call["op"].endswith("CustomRMSNorm"))
-    norm_input = norm["inputs"][0].rsplit("/", 1)[-1].split("_")[0]
+    norms = [call for call in graph["first_calls"] if call["op"].endswith("CustomRMSNorm")]
+    norm_input = norms[0]["inputs"][0].rsplit("/", 1)[-1].split("_")[0] if norms else None
     named = {key: graph[key] for key in
              ("ir_version", "graph_name", "opset_import", "metadata", "inputs", "outputs")}
     return named | {
         "producer": graph["producer"].split()[0],
         "functions": functions,
         "calls": graph["custom_calls"],
-        "first_norm_input": "layer" if "DecoderLayer" in norm_input else norm_input,
+        "first_norm_input": "layer" if "DecoderLayer" in (norm_input or "") else norm_input,
         "weight_dtypes": graph["initializers"]["dtypes"],
         "weight_names": sorted(graph["initializers"]["names"]),
     }
