@@ -5,7 +5,6 @@
 // the list are joined, leftmost first, until none is in the list. A heap of candidates over a
 // linked list makes this O(n log n) in the length of the word.
 #include <algorithm>
-#include <bit>
 
 #include "lib/tokenizer/config_node.h"
 #include "lib/tokenizer/model.h"
@@ -22,11 +21,11 @@ struct Merge {
 /// Merges by the ids of their parts: open addressing, as this lookup is most of the work.
 class MergeTable {
  public:
-  void Reserve(size_t count) { slots_.resize(std::bit_ceil(count * 2 + 1)); }
-
-  /// Later entries of a pair replace earlier ones. Requires a Reserve for all.
+  /// Later entries of a pair replace earlier ones.
   void Insert(int64_t left, int64_t right, Merge merge) {
+    if ((count_ + 1) * 2 > slots_.size()) Grow();
     Slot& slot = slots_[Place(Key(left, right))];
+    if (slot.key == kFree) ++count_;
     slot = {Key(left, right), merge};
   }
 
@@ -54,7 +53,17 @@ class MergeTable {
     return at;
   }
 
-  std::vector<Slot> slots_{1};
+  void Grow() {
+    constexpr size_t kFirstSlots = 1024;
+    const std::vector<Slot> old = std::move(slots_);
+    slots_.assign(std::max(kFirstSlots, old.size() * 2), Slot());
+    for (const Slot& slot : old) {
+      if (slot.key != kFree) slots_[Place(slot.key)] = slot;
+    }
+  }
+
+  std::vector<Slot> slots_{1};  ///< a power of two, at most half full
+  size_t count_ = 0;
 };
 
 class Bpe final : public Model {
@@ -87,6 +96,7 @@ class Bpe final : public Model {
   static constexpr char32_t kTableEnd = 0x250;  // Latin, and all symbols of byte-level files
 
   Status ReadMerges(const ConfigNode& node);
+  Status ReadMergeOrder(const ConfigNode& node);
   /// Returns false if the parts and the two joined are not all tokens.
   bool AddMerge(std::string_view left, std::string_view right, uint32_t rank);
   void AddBorder(std::string_view left, std::string_view right);
@@ -129,15 +139,17 @@ Result<std::unique_ptr<Model>> Bpe::Make(const ConfigNode& node) {
     bpe->unknown_id_ = bpe->vocabulary_.Find(unknown);
     if (!bpe->unknown_id_.has_value()) return unknown_node.Expected("a token of the vocabulary");
   }
-  QEFF_RETURN_IF_ERROR(bpe->ReadMerges(node.Member("merges")));
+  if (const ConfigNode order = node.Member("merge_order"); !order.is_absent()) {
+    QEFF_RETURN_IF_ERROR(bpe->ReadMergeOrder(order));
+  } else {
+    QEFF_RETURN_IF_ERROR(bpe->ReadMerges(node.Member("merges")));
+  }
   bpe->FillTable();
   return {std::move(bpe)};
 }
 
 Status Bpe::ReadMerges(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(const auto merges, node.Merges());
-  merges_.Reserve(merges.size());
-  borders_.Reserve(merges.size());
   knows_borders_ = subword_prefix_.empty() && word_suffix_.empty();
   uint32_t rank = 0;
   for (const auto& [left, right, line] : merges) {
@@ -152,6 +164,32 @@ Status Bpe::ReadMerges(const ConfigNode& node) {
           fmt::format("merge {} '{}' needs tokens that are not in the vocabulary: expected both "
                       "parts and the two joined",
                       rank, line.empty() ? fmt::format("{} {}", left, right) : line));
+    }
+    ++rank;
+  }
+  return Status::Ok();
+}
+
+/// "merge_order": {"tokens": [ids], "splits": "equal" or "longest_first"} is ours, for files that
+/// have no merges: two tokens merge if the two joined are a token, the first of the list first. The
+/// ways to split one token rank the same, or the one with the longest left part goes first.
+Status Bpe::ReadMergeOrder(const ConfigNode& node) {
+  QEFF_ASSIGN_OR_RETURN(const std::string splits, node.Member("splits").String());
+  QEFF_ASSIGN_OR_RETURN(const std::vector<ConfigNode> ids, node.Member("tokens").Elements());
+  std::vector<std::string_view> tokens;
+  for (const ConfigNode& id_node : ids) {
+    QEFF_ASSIGN_OR_RETURN(const int64_t id, id_node.Integer(0, INT32_MAX));
+    const auto token = vocabulary_.Token(id);
+    if (!token.has_value()) return id_node.Expected("the id of a token");
+    tokens.push_back(*token);
+  }
+  knows_borders_ = true;
+  uint32_t rank = 0;
+  for (const std::string_view token : tokens) {
+    for (size_t at = token.size(); at-- > 1;) {
+      if ((token[at] & 0xC0) == 0x80) continue;
+      const bool is_merge = AddMerge(token.substr(0, at), token.substr(at), rank);
+      if (is_merge && splits == "longest_first") ++rank;
     }
     ++rank;
   }

@@ -173,9 +173,13 @@ Status ConfigNode::UnknownType(std::string_view kind, std::string_view type,
 
 Result<ConfigDocument> ConfigDocument::Parse(std::string_view text, std::string_view path) {
   QEFF_ASSIGN_OR_RETURN(Json json, ParseJson(text, path));
+  return Wrap(std::make_shared<const Json>(std::move(json)), path);
+}
+
+ConfigDocument ConfigDocument::Wrap(std::shared_ptr<const void> json, std::string_view path) {
   ConfigDocument document;
   document.path_ = std::make_unique<std::string>(path);
-  document.json_ = std::make_shared<const Json>(std::move(json));
+  document.json_ = std::move(json);
   return document;
 }
 

@@ -3,7 +3,7 @@
 //
 // A place in a tokenizer's JSON file, for the factories of its components: typed reading whose
 // errors name the file and the path inside it ("pre_tokenizer.pretokenizers[1].behavior"). Keeps
-// the JSON library out of every other file of this folder.
+// the JSON library out of all components; only the converters of legacy_files.h write JSON.
 #pragma once
 
 #include <cstdint>
@@ -76,16 +76,18 @@ class ConfigNode {
   const void* json_;  ///< a Json, or null if not there; opaque to keep json.h out of this header
 };
 
-/// A parsed file.
+/// A parsed file; without one, an absent node.
 class ConfigDocument {
  public:
+  ConfigDocument() = default;
   /// Errors: kInvalidInput with line and column; `path` names the text.
   static Result<ConfigDocument> Parse(std::string_view text, std::string_view path);
+  /// Takes a file that was put together: `json` is a Json, `path` the file it was made from.
+  static ConfigDocument Wrap(std::shared_ptr<const void> json, std::string_view path);
   ConfigNode root() const;
 
  private:
-  ConfigDocument() = default;
-  std::unique_ptr<std::string> path_;
+  std::unique_ptr<std::string> path_ = std::make_unique<std::string>();
   std::shared_ptr<const void> json_;
 };
 

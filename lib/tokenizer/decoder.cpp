@@ -73,13 +73,15 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
   return out.append(text, done);
 }
 
-/// Undoes the blanks that splitting English text has left.
+/// The blanks that splitting English text has left, in the order in which they are undone.
+constexpr std::string_view kDoNot = " do not";
+constexpr std::pair<std::string_view, std::string_view> kCleanUpRules[] = {
+    {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+    {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {kDoNot, " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+
 std::string CleanUp(std::string text) {
-  constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
-      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
-      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
-  for (const auto& [from, to] : kRules) text = ReplaceAll(text, from, to);
+  for (const auto& [from, to] : kCleanUpRules) text = ReplaceAll(text, from, to);
   return text;
 }
 
@@ -425,6 +427,106 @@ constexpr ComponentEntry<Decoder> kDecoders[] = {
 Result<std::unique_ptr<Decoder>> MakeDecoder(const ConfigNode& node) {
   if (node.is_absent()) return {std::make_unique<PlainDecoder<JoinStage>>()};
   return MakeComponent<Decoder>(node, "decoder", kDecoders);
+}
+
+namespace {
+
+/// Replaces a string in the whole text, without regard to tokens.
+class TextReplaceStage final : public DecodeStage {
+ public:
+  /// `from` is ASCII and not empty.
+  TextReplaceStage(std::string_view from, std::string_view to) : from_(from), to_(to) {}
+
+  Status Text(std::string_view fragment) override {
+    if (pending_.empty() && fragment.find(from_[0]) == std::string_view::npos) {
+      return next().Text(fragment);
+    }
+    pending_ += fragment;
+    std::string out;
+    size_t done = 0;
+    for (size_t at; (at = pending_.find(from_, done)) != std::string::npos;
+         done = at + from_.size()) {
+      out.append(pending_, done, at - done).append(to_);
+    }
+    size_t held = std::min(from_.size() - 1, pending_.size() - done);
+    while (!std::string_view(pending_).ends_with(std::string_view(from_).substr(0, held))) --held;
+    out.append(pending_, done, pending_.size() - held - done);
+    pending_.erase(0, pending_.size() - held);
+    return next().Text(out);
+  }
+  Status EndToken() override { return Status::Ok(); }
+  Status Finish() override {
+    QEFF_RETURN_IF_ERROR(next().Text(std::exchange(pending_, std::string())));
+    return next().Finish();
+  }
+
+ private:
+  std::string from_;
+  std::string to_;
+  std::string pending_;  ///< the end of the text, if `from` may start there
+};
+
+/// Leaves out white space at both ends of the whole text.
+class TextStripStage final : public DecodeStage {
+ public:
+  Status Text(std::string_view fragment) override {
+    std::string out;
+    for (size_t position = 0; position < fragment.size();) {
+      const size_t begin = position;
+      const char32_t character = NextCharacter(fragment, position);
+      const std::string_view bytes = fragment.substr(begin, position - begin);
+      if (IsPythonSpace(character)) {
+        if (has_started_) held_ += bytes;
+        continue;
+      }
+      has_started_ = true;
+      out.append(std::exchange(held_, std::string())).append(bytes);
+    }
+    return next().Text(out);
+  }
+  Status EndToken() override { return Status::Ok(); }
+  Status Finish() override {
+    has_started_ = false;
+    held_.clear();
+    return next().Finish();
+  }
+
+ private:
+  /// str.isspace: four separators more than White_Space.
+  static bool IsPythonSpace(char32_t character) {
+    return IsWhiteSpace(character) || (character >= 0x1C && character <= 0x1F);
+  }
+
+  bool has_started_ = false;
+  std::string held_;  ///< white space that the text may end with
+};
+
+class TextRulesDecoder final : public Decoder {
+ public:
+  TextRulesDecoder(std::unique_ptr<Decoder> decoder, DecodedTextRules rules)
+      : decoder_(std::move(decoder)), rules_(std::move(rules)) {}
+  void AddStages(std::vector<std::unique_ptr<DecodeStage>>& stages) const override {
+    decoder_->AddStages(stages);
+    if (!rules_.word_suffix.empty()) {
+      stages.push_back(std::make_unique<TextReplaceStage>(rules_.word_suffix, " "));
+      stages.push_back(std::make_unique<TextStripStage>());
+    }
+    if (!rules_.cleans_up_spaces) return;
+    for (const auto& [from, to] : kCleanUpRules) {
+      if (from == kDoNot) continue;  // of the file's decoders only
+      stages.push_back(std::make_unique<TextReplaceStage>(from, to));
+    }
+  }
+
+ private:
+  std::unique_ptr<Decoder> decoder_;
+  DecodedTextRules rules_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> WithTextRules(std::unique_ptr<Decoder> decoder, DecodedTextRules rules) {
+  return std::make_unique<TextRulesDecoder>(std::move(decoder), std::move(rules));
 }
 
 /// The end of a stream.

@@ -47,6 +47,16 @@ class Decoder {
 /// kUnsupported for an unknown type.
 Result<std::unique_ptr<Decoder>> MakeDecoder(const ConfigNode& node);
 
+/// What transformers does to a text that the file's decoder has made.
+struct DecodedTextRules {
+  /// Not empty: stands for a blank wherever it is left, and white space at the ends goes (CLIP).
+  std::string word_suffix;
+  /// Takes away the blanks that stand before punctuation and in English contractions.
+  bool cleans_up_spaces = false;
+};
+/// Returns a decoder that does both.
+std::unique_ptr<Decoder> WithTextRules(std::unique_ptr<Decoder> decoder, DecodedTextRules rules);
+
 /// Tokens in, text out.
 class DecodeStream {
  public:

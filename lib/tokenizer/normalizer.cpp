@@ -65,19 +65,31 @@ class StripAccents final : public Normalizer {
 
 class Prepend final : public Normalizer {
  public:
-  explicit Prepend(std::string prefix) : prefix_(std::move(prefix)) {}
+  struct Options {
+    std::string prefix;
+    bool only_at_start = false;  ///< of the user's text, not of each piece
+    bool is_once = false;        ///< not if the text starts with it
+  };
+  explicit Prepend(Options options) : options_(std::move(options)) {}
   Status Apply(Piece& piece) const override {
-    if (!piece.text.empty()) piece.text.insert(0, prefix_);
+    const bool is_left_out = piece.text.empty() || (options_.only_at_start && !piece.is_at_start) ||
+                             (options_.is_once && piece.text.starts_with(options_.prefix));
+    if (!is_left_out) piece.text.insert(0, options_.prefix);
     return Status::Ok();
   }
 
  private:
-  std::string prefix_;
+  Options options_;
 };
 
+/// "sentencepiece": {"is_once": ...} is ours: the blank that SentencePiece puts in front of a text.
 NormalizerResult MakePrepend(const ConfigNode& node) {
-  QEFF_ASSIGN_OR_RETURN(std::string prefix, node.Member("prepend").String());
-  return {std::make_unique<Prepend>(std::move(prefix))};
+  Prepend::Options options;
+  QEFF_ASSIGN_OR_RETURN(options.prefix, node.Member("prepend").String());
+  const ConfigNode dummy = node.Member("sentencepiece");
+  options.only_at_start = !dummy.is_absent();
+  QEFF_ASSIGN_OR_RETURN(options.is_once, dummy.Member("is_once").BooleanOr(false));
+  return {std::make_unique<Prepend>(std::move(options))};
 }
 
 class Replace final : public Normalizer {
@@ -214,9 +226,10 @@ class ByteLevel final : public Normalizer {
 
 class Precompiled final : public Normalizer {
  public:
-  explicit Precompiled(PrecompiledMap map) : map_(std::move(map)) {}
+  Precompiled(PrecompiledMap map, bool takes_longest)
+      : map_(std::move(map)), takes_longest_(takes_longest) {}
   Status Apply(Piece& piece) const override {
-    std::string text = map_.Apply(piece.text);
+    std::string text = takes_longest_ ? map_.ApplyLongest(piece.text) : map_.Apply(piece.text);
     if (text.empty() && !piece.text.empty()) piece.is_at_start = false;
     piece.text = std::move(text);
     return Status::Ok();
@@ -224,12 +237,15 @@ class Precompiled final : public Normalizer {
 
  private:
   PrecompiledMap map_;
+  bool takes_longest_;
 };
 
+/// "sentencepiece": true is ours: its own rule in place of the reference's.
 NormalizerResult MakePrecompiled(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(PrecompiledMap map,
                         PrecompiledMap::FromConfig(node.Member("precompiled_charsmap")));
-  return {std::make_unique<Precompiled>(std::move(map))};
+  QEFF_ASSIGN_OR_RETURN(const bool is_sentencepiece, node.Member("sentencepiece").BooleanOr(false));
+  return {std::make_unique<Precompiled>(std::move(map), is_sentencepiece)};
 }
 
 class Sequence final : public Normalizer {

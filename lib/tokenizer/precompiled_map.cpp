@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "lib/support/byte_reader.h"
+#include "lib/tokenizer/base64.h"
 #include "lib/tokenizer/config_node.h"
 #include "lib/tokenizer/unicode.h"
 
@@ -12,26 +13,6 @@ namespace qeff {
 namespace {
 
 constexpr size_t kMaxWholeClusterBytes = 5;
-
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  uint32_t bits = 0;
-  int bit_count = 0;
-  for (const char digit : text) {
-    const size_t value = kDigits.find(digit);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    bit_count += 6;
-    if (bit_count >= 8) {
-      bit_count -= 8;
-      bytes += static_cast<char>(bits >> bit_count);
-    }
-  }
-  return bytes;
-}
 
 // One unit of the double array: bit 8 says that a value follows, bits 0-7 and 31 are the label,
 // bits 10-30 the offset of the children, shifted left by 8 if bit 9 is set. A value unit holds the
@@ -68,24 +49,55 @@ Result<PrecompiledMap> PrecompiledMap::FromConfig(const ConfigNode& node) {
   return map;
 }
 
-std::optional<std::string_view> PrecompiledMap::Find(std::string_view text) const {
-  if (units_.empty()) return std::nullopt;
+template <typename Visit>
+void PrecompiledMap::VisitPrefixes(std::string_view text, Visit visit) const {
+  if (units_.empty()) return;
   size_t at = Offset(units_[0]);
-  for (const char byte : text) {
-    const auto label = static_cast<unsigned char>(byte);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto label = static_cast<unsigned char>(text[i]);
     at ^= label;
-    if (label == 0 || at >= units_.size() || Label(units_[at]) != label) return std::nullopt;
+    if (label == 0 || at >= units_.size() || Label(units_[at]) != label) return;
     const uint32_t unit = units_[at];
     at ^= Offset(unit);
     if (!HasValue(unit)) continue;
-    if (at >= units_.size()) return std::nullopt;
+    if (at >= units_.size()) return;
     const size_t begin = Value(units_[at]);
-    if (begin >= texts_.size()) return std::nullopt;
+    if (begin >= texts_.size()) return;
     // A value of a damaged map may point into a character.
-    if ((texts_[begin] & 0xC0) == 0x80) return std::nullopt;
-    return std::string_view(texts_).substr(begin, texts_.find('\0', begin) - begin);
+    if ((texts_[begin] & 0xC0) == 0x80) return;
+    const std::string_view rest = std::string_view(texts_).substr(begin);
+    if (!visit(i + 1, rest.substr(0, rest.find('\0')))) return;
   }
-  return std::nullopt;
+}
+
+std::optional<std::string_view> PrecompiledMap::Find(std::string_view text) const {
+  std::optional<std::string_view> found;
+  VisitPrefixes(text, [&found](size_t, std::string_view replacement) {
+    found = replacement;
+    return false;
+  });
+  return found;
+}
+
+std::string PrecompiledMap::ApplyLongest(std::string_view text) const {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t position = 0; position < text.size();) {
+    size_t length = CharacterBytes(text[position]);
+    std::string_view replacement = text.substr(position, length);
+    VisitPrefixes(text.substr(position), [&](size_t length_bytes, std::string_view found) {
+      // An entry of a damaged map may end inside a character.
+      const size_t end = position + length_bytes;
+      if (end == text.size() || (text[end] & 0xC0) != 0x80) {
+        length = length_bytes;
+        replacement = found;
+      }
+      return true;
+    });
+    out += replacement;
+    position += length;
+  }
+  return out;
 }
 
 std::string PrecompiledMap::Apply(std::string_view text) const {

@@ -28,9 +28,15 @@ class PrecompiledMap {
   /// has an entry for its start, else each of its characters that the map has. That rule, odd as it
   /// is, is the reference's. Requires valid UTF-8.
   std::string Apply(std::string_view text) const;
+  /// Returns `text` with the longest entry at each place replaced: SentencePiece's own rule.
+  std::string ApplyLongest(std::string_view text) const;
 
  private:
   PrecompiledMap() = default;
+  /// Calls visit(length_bytes, replacement) for the entries that `text` starts with, shortest
+  /// first, until it returns false.
+  template <typename Visit>
+  void VisitPrefixes(std::string_view text, Visit visit) const;
   /// Returns the replacement of the shortest entry that `text` starts with.
   std::optional<std::string_view> Find(std::string_view text) const;
 

@@ -8,6 +8,7 @@
 #include "lib/tokenizer/added_tokens.h"
 #include "lib/tokenizer/config_node.h"
 #include "lib/tokenizer/decoder.h"
+#include "lib/tokenizer/legacy_files.h"
 #include "lib/tokenizer/model.h"
 #include "lib/tokenizer/normalizer.h"
 #include "lib/tokenizer/post_processor.h"
@@ -19,12 +20,13 @@ namespace {
 
 constexpr size_t kMaxFileBytes = size_t{128} << 20;  // the largest known has 35 MiB
 
-/// The roles that the files beside tokenizer.json give to tokens.
-struct Roles {
+/// What the files beside tokenizer.json say: roles of tokens, and how decoded texts are finished.
+struct Companions {
   std::optional<std::string> bos;
   std::optional<std::string> pad;
   std::optional<std::string> unknown;
   std::vector<std::string> eos;
+  std::optional<bool> cleans_up_spaces;
 };
 
 /// Reads "token" or {"content": "token", ...}; none if absent.
@@ -35,8 +37,8 @@ Result<std::optional<std::string>> ReadRole(const ConfigNode& node) {
   return {std::move(token)};
 }
 
-/// Adds the roles that `path` names and that have no token yet.
-Status AddRoles(const std::filesystem::path& path, Roles& roles) {
+/// Adds what `path` says and what is not there yet.
+Status ReadCompanion(const std::filesystem::path& path, Companions& companions) {
   if (!std::filesystem::exists(path)) return Status::Ok();
   QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
   QEFF_ASSIGN_OR_RETURN(const ConfigDocument document, ConfigDocument::Parse(text, path.string()));
@@ -47,27 +49,28 @@ Status AddRoles(const std::filesystem::path& path, Roles& roles) {
     if (!role.has_value()) role = std::move(token);
     return Status::Ok();
   };
-  QEFF_RETURN_IF_ERROR(fill("bos_token", roles.bos));
-  QEFF_RETURN_IF_ERROR(fill("pad_token", roles.pad));
-  QEFF_RETURN_IF_ERROR(fill("unk_token", roles.unknown));
+  QEFF_RETURN_IF_ERROR(fill("bos_token", companions.bos));
+  QEFF_RETURN_IF_ERROR(fill("pad_token", companions.pad));
+  QEFF_RETURN_IF_ERROR(fill("unk_token", companions.unknown));
   std::optional<std::string> eos;
   QEFF_RETURN_IF_ERROR(fill("eos_token", eos));
-  if (eos.has_value()) roles.eos.push_back(*std::move(eos));
+  if (eos.has_value()) companions.eos.push_back(*std::move(eos));
+  const ConfigNode cleans_up = root.Member("clean_up_tokenization_spaces");
+  if (!cleans_up.is_absent() && !companions.cleans_up_spaces.has_value()) {
+    QEFF_ASSIGN_OR_RETURN(companions.cleans_up_spaces, cleans_up.BooleanOr(false));
+  }
   return Status::Ok();
 }
 
-Status NoTokenizerFile(const std::filesystem::path& folder) {
-  const std::string remedy = fmt::format(
-      "write it with transformers: AutoTokenizer.from_pretrained('{0}').save_pretrained('{0}')",
-      folder.string());
-  for (const char* name : {"tokenizer.model", "spiece.model", "vocab.json", "vocab.txt"}) {
-    if (std::filesystem::exists(folder / name)) {
-      return Unsupported(Location::File(folder.string()),
-                         fmt::format("expected 'tokenizer.json', got only '{}'", name), {remedy});
-    }
-  }
-  return IoError(Location::File((folder / "tokenizer.json").string()), "there is no such file", 0,
-                 {"a checkpoint folder needs its tokenizer's files"});
+/// Gives a role to a token if no file has.
+void AddDefaultRole(const std::string& key, const std::string& token, Companions& companions) {
+  if (key == "eos_token" && companions.eos.empty()) companions.eos.push_back(token);
+  const auto fill = [&](std::string_view name, std::optional<std::string>& role) {
+    if (key == name && !role.has_value()) role = token;
+  };
+  fill("bos_token", companions.bos);
+  fill("pad_token", companions.pad);
+  fill("unk_token", companions.unknown);
 }
 
 }  // namespace
@@ -81,7 +84,7 @@ struct Tokenizer::Data {
   PostProcessor post_processor;
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
-  Roles roles;
+  Companions companions;
   std::string path;
 
   std::optional<std::string_view> Token(int64_t id) const {
@@ -96,20 +99,20 @@ struct Tokenizer::Data {
     return token.has_value() ? Find(std::string_view(*token)) : std::nullopt;
   }
 
-  static Result<std::shared_ptr<Data>> Read(std::string_view json, std::string_view path);
+  static Result<std::shared_ptr<Data>> Read(const ConfigDocument& document);
+  /// Finishes decoded texts as transformers does.
+  Status AddTextRules(const ConfigNode& root);
   Result<std::vector<int64_t>> EncodeText(std::string_view text, bool parse_special) const;
   Status EncodePiece(Piece piece, bool parse_special, std::vector<int64_t>& ids) const;
   Result<Encoding> EncodePair(const TextPair& texts, const BatchOptions& options) const;
   Status PushId(int64_t id, const DecodeOptions& options, DecodeStream& stream) const;
 };
 
-Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(std::string_view json,
-                                                               std::string_view path) {
-  QEFF_ASSIGN_OR_RETURN(const ConfigDocument document, ConfigDocument::Parse(json, path));
+Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(const ConfigDocument& document) {
   const ConfigNode root = document.root();
   if (!root.is_object()) return root.Expected("an object");
   auto data = std::make_shared<Data>();
-  data->path = path;
+  data->path = root.file();
   QEFF_ASSIGN_OR_RETURN(data->normalizer, MakeNormalizer(root.Member("normalizer")));
   QEFF_ASSIGN_OR_RETURN(data->pre_tokenizer, MakePreTokenizer(root.Member("pre_tokenizer")));
   QEFF_ASSIGN_OR_RETURN(data->model, MakeModel(root.Member("model")));
@@ -126,20 +129,44 @@ Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(std::string_view 
   return data;
 }
 
+Status Tokenizer::Data::AddTextRules(const ConfigNode& root) {
+  QEFF_ASSIGN_OR_RETURN(const std::string type, root.Member("decoder").Member("type").StringOr(""));
+  DecodedTextRules rules;
+  if (type == "ByteLevel") {
+    QEFF_ASSIGN_OR_RETURN(rules.word_suffix,
+                          root.Member("model").Member("end_of_word_suffix").StringOr(""));
+  }
+  // Without a word from a file, the texts that come out as words with blanks between them.
+  rules.cleans_up_spaces =
+      companions.cleans_up_spaces.value_or(type == "WordPiece" || !rules.word_suffix.empty());
+  if (rules.cleans_up_spaces || !rules.word_suffix.empty()) {
+    decoder = WithTextRules(std::move(decoder), std::move(rules));
+  }
+  return Status::Ok();
+}
+
 Result<Tokenizer> Tokenizer::FromJson(std::string_view tokenizer_json, std::string_view path) {
-  QEFF_ASSIGN_OR_RETURN(std::shared_ptr<Data> data, Data::Read(tokenizer_json, path));
+  QEFF_ASSIGN_OR_RETURN(const ConfigDocument document, ConfigDocument::Parse(tokenizer_json, path));
+  QEFF_ASSIGN_OR_RETURN(std::shared_ptr<Data> data, Data::Read(document));
   return Tokenizer(std::move(data));
 }
 
 Result<Tokenizer> Tokenizer::Load(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "tokenizer.json";
-  if (!std::filesystem::exists(path)) return NoTokenizerFile(folder);
-  QEFF_ASSIGN_OR_RETURN(const std::string json, ReadSmallFile(path, kMaxFileBytes));
-  QEFF_ASSIGN_OR_RETURN(std::shared_ptr<Data> data, Data::Read(json, path.string()));
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    QEFF_RETURN_IF_ERROR(AddRoles(folder / name, data->roles));
+  LegacyTokenizer source;
+  if (std::filesystem::exists(path)) {
+    QEFF_ASSIGN_OR_RETURN(const std::string json, ReadSmallFile(path, kMaxFileBytes));
+    QEFF_ASSIGN_OR_RETURN(source.file, ConfigDocument::Parse(json, path.string()));
+  } else {
+    QEFF_ASSIGN_OR_RETURN(source, ReadLegacyTokenizer(folder));
   }
-  return Tokenizer(std::move(data));
+  QEFF_ASSIGN_OR_RETURN(const std::shared_ptr<Data> data, Data::Read(source.file));
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    QEFF_RETURN_IF_ERROR(ReadCompanion(folder / name, data->companions));
+  }
+  for (const auto& [key, token] : source.roles) AddDefaultRole(key, token, data->companions);
+  QEFF_RETURN_IF_ERROR(data->AddTextRules(source.file.root()));
+  return Tokenizer(data);
 }
 
 Status Tokenizer::Data::EncodePiece(Piece piece, bool parse_special,
@@ -256,7 +283,7 @@ int64_t Tokenizer::vocab_size() const {
   return std::max(data_->model->vocabulary().largest_id(), data_->added.largest_id()) + 1;
 }
 
-std::optional<int64_t> Tokenizer::bos_id() const { return data_->Find(data_->roles.bos); }
+std::optional<int64_t> Tokenizer::bos_id() const { return data_->Find(data_->companions.bos); }
 
 std::optional<int64_t> Tokenizer::eos_id() const {
   const std::vector<int64_t> ids = eos_ids();
@@ -264,16 +291,16 @@ std::optional<int64_t> Tokenizer::eos_id() const {
   return ids.front();
 }
 
-std::optional<int64_t> Tokenizer::pad_id() const { return data_->Find(data_->roles.pad); }
+std::optional<int64_t> Tokenizer::pad_id() const { return data_->Find(data_->companions.pad); }
 
 std::optional<int64_t> Tokenizer::unk_id() const {
-  const auto id = data_->Find(data_->roles.unknown);
+  const auto id = data_->Find(data_->companions.unknown);
   return id.has_value() ? id : data_->model->unknown_id();
 }
 
 std::vector<int64_t> Tokenizer::eos_ids() const {
   std::vector<int64_t> ids;
-  for (const std::string& token : data_->roles.eos) {
+  for (const std::string& token : data_->companions.eos) {
     const auto id = data_->Find(std::string_view(token));
     if (id.has_value() && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
   }

@@ -48,10 +48,10 @@ struct DecodeOptions {
 /// Immutable; copies share their data; safe from several threads.
 class Tokenizer {
  public:
-  /// Reads `folder`/tokenizer.json, and tokenizer_config.json and special_tokens_map.json (both
-  /// optional) for the names of BOS, EOS, padding and unknown token. Errors: kIo; kInvalidInput;
-  /// kUnsupported for a component that is not implemented and for folders with the files of older
-  /// tokenizers only.
+  /// Reads `folder`/tokenizer.json, or the files of older tokenizers (legacy_files.h), and
+  /// tokenizer_config.json and special_tokens_map.json (both optional) for the names of BOS, EOS,
+  /// padding and unknown token. Errors: kIo; kInvalidInput; kUnsupported for a component, or an
+  /// older tokenizer's class, that is not implemented.
   static Result<Tokenizer> Load(const std::filesystem::path& folder);
   /// `path` names the text in errors. Errors: kInvalidInput, kUnsupported.
   static Result<Tokenizer> FromJson(std::string_view tokenizer_json, std::string_view path);

@@ -32,6 +32,11 @@ class Unigram final : public Model {
   static constexpr int64_t kUnknown = -1;
   static constexpr size_t kUnreached = SIZE_MAX;
 
+  Status ReadHidden(const ConfigNode& node,
+                    std::vector<std::pair<std::string_view, int64_t>>& entries);
+  double Rounded(double score) const {
+    return rounds_to_float_ ? static_cast<double>(static_cast<float>(score)) : score;
+  }
   void FindBest(std::string_view word, std::vector<Step>& steps) const;
   Status EncodeUnknown(std::string_view text, std::vector<int64_t>& ids) const;
 
@@ -39,6 +44,7 @@ class Unigram final : public Model {
   double unknown_score_ = 0;
   ByteTrie trie_;
   bool has_byte_fallback_ = false;
+  bool rounds_to_float_ = false;
 };
 
 Result<std::unique_ptr<Model>> Unigram::Make(const ConfigNode& node) {
@@ -48,28 +54,49 @@ Result<std::unique_ptr<Model>> Unigram::Make(const ConfigNode& node) {
   QEFF_ASSIGN_OR_RETURN(const auto scores, vocabulary.TokenScores());
   if (scores.empty()) return vocabulary.Expected("at least one token");
   std::vector<std::pair<std::string_view, int64_t>> entries;
-  double lowest = scores[0].second;
   for (const auto& [token, score] : scores) {
     entries.emplace_back(token, std::ssize(entries));
     model->scores_.push_back(score);
-    lowest = std::min(lowest, score);
   }
-  model->unknown_score_ = lowest - kUnknownPenalty;
   QEFF_ASSIGN_OR_RETURN(model->vocabulary_, Vocabulary::Make(entries, vocabulary));
   const ConfigNode unknown = node.Member("unk_id");
   if (!unknown.is_absent()) {
     QEFF_ASSIGN_OR_RETURN(model->unknown_id_, unknown.Integer(0, std::ssize(entries) - 1));
   }
   QEFF_ASSIGN_OR_RETURN(model->has_byte_fallback_, node.Member("byte_fallback").BooleanOr(false));
+  QEFF_RETURN_IF_ERROR(model->ReadHidden(node.Member("sentencepiece"), entries));
+  if (entries.empty()) return vocabulary.Expected("a token that a text can have");
+  double lowest = model->scores_[static_cast<size_t>(entries[0].second)];
+  for (const auto& [token, id] : entries) {
+    lowest = std::min(lowest, model->scores_[static_cast<size_t>(id)]);
+  }
+  model->unknown_score_ = model->Rounded(lowest - kUnknownPenalty);
   model->trie_ = ByteTrie(std::move(entries));
   return {std::move(model)};
 }
 
+/// "sentencepiece": {"hidden": [ids]} is ours, for the files of SentencePiece itself: it adds
+/// scores as floats, and never finds control pieces in a text.
+Status Unigram::ReadHidden(const ConfigNode& node,
+                           std::vector<std::pair<std::string_view, int64_t>>& entries) {
+  rounds_to_float_ = !node.is_absent();
+  QEFF_ASSIGN_OR_RETURN(const std::vector<ConfigNode> ids, node.Member("hidden").Elements());
+  std::vector<bool> is_hidden(entries.size());
+  for (const ConfigNode& id_node : ids) {
+    QEFF_ASSIGN_OR_RETURN(const int64_t id, id_node.Integer(0, std::ssize(entries) - 1));
+    is_hidden[static_cast<size_t>(id)] = true;
+  }
+  std::erase_if(entries,
+                [&](const auto& entry) { return is_hidden[static_cast<size_t>(entry.second)]; });
+  return Status::Ok();
+}
+
 void Unigram::FindBest(std::string_view word, std::vector<Step>& steps) const {
   steps.assign(word.size() + 1, Step());
-  const auto offer = [&steps](size_t begin, size_t end, int64_t id, double score) {
+  // SentencePiece compares sums in double with what it has stored as float.
+  const auto offer = [&](size_t begin, size_t end, int64_t id, double score) {
     Step& step = steps[end];
-    if (step.begin == kUnreached || score > step.score) step = {score, id, begin};
+    if (step.begin == kUnreached || score > step.score) step = {Rounded(score), id, begin};
   };
   for (size_t begin = 0; begin < word.size();) {
     const double score = steps[begin].score;
@@ -80,7 +107,8 @@ void Unigram::FindBest(std::string_view word, std::vector<Step>& steps) const {
       has_single = has_single || length == character_bytes;
     });
     if (!has_single) {
-      offer(begin, begin + character_bytes, unknown_id_.value_or(kUnknown), score + unknown_score_);
+      offer(begin, begin + character_bytes, unknown_id_.value_or(kUnknown),
+            Rounded(score + unknown_score_));
     }
     begin += character_bytes;
   }

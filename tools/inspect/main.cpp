@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common/run_tool.h"
 #include "tools/inspect/readers.h"
+#include "tools/inspect/tokenize.h"
 
 namespace {
 
@@ -14,7 +15,37 @@ struct Arguments {
   bool verify = false;
   bool all = false;
   inspect::ReadOptions read;
+  inspect::TokenizeOptions tokenize;
 };
+
+void AddTokenizeOptions(CLI::App& app, inspect::TokenizeOptions& options) {
+  CLI::Option* all[] = {
+      app.add_option("--encode", options.text, "Print the ids that the tokenizer makes of TEXT")
+          ->type_name("TEXT"),
+      app.add_option("--encode-file", options.text_file,
+                     "A JSON string, or a list of two for a pair, a line in ('-': standard input); "
+                     "a list of ids a line out")
+          ->type_name("FILE"),
+      app.add_option("--decode", options.ids, "Print the text of ids like 1,2,3")->type_name("IDS"),
+      app.add_option("--decode-file", options.ids_file,
+                     "A JSON list of ids a line in; a JSON string a line out")
+          ->type_name("FILE")};
+  for (CLI::Option* one : all) {
+    for (CLI::Option* other : all) {
+      if (one != other) one->excludes(other);
+    }
+  }
+  app.add_option("--pair", options.second_text, "The second text of a pair")
+      ->type_name("TEXT")
+      ->needs(all[0]);
+  app.add_flag(
+      "--add-special,!--no-special", options.adds_special,
+      "Put the model's special tokens around texts and keep them in decoded ones (default)");
+  app.add_flag("--parse-special", options.parses_special,
+               "Take special tokens that stand in a text as tokens");
+  app.add_flag("--cut-and-pad", options.cuts_and_pads,
+               "Apply \"truncation\" and \"padding\" of tokenizer.json");
+}
 
 Status Draw(const inspect::Subject& subject) {
   if (subject.kind != inspect::Kind::kOnnx && subject.kind != inspect::Kind::kGraph) {
@@ -28,6 +59,11 @@ Status Draw(const inspect::Subject& subject) {
 }
 
 Status Run(const Arguments& arguments) {
+  if (arguments.tokenize.is_asked_for()) {
+    inspect::TokenizeOptions options = arguments.tokenize;
+    options.prints_json = arguments.json;
+    return inspect::Tokenize(arguments.path, options);
+  }
   QEFF_ASSIGN_OR_RETURN(const inspect::Subject subject, inspect::Recognize(arguments.path));
   std::optional<inspect::Fields> verification;
   if (arguments.verify) {
@@ -53,7 +89,9 @@ int main(int argc, char** argv) {
           "qeff-inspect ./my-model                  # checkpoint, graph, ONNX or QPC folder\n"
           "qeff-inspect model.safetensors --json\n"
           "qeff-inspect qpc --verify                # reads everything and compares hashes\n"
-          "qeff-inspect graph --dot | dot -Tsvg > graph.svg"};
+          "qeff-inspect graph --dot | dot -Tsvg > graph.svg\n"
+          "qeff-inspect ./my-model --encode 'Hello, world!' --json\n"
+          "qeff-inspect ./my-model --decode 15496,11,995"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
@@ -64,6 +102,7 @@ int main(int argc, char** argv) {
         app.add_flag("--verify", arguments.verify, "Hash every file and compare");
         app.add_flag("--tensors", arguments.read.list_tensors, "List every weight");
         app.add_flag("--all", arguments.all, "Do not cut long tables");
+        AddTokenizeOptions(app, arguments.tokenize);
       },
       [&] { return Run(arguments); });
 }

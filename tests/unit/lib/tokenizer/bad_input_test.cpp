@@ -303,27 +303,19 @@ TEST_CASE("bad_ids to decode") {
 }
 
 TEST_CASE("bad_folder") {
-  std::string pattern = (std::filesystem::temp_directory_path() / "qeff-test-XXXXXX").string();
-  const std::filesystem::path folder = mkdtemp(pattern.data());
-  const auto missing = Tokenizer::Load(folder);
+  TestFolder folder;
+  const std::string path = folder.path().string();
+  const auto missing = Tokenizer::Load(folder.path());
   CHECK(missing.diagnostic().code == ErrorCode::kIo);
   CHECK(missing.diagnostic().ToString() ==
-        folder.string() +
+        path +
             "/tokenizer.json: error: there is no such file\n"
-            "note: a checkpoint folder needs its tokenizer's files");
-  std::ofstream(folder / "tokenizer.model") << "x";
-  const auto old = Tokenizer::Load(folder);
-  CHECK(old.diagnostic().code == ErrorCode::kUnsupported);
-  CHECK(old.diagnostic().ToString() ==
-        folder.string() +
-            ": error: expected 'tokenizer.json', got only 'tokenizer.model'\n"
-            "note: write it with transformers: AutoTokenizer.from_pretrained('" +
-            folder.string() + "').save_pretrained('" + folder.string() + "')");
-  std::ofstream(folder / "tokenizer.json") << TokenizerFile({}).dump();
-  std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": 5})";
-  CHECK(Tokenizer::Load(folder).diagnostic().ToString() ==
-        folder.string() + "/tokenizer_config.json: error: 'bos_token': expected a string, got 5");
-  std::filesystem::remove_all(folder);
+            "note: nor are there files of an older tokenizer of the class of this model: "
+            "tokenizer.model, vocab.json with merges.txt, vocab.txt or *.tiktoken");
+  folder.Add("tokenizer.json", TokenizerFile({}).dump());
+  folder.Add("tokenizer_config.json", R"({"bos_token": 5})");
+  CHECK(Tokenizer::Load(folder.path()).diagnostic().ToString() ==
+        path + "/tokenizer_config.json: error: 'bos_token': expected a string, got 5");
 }
 
 }  // namespace qeff

@@ -3,8 +3,6 @@
 #include "lib/tokenizer/tokenizer.h"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
 #include <thread>
 
 #include "tests/unit/lib/tokenizer/tokenizer_testing.h"
@@ -29,23 +27,6 @@ Json FileWithStart() {
                           {"pair", Json::array()},
                           {"special_tokens", named}}}});
 }
-
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "qeff-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder& Add(const char* name, const std::string& text) {
-    std::ofstream(path_ / name) << text;
-    return *this;
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace
 
@@ -99,7 +80,7 @@ TEST_CASE("ids with gaps take memory for the tokens only") {
 }
 
 TEST_CASE("roles come from the files beside tokenizer.json") {
-  Folder folder;
+  TestFolder folder;
   folder.Add("tokenizer.json", FileWithStart().dump());
   const Tokenizer bare = TokenizerIn(folder.path());
   CHECK_FALSE(bare.bos_id().has_value());

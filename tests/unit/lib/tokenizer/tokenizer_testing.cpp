@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 
 #include "lib/tokenizer/unicode.h"
@@ -81,6 +82,18 @@ std::string Text(const Tokenizer& tokenizer, std::span<const int64_t> ids, bool 
 TokenIds WithoutDoubledStart(const Tokenizer& tokenizer, TokenIds ids) {
   if (ids.size() > 1 && ids[0] == ids[1] && tokenizer.IsSpecial(ids[0])) ids.erase(ids.begin());
   return ids;
+}
+
+TestFolder::TestFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "qeff-test-XXXXXX").string();
+  path_ = mkdtemp(pattern.data());
+}
+
+TestFolder::~TestFolder() { std::filesystem::remove_all(path_); }
+
+TestFolder& TestFolder::Add(std::string_view name, std::string_view content) {
+  std::ofstream(path_ / name, std::ios::binary) << content;
+  return *this;
 }
 
 std::optional<std::filesystem::path> SharedData() {

@@ -42,6 +42,20 @@ std::string Text(const Tokenizer& tokenizer, std::span<const int64_t> ids, bool 
 /// doubles a start token that the text has already, we do not.
 TokenIds WithoutDoubledStart(const Tokenizer& tokenizer, TokenIds ids);
 
+/// A folder for one test.
+class TestFolder {
+ public:
+  TestFolder();
+  TestFolder(const TestFolder&) = delete;
+  ~TestFolder();
+  /// Writes a file, over an older one.
+  TestFolder& Add(std::string_view name, std::string_view content);
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 /// Returns the folder of data that is shared between projects; prints SKIPPED if it is absent.
 std::optional<std::filesystem::path> SharedData();
 
