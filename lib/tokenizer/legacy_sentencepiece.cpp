@@ -282,7 +282,6 @@ class SentencePieceConverter {
         pair = {{"<s>"}, {"$A"}, {"</s>"}, {"</s>"}, {"$B"}, {"</s>"}};
         break;
       case LegacyStyle::kAlbert:
-      case LegacyStyle::kBigBird:
       case LegacyStyle::kDebertaV2:
         single = {{"[CLS]"}, {"$A"}, {"[SEP]"}};
         pair = {{"[CLS]"}, {"$A"}, {"[SEP]"}, {"$B", 1}, {"[SEP]", 1}};

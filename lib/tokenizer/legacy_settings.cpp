@@ -17,6 +17,7 @@ struct StyleEntry {
   LegacyStyle style;
   std::array<std::string_view, kRoleCount> roles;  ///< in the order of kRoleKeys; empty: none
   bool mask_takes_space = false;
+  bool adds_mask = false;  ///< behind the vocabulary, if that has none
 };
 
 constexpr std::string_view kEnd = "<|endoftext|>";
@@ -27,8 +28,10 @@ constexpr StyleEntry kStyles[] = {
     {LegacyStyle::kT5, {"", "</s>", "<unk>", "", "<pad>"}},
     {LegacyStyle::kXlmRoberta, {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}, true},
     {LegacyStyle::kAlbert, {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}, true},
-    {LegacyStyle::kBigBird, {"<s>", "</s>", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}, true},
-    {LegacyStyle::kDebertaV2, {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
+    {LegacyStyle::kDebertaV2,
+     {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
+     false,
+     true},
     {LegacyStyle::kGpt2, {kEnd, kEnd, kEnd}},
     {LegacyStyle::kQwen2, {"", kEnd, kEnd, "", kEnd}},
     {LegacyStyle::kRoberta, {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}, true},
@@ -51,7 +54,6 @@ constexpr ClassEntry kClasses[] = {
     {"Albert", LegacyStyle::kAlbert},
     {"Bart", LegacyStyle::kRoberta},
     {"Bert", LegacyStyle::kBert},
-    {"BigBird", LegacyStyle::kBigBird},
     {"CLIP", LegacyStyle::kClip},
     {"CodeGen", LegacyStyle::kGpt2},
     {"CodeLlama", LegacyStyle::kLlama},
@@ -82,7 +84,6 @@ constexpr ClassEntry kModelTypes[] = {
     {"albert", LegacyStyle::kAlbert},
     {"bart", LegacyStyle::kRoberta},
     {"bert", LegacyStyle::kBert},
-    {"big_bird", LegacyStyle::kBigBird},
     {"clip", LegacyStyle::kClip},
     {"clip_text_model", LegacyStyle::kClip},
     {"code_llama", LegacyStyle::kLlama},
@@ -170,20 +171,19 @@ class LegacySettings::TokenList {
     }
   }
 
-  /// Adds a token, "token" or {"content": "token", ...}, or makes it special if it is there.
-  void PutSpecial(const Json& value, bool takes_space_before) {
+  /// Adds a token, "token" or {"content": "token", ...}, as special. If it is there, it becomes
+  /// special, and takes blanks before it if the class says so of a mere text.
+  void PutSpecial(const Json& value, std::optional<bool> takes_space_before) {
     const std::optional<std::string> content = TokenText(&value);
     if (!content.has_value()) return;
-    if (const auto found = index_.find(*content); found != index_.end()) {
-      tokens_[found->second]["special"] = true;
-      return;
-    }
-    Json token = TokenJson(*content, true, takes_space_before);
-    if (value.is_object()) {
+    const auto found = index_.find(*content);
+    Json token = found != index_.end() ? tokens_[found->second] : TokenJson(*content, true, false);
+    token["special"] = true;
+    if (takes_space_before.has_value() && value.is_string()) token["lstrip"] = *takes_space_before;
+    if (found == index_.end() && value.is_object()) {
       for (const char* flag : {"single_word", "lstrip", "rstrip", "normalized"}) {
-        if (const Json* own = qeff::Find(value, flag); own != nullptr && own->is_boolean()) {
-          token[flag] = *own;
-        }
+        const Json* own = qeff::Find(value, flag);
+        if (own != nullptr && own->is_boolean()) token[flag] = *own;
       }
     }
     Put(std::move(token));
@@ -338,22 +338,25 @@ Result<Json> LegacySettings::AddedTokens(std::span<const LegacyToken> own, Legac
     json["normalized"] = false;
     tokens.Put(std::move(json));
   }
+  const StyleEntry& entry = EntryOf(style);
+  for (const std::string_view key : kRoleKeys) {
+    const bool is_mask = key == "mask_token";
+    const auto token = Role(key, style);
+    // What a class alone names, or a file without its id, is there if the vocabulary has it.
+    const bool is_there =
+        token.has_value() && (vocabulary.Find(*token).has_value() || (is_mask && entry.adds_mask));
+    if (is_there) tokens.PutSpecial(*token, is_mask && entry.mask_takes_space);
+  }
   QEFF_RETURN_IF_ERROR(PutFileTokens(tokens));
   for (const std::string_view key : kRoleKeys) {
-    const bool takes_space = key == "mask_token" && EntryOf(style).mask_takes_space;
     for (const Json* file : {&config_, &special_map_}) {
-      if (const Json* value = qeff::Find(*file, key)) tokens.PutSpecial(*value, takes_space);
-    }
-    const auto token = Role(key, style);
-    // What the class alone names is there only if the vocabulary has it.
-    if (token.has_value() && vocabulary.Find(*token).has_value()) {
-      tokens.PutSpecial(*token, takes_space);
+      if (const Json* value = qeff::Find(*file, key)) tokens.PutSpecial(*value, std::nullopt);
     }
   }
   for (const Json* file : {&config_, &special_map_}) {
     const Json* more = qeff::Find(*file, "additional_special_tokens");
     if (more == nullptr || !more->is_array()) continue;
-    for (const Json& value : *more) tokens.PutSpecial(value, false);
+    for (const Json& value : *more) tokens.PutSpecial(value, std::nullopt);
   }
   return std::move(tokens).Finish(vocabulary);
 }

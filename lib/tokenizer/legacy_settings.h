@@ -27,7 +27,6 @@ enum class LegacyStyle {
   kT5,
   kXlmRoberta,
   kAlbert,
-  kBigBird,
   kDebertaV2,
   kGpt2,
   kQwen2,

@@ -93,8 +93,6 @@ def folders():
     yield "albert", {"spiece.model": albert, "tokenizer_config.json": {"tokenizer_class": "AlbertTokenizer"}}
     yield "albert cased", {"spiece.model": albert, "tokenizer_config.json": {
         "tokenizer_class": "AlbertTokenizer", "do_lower_case": False, "keep_accents": True}}
-    yield "big bird", {"spiece.model": sentencepiece_model(
-        "unigram", pad_id=0, eos_id=1, bos_id=2, unk_id=3, control_symbols=["[CLS]", "[SEP]", "[MASK]"]), "tokenizer_config.json": {"tokenizer_class": "BigBirdTokenizer"}}
     deberta = sentencepiece_model("unigram", pad_id=0, bos_id=1, eos_id=2, unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]",
                                   eos_piece="[SEP]", unk_piece="[UNK]")
     for config in ({}, {"do_lower_case": True, "split_by_punct": True}):
