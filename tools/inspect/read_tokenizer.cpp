@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/support/json.h"
+#include "lib/tokenizer/tokenizer.h"
 #include "tools/inspect/readers.h"
 
 namespace qeff::inspect {
@@ -47,9 +48,27 @@ Cell Boolean(const Json* value) {
   return value != nullptr && value->is_boolean() ? Cell(value->get<bool>()) : Cell();
 }
 
+/// A tokenizer without tokenizer.json: what its files come to.
+Status ReadOlderTokenizer(const std::filesystem::path& file, Report& report) {
+  QEFF_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::Load(file.parent_path()));
+  Fields summary;
+  summary.Add("file", file.filename().string());
+  summary.Add("vocabulary", tokenizer.vocab_size());
+  const auto add = [&](const char* name, const std::optional<int64_t>& id) {
+    summary.Add(name, id.has_value() ? Cell(tokenizer.IdToToken(*id).value_or("")) : Cell());
+  };
+  add("start_token", tokenizer.bos_id());
+  add("end_token", tokenizer.eos_id());
+  add("padding_token", tokenizer.pad_id());
+  add("unknown_token", tokenizer.unk_id());
+  report.Add(std::move(summary));
+  return Status::Ok();
+}
+
 }  // namespace
 
 Status ReadTokenizer(const std::filesystem::path& file, Report& report) {
+  if (file.filename() != "tokenizer.json") return ReadOlderTokenizer(file, report);
   QEFF_ASSIGN_OR_RETURN(const Json root, ReadJsonFile(file));
   const Json* model = Find(root, "model");
   if (model == nullptr || !model->is_object()) {

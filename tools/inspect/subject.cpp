@@ -16,6 +16,15 @@ namespace fs = std::filesystem;
 constexpr std::string_view kProgramName = "programqpc.bin";
 constexpr std::string_view kTokenizerName = "tokenizer.json";
 
+/// True for the main file of a tokenizer without tokenizer.json.
+bool IsOlderTokenizer(const std::string& name) {
+  for (const char* known : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+                            "spm.model", "vocab.json", "vocab.txt"}) {
+    if (name == known) return true;
+  }
+  return name.ends_with(".tiktoken");
+}
+
 /// Names of the folder's files, sorted.
 Result<std::vector<std::string>> ListFiles(const fs::path& folder) {
   std::error_code error;
@@ -79,6 +88,10 @@ Result<Subject> RecognizeFolder(const fs::path& path) {
   } else if (Has(names, kTokenizerName)) {
     subject.kind = Kind::kTokenizer;
     subject.file = path / kTokenizerName;
+  } else if (const auto older = std::ranges::find_if(names, IsOlderTokenizer);
+             older != names.end()) {
+    subject.kind = Kind::kTokenizer;
+    subject.file = path / *older;
   } else {
     return NotKnown(path);
   }

@@ -20,7 +20,7 @@ enum class Kind {
   kOnnx,         ///< .onnx file, or a folder with one
   kGraph,        ///< our graph folder: an ONNX file in semantic ops
   kQpc,          ///< QPC container, or a folder with programqpc.bin
-  kTokenizer,    ///< tokenizer.json, or a folder with nothing else that is known
+  kTokenizer,    ///< tokenizer.json, or a folder with a tokenizer's files only
   kArtifact,     ///< folder with a manifest of a format that is none of the above
 };
 /// "checkpoint", ...

@@ -41,9 +41,17 @@ Status ForEachLine(const std::string& path, Take take) {
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string note = fmt::format("in line {} of {}", number, name);
-    QEFF_ASSIGN_OR_RETURN(const Json value, ParseJson(line, name).WithNote(note));
-    QEFF_RETURN_IF_ERROR(take(value, Location::Line(name, number, 1)).WithNote(note));
+    const Location where = Location::Line(name, number, 1);
+    const Result<Json> value = ParseJson(line, name);
+    if (!value.ok()) {
+      Diagnostic diagnostic = value.diagnostic();
+      diagnostic.where.line = number;  // the parser has seen this line only
+      return Status(std::move(diagnostic));
+    }
+    Status status = take(*value, where);
+    if (status.ok()) continue;
+    if (status.diagnostic().where.line == number) return status;
+    return std::move(status).WithNote(fmt::format("line {} of {}", number, name));
   }
   return Status::Ok();
 }
