@@ -10,7 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 3
 
 build=${BUILD_DIR:-build}
-scripts/install_packages.sh clang-format make python3-venv strace || exit $?
+scripts/install_packages.sh clang-format make python3-venv strace openssl nghttp2-proxy || exit $?
 python=$(scripts/make_test_venv.sh "$build/venv" || true)
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DQEFF_BUILD_TESTS=ON \
       ${python:+-DQEFF_TEST_PYTHON="$python"} || exit 3

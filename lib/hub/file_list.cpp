@@ -18,6 +18,19 @@ bool IsControl(char c) {
   return byte < 0x20 || byte == 0x7f;
 }
 
+/// True if the bytes from `i` on are one of U+0080 to U+009f: two bytes, which terminals obey, too.
+bool IsLateControl(std::string_view text, size_t i) {
+  return i + 1 < text.size() && static_cast<unsigned char>(text[i]) == 0xc2 &&
+         static_cast<unsigned char>(text[i + 1]) < 0xa0;
+}
+
+bool HasControl(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (IsControl(text[i]) || IsLateControl(text, i)) return true;
+  }
+  return false;
+}
+
 bool IsHexOf(std::string_view text, size_t digits) {
   return text.size() == digits && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
@@ -41,7 +54,7 @@ std::string_view ProblemOf(std::string_view path) {
   if (path.empty()) return "nothing";
   if (path.front() == '/') return "a root";
   if (path.size() > kMaxPathBytes) return "more than 1024 bytes";
-  if (std::any_of(path.begin(), path.end(), IsControl)) return "a control character";
+  if (HasControl(path)) return "a control character";
   if (path.find('\\') != path.npos) return "a backslash";
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
@@ -77,14 +90,17 @@ std::optional<RepoFile> ReadEntry(const std::string& path, const Json& entry) {
 
 std::string Printable(std::string_view text, size_t limit_bytes) {
   std::string out;
-  for (const char c : text.substr(0, limit_bytes)) {
-    const auto byte = static_cast<unsigned char>(c);
-    // 0xc2 starts the two-byte controls U+0080 to U+009f, some of which terminals obey.
-    if (IsControl(c) || byte == 0xc2) {
+  const size_t end = std::min(text.size(), limit_bytes);
+  for (size_t i = 0; i < end; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_late = IsLateControl(text, i);
+    if (is_late || IsControl(text[i])) {
       out += fmt::format("\\x{:02x}", byte);
     } else {
-      out += c;
+      out += text[i];
+      continue;
     }
+    if (is_late) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
   }
   if (text.size() > limit_bytes) out += "...";
   return out;

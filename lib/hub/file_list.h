@@ -35,7 +35,7 @@ struct RepoFile {
 /// `where`, with the name escaped.
 Status CheckFileName(std::string_view path, const Location& where);
 
-/// Returns `text` with control characters, quotes of terminals included, as \xNN, cut after
+/// Returns `text` with control characters as \xNN, cut after
 /// `limit_bytes`. For everything that a server says and people read.
 std::string Printable(std::string_view text, size_t limit_bytes = 300);
 

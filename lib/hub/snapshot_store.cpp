@@ -213,15 +213,22 @@ Status SnapshotStore::Publish(PartFile& part, const RepoFile& file) {
 }
 
 Status SnapshotStore::KeepList(const std::vector<RepoFile>& files) {
-  QEFF_RETURN_IF_ERROR(WriteBelow(repo_folder_, "trees/" + commit_ + ".json", DumpFileList(files)));
+  const auto keep = [&](const std::string& relative, std::string_view text) {
+    std::error_code ignored;
+    if (fs::is_regular_file(repo_folder_.path() / relative, ignored)) return Status::Ok();
+    return WriteBelow(repo_folder_, relative, text);
+  };
+  // A listing that is there but cannot be read is replaced.
+  const std::string tree = "trees/" + commit_ + ".json";
+  if (!ReadFileList(repo_folder_.path() / tree)) {
+    QEFF_RETURN_IF_ERROR(WriteBelow(repo_folder_, tree, DumpFileList(files)));
+  }
   if (!place_.local_dir.empty()) return Status::Ok();
   for (const std::string_view name : kWellKnown) {
-    if (std::any_of(files.begin(), files.end(),
-                    [&](const RepoFile& file) { return file.path == name; })) {
-      continue;
-    }
-    QEFF_RETURN_IF_ERROR(
-        WriteBelow(repo_folder_, fmt::format(".no_exist/{}/{}", commit_, name), ""));
+    const bool is_listed = std::any_of(files.begin(), files.end(),
+                                       [&](const RepoFile& file) { return file.path == name; });
+    if (is_listed) continue;
+    QEFF_RETURN_IF_ERROR(keep(fmt::format(".no_exist/{}/{}", commit_, name), ""));
   }
   return Status::Ok();
 }

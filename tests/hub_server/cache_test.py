@@ -216,6 +216,38 @@ class Places(support.FetchCase):
         self.assertRegex(err, r"error: not enough room: \d+ bytes are needed, \d+ are free")
         self.assertEqual(self.hub.count(part="resolve"), 0)
 
+    @unittest.skipUnless(can_run("unshare", "--mount", "true"), "cannot mount")
+    def test_a_cache_that_cannot_be_written(self):
+        """Shared and mounted read-only, but whole: it is used."""
+        self.fetch("acme/tiny")
+        for name in ("trees", ".no_exist", "refs"):
+            shutil.rmtree(self.repo_folder() / name)
+        script = f'mount --bind {self.home} {self.home} && mount -o remount,ro,bind {self.home} && exec "$@"'
+        done = self.fetch("acme/tiny", before=("unshare", "--mount", "sh", "-c", script, "-"))
+        self.assertEqual(done.out, f"{self.snapshot()}\n")
+        self.add_repo("acme/other", {"config.json": b"{}"})
+        self.fetch("acme/other", "--all", before=("unshare", "--mount", "sh", "-c", script, "-"), code=3)
+
+    def test_copy(self):
+        self.assertEqual(self.fetch("acme/tiny", "-o", "copy").out, "copy\n")
+        for path in (self.work / "copy").iterdir():
+            self.assertEqual(path.read_bytes(), (support.DEMO / path.name).read_bytes())
+            self.assertFalse(path.is_symlink())
+
+    def test_prune_asks(self):
+        self.fetch("acme/tiny")
+        weights = (self.snapshot() / WEIGHTS).resolve()
+        (self.snapshot() / WEIGHTS).unlink()
+        for answer, stays in ((b"n\n", True), (b"\n", True), (b"y\n", False)):
+            master, slave = pty.openpty()
+            os.write(master, answer)
+            command = [support.BIN / "qeff-fetch", "--prune"]
+            done = subprocess.run(command, env=self.environment(), stdin=slave, capture_output=True, timeout=60, check=True)
+            os.close(slave)
+            os.close(master)
+            self.assertIn(b"remove them? [y/N] ", done.stderr)
+            self.assertEqual(weights.exists(), stays, answer)
+
     def test_a_branch_that_moves_meanwhile(self):
         self.hub.moves["acme/tiny"] = {"to": "d" * 40}
         err = self.fetch("acme/tiny", "--all").err
@@ -336,6 +368,47 @@ class Resume(support.FetchCase):
         self.fetch("acme/many", "--all")
         self.check_same(self.snapshot("acme/many"), "acme/many")
         self.assertEqual(self.parts("acme/many"), [])
+
+    @unittest.skipUnless(can_run("strace", "-f", "-o", "/dev/null", "true"), "strace does not run")
+    def test_killed_at_chosen_system_calls(self):
+        """Whatever the call at which it dies: nothing wrong is left (tearDown), and the next run ends well."""
+        for call, whens in (("rename,renameat,renameat2", (1, 2, 20, 21, 22)), ("symlinkat", (1, 2)), ("fdatasync", (1,)),
+                            ("pwrite64", (1, 30)), ("unlink,unlinkat", (1, 20))):  # fmt: skip
+            for when in whens:
+                with self.subTest(call=call, when=when):
+                    shutil.rmtree(self.home / "hf", ignore_errors=True)
+                    self.strace(f"{call}:signal=KILL:when={when}", "acme/tiny", "--all")
+                    self.tearDown()
+                    for entry in self.snapshot().glob("*"):
+                        self.assertEqual(entry.read_bytes(), (support.DEMO / entry.name).read_bytes())
+                    self.fetch("acme/tiny", "--all")
+                    self.check_same(self.snapshot())
+
+    def strace(self, inject, *arguments):
+        calls = inject.split(":")[0]
+        before = ("strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={inject}")
+        process = self.start(*arguments, before=before)
+        process.out, process.err = process.communicate(timeout=60)
+        return process
+
+    @unittest.skipUnless(can_run("strace", "-f", "-o", "/dev/null", "true"), "strace does not run")
+    def test_errors_of_the_disk(self):
+        cases = (("pwrite64:error=ENOSPC:when=100", "cannot write: No space left on device", "it goes on from here"),
+                 ("pwrite64:error=EIO:when=3", "cannot write: Input/output error", ""),
+                 ("fdatasync:error=EIO:when=1", "cannot write to the disk: Input/output error", ""),
+                 ("rename:error=EACCES:when=1+", "Permission denied", ""))  # fmt: skip
+        for inject, message, remedy in cases:
+            with self.subTest(inject):
+                shutil.rmtree(self.home / "hf", ignore_errors=True)
+                process = self.strace(inject, "acme/big", "--all")
+                self.assertEqual((process.returncode, process.out), (3, ""), process.err)
+                self.assertIn(message, process.err)
+                self.assertIn(remedy, process.err)
+                self.tearDown()
+                self.fetch("acme/big", "--all")
+                self.check_same(self.snapshot("acme/big"), "acme/big")
+        self.assertEqual(self.strace("pwrite64:error=EINTR:when=2+3", "acme/tiny", "--all").returncode, 0)
+        self.check_same(self.snapshot())
 
     def together(self, count, before=()):
         processes = [self.start("acme/big", "--all", before=before) for _ in range(count)]

@@ -191,7 +191,7 @@ BODY_FAULTS = (
     "cut", "stall", "wrong_length", "wrong_hash", "slow_first_byte", "gzip", "gzip_bomb", "chunked", "short_chunked",
     "endless", "no_ranges", "wrong_range", "lying_total", "short",
 )  # fmt: skip
-HEAD_FAULTS = ("status", "redirect_loop", "redirect_to", "html", "close")
+HEAD_FAULTS = ("status", "redirect_loop", "redirect_to", "html", "close", "late")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -369,6 +369,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_head(302, {"Location": fault.value})
         elif fault.kind == "html":
             self.send_head(200, {"Content-Type": "text/html"}, b"<html>please sign in to this network</html>")
+        elif fault.kind == "late":
+            time.sleep(fault.value)
+            return False
         elif fault.kind == "close":
             self.close_connection = True
         return True

@@ -6,8 +6,10 @@
 import json
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import support
@@ -208,6 +210,14 @@ class WithoutNetwork(support.FetchCase):
         done = self.fetch("acme/tiny", env=away, code=3)
         self.assertIn("the transfer failed", done.err)
 
+    def test_the_cache_does_when_the_hub_takes_too_long(self):
+        self.fetch("acme/tiny")
+        self.hub.faults = [support.hub_server.Fault("late", "*", "api", 1, 20)]
+        start = time.monotonic()
+        done = self.fetch("acme/tiny", env={"HF_HUB_ETAG_TIMEOUT": "1"})
+        self.assertIn("warning: the hub cannot be reached", done.err)
+        self.assertLess(time.monotonic() - start, 15)
+
     def test_a_cached_model_that_is_refused_now(self):
         self.fetch("acme/tiny")
         done = self.fetch("acme/tiny", env={"HF_TOKEN": "expired-token"}, code=3)
@@ -264,6 +274,45 @@ class Tls(support.FetchCase):
         ]
         done = self.fetch("acme/tiny", env={"SSL_CERT_FILE": str(self.tls[0])}, code=3)
         self.assertIn("would leave the encrypted connection", done.err)
+
+
+@unittest.skipUnless(shutil.which("openssl") and shutil.which("nghttpx"), "nghttpx is not installed")
+class Http2(support.FetchCase):
+    """The same hub behind a server that speaks HTTP/2: many files and ranges side by side on few connections."""
+
+    def setUp(self):
+        super().setUp()
+        self.certificates = tempfile.TemporaryDirectory()
+        self.addCleanup(self.certificates.cleanup)
+        self.certificate, self.key = make_certificate(pathlib.Path(self.certificates.name))
+        self.hub.endpoint = f"https://127.0.0.1:{self.front(self.hub.hub.server_port)}"
+        self.hub.content_url = f"https://localhost:{self.front(self.hub.cdn.server_port)}"
+
+    def front(self, port):
+        """Starts a server in front of `port` and returns its own."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            own = free.getsockname()[1]
+        command = ["nghttpx", "--conf=/dev/null", f"-f127.0.0.1,{own}", f"-b127.0.0.1,{port}", "-n1", "--errorlog-file=/dev/null",
+                   self.key, self.certificate]  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", own)) == 0:
+                    return own
+            time.sleep(0.05)
+        self.fail("nghttpx does not start")
+
+    def test_files_and_ranges(self):
+        files = {f"{i}.json": support.pseudo_random(50_000, i) for i in range(20)}
+        self.add_repo("acme/big", {**files, "model.safetensors": support.safetensors(70_000_000)})
+        self.hub.faults = [support.hub_server.Fault("cut", "model.safetensors", value=3_000_000)]
+        self.fetch("acme/big", "--all", env={"SSL_CERT_FILE": str(self.certificate), "HF_TOKEN": "good-token"})
+        self.check_same(self.snapshot("acme/big"), "acme/big")
+        self.assertEqual({r.headers.get("Via") for r in self.hub.requests}, {"2 nghttpx"})
+        self.assertEqual({r.headers.get("Authorization") for r in self.hub.requests if r.server == "cdn"}, {None})
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ Result<DownloadPlan> PlanFrom(std::string commit, std::vector<RepoFile> listing,
 }
 
 Result<DownloadPlan> AskPlan(const HubSettings& settings, const DownloadRequest& request,
-                             int first_attempts, bool* no_contact) {
+                             int first_attempts, int attempts, bool* no_contact) {
   std::string commit = request.repo.revision;
   if (!IsCommit(commit)) {
     QEFF_ASSIGN_OR_RETURN(commit, AskCommit(settings, request.repo, first_attempts, no_contact));
@@ -66,7 +66,7 @@ Result<DownloadPlan> AskPlan(const HubSettings& settings, const DownloadRequest&
   // What a commit holds never changes.
   std::optional<std::vector<RepoFile>> listing = ReadFileList(ListPath(request, commit));
   if (!listing) {
-    QEFF_ASSIGN_OR_RETURN(listing, AskFiles(settings, request.repo, commit, request.attempts));
+    QEFF_ASSIGN_OR_RETURN(listing, AskFiles(settings, request.repo, commit, attempts, no_contact));
   }
   return PlanFrom(std::move(commit), std::move(*listing), settings, request);
 }
@@ -248,7 +248,7 @@ Result<DownloadPlan> PlanDownload(const HubSettings& settings, const DownloadReq
     }
     return PlanFrom(snapshot.commit, std::move(*listing), settings, request);
   }
-  return AskPlan(settings, request, kFirstQuestionAttempts, nullptr);
+  return AskPlan(settings, request, kFirstQuestionAttempts, request.attempts, nullptr);
 }
 
 Result<Snapshot> Download(const HubSettings& settings, const DownloadRequest& request) {
@@ -267,8 +267,9 @@ Result<Snapshot> Download(const HubSettings& settings, const DownloadRequest& re
                                 ? FromCache(settings, request)
                                 : Result<Snapshot>(IoError({}, "not looked for"));
   bool no_contact = false;
-  Result<DownloadPlan> plan =
-      AskPlan(settings, request, cached.ok() ? 1 : kFirstQuestionAttempts, &no_contact);
+  Result<DownloadPlan> plan = cached.ok() ? AskPlan(settings, request, 1, 1, &no_contact)
+                                          : AskPlan(settings, request, kFirstQuestionAttempts,
+                                                    request.attempts, &no_contact);
   if (!plan.ok() && no_contact && cached.ok()) {
     LogWarning("the hub cannot be reached ({}); the cached commit {} is used",
                plan.diagnostic().message, cached->commit);
@@ -286,9 +287,15 @@ Result<Snapshot> Download(const HubSettings& settings, const DownloadRequest& re
       request.local_dir.empty() ? request.cache_folder : request.local_dir, missing_bytes));
   QEFF_ASSIGN_OR_RETURN(SnapshotStore store, SnapshotStore::Open(PlaceOf(settings, request),
                                                                  request.repo, plan->commit));
-  QEFF_RETURN_IF_ERROR(store.KeepList(plan->listing));
+  // A cache that has everything already may be one that this user cannot write to.
+  const auto note = [&](Status status) {
+    if (missing_bytes > 0 || status.ok()) return status;
+    LogDebug("{}", status.diagnostic().ToString());
+    return Status::Ok();
+  };
+  QEFF_RETURN_IF_ERROR(note(store.KeepList(plan->listing)));
   QEFF_RETURN_IF_ERROR(TransferMissing(settings, request, *plan, store));
-  QEFF_RETURN_IF_ERROR(store.SetRef());
+  QEFF_RETURN_IF_ERROR(note(store.SetRef()));
   if (missing_bytes > 0 && !IsCommit(request.repo.revision)) {
     NoticeMove(settings, request.repo, plan->commit);
   }

@@ -29,10 +29,17 @@ bool IsOneOf(CURLcode code, std::initializer_list<CURLcode> codes) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
-/// Seconds, or a date.
+/// Retry-After as seconds or as a date; else what the hub says of its limits, e.g.
+/// `RateLimit: "api";r=0;t=55`.
 std::optional<std::chrono::seconds> RetryAfter(const Headers& headers) {
-  const std::string text(HeaderValue(headers, "retry-after"));
-  if (text.empty()) return std::nullopt;
+  std::string text(HeaderValue(headers, "retry-after"));
+  if (text.empty()) {
+    const std::string_view limit = HeaderValue(headers, "ratelimit");
+    const size_t left = limit.find(";r=0");
+    const size_t reset = limit.find(";t=");
+    if (left == limit.npos || reset == limit.npos) return std::nullopt;
+    text = limit.substr(reset + 3, limit.find(';', reset + 3) - reset - 3);
+  }
   char* end = nullptr;
   const long seconds = std::strtol(text.c_str(), &end, 10);
   constexpr long kMostSeconds = 7 * 86400;

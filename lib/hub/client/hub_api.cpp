@@ -99,7 +99,7 @@ Result<std::string> AskCommit(const HubSettings& settings, const RepoId& repo, i
 }
 
 Result<std::vector<RepoFile>> AskFiles(const HubSettings& settings, const RepoId& repo,
-                                       const std::string& commit, int attempts) {
+                                       const std::string& commit, int attempts, bool* no_contact) {
   const Subject subject{.repo = repo.name, .revision = commit};
   std::string url = fmt::format("{}/api/models/{}/tree/{}?recursive=true&expand=false",
                                 settings.endpoint, repo.name, commit);
@@ -111,7 +111,7 @@ Result<std::vector<RepoFile>> AskFiles(const HubSettings& settings, const RepoId
       return InvalidInput(where, "the pages of the listing lead in a circle");
     }
     QEFF_ASSIGN_OR_RETURN(const Response response,
-                          Get(settings, url, subject, kMaxPageBytes, attempts));
+                          Get(settings, url, subject, kMaxPageBytes, attempts, no_contact));
     QEFF_ASSIGN_OR_RETURN(const Json page, ParseAnswer(response));
     if (!page.is_array()) return InvalidInput(where, "expected a list of files");
     for (const Json& entry : page) QEFF_RETURN_IF_ERROR(ReadEntry(entry, where, files));

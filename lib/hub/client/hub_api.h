@@ -21,10 +21,12 @@ namespace qeff::hub {
 Result<std::string> AskCommit(const HubSettings& settings, const RepoId& repo, int attempts,
                               bool* no_contact = nullptr);
 
-/// Returns all files of the commit, sorted by path, page by page. Errors: kIo; kInvalidInput for a
-/// listing that is no listing, or one with a name that leads out of a folder.
+/// Returns all files of the commit, sorted by path, page by page. `no_contact` as above. Errors:
+/// kIo; kInvalidInput for a listing that is no listing, or one with a name that leads out of a
+/// folder.
 Result<std::vector<RepoFile>> AskFiles(const HubSettings& settings, const RepoId& repo,
-                                       const std::string& commit, int attempts);
+                                       const std::string& commit, int attempts,
+                                       bool* no_contact = nullptr);
 
 /// Returns the address of a file's content.
 std::string FileUrl(const HubSettings& settings, const RepoId& repo, const std::string& commit,

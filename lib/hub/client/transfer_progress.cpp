@@ -136,7 +136,10 @@ void TransferProgress::Draw(Clock::time_point now) {
   std::string text = drawn_lines_ > 0 ? fmt::format("\r\033[{}A\033[J", drawn_lines_) : "";
   drawn_lines_ = 0;
   const auto line = [&](const std::string& content) {
-    text += content.substr(0, columns) + "\n";
+    size_t end = std::min(columns, content.size());
+    // Not within a character.
+    while (end < content.size() && (static_cast<unsigned char>(content[end]) & 0xc0) == 0x80) --end;
+    text += content.substr(0, end) + "\n";
     ++drawn_lines_;
   };
   size_t shown = 0;
