@@ -18,6 +18,7 @@ ALLOWED = {
     "lib/ops": ["lib/support", "lib/ir"],
     "lib/checkpoint": ["lib/support", "lib/ir"],
     "lib/tokenizer": ["lib/support", "lib/ir"],
+    "lib/chat_template": ["lib/support", "lib/tokenizer/unicode.h"],
     "lib/onnx_io": ["lib/support", "lib/ir", "lib/ops"],
     "lib/families": ["lib/support", "lib/ir", "lib/ops", "lib/checkpoint"],
     "lib/generation": ["lib/support", "lib/tokenizer", "lib/artifact"],
