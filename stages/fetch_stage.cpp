@@ -12,8 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Copies `files`, links followed, into a sibling that then takes the name `output`.
-Status CopyFiles(const std::vector<fs::path>& files, const fs::path& output) {
+/// Copies `files` of `folder`, links followed, into a sibling that then takes the name `output`.
+Status CopyFiles(const std::vector<fs::path>& files, const fs::path& folder,
+                 const fs::path& output) {
   std::error_code error;
   if (fs::exists(output, error) && !fs::is_empty(output, error)) {
     return UsageError(Location::File(output.string()), "the output folder exists and is not empty",
@@ -25,7 +26,9 @@ Status CopyFiles(const std::vector<fs::path>& files, const fs::path& output) {
   for (const fs::path& file : files) {
     if (error) break;
     // The name that the checkpoint uses, the content that it points at.
-    fs::copy_file(file, temporary / file.filename(), error);
+    const fs::path copy = temporary / file.lexically_relative(folder);
+    fs::create_directories(copy.parent_path(), error);
+    fs::copy_file(file, copy, error);
   }
   if (!error) fs::remove(output, error);
   if (!error) fs::rename(temporary, output, error);
@@ -67,7 +70,7 @@ Result<fs::path> FinishFetch(const hub::Snapshot& snapshot, const FetchOptions& 
   QEFF_ASSIGN_OR_RETURN(const std::vector<fs::path> files, CheckpointFiles(snapshot.folder));
   QEFF_RETURN_IF_ERROR(VerifyFetched(snapshot, options));
   if (options.output.empty()) return snapshot.folder;
-  QEFF_RETURN_IF_ERROR(CopyFiles(files, options.output));
+  QEFF_RETURN_IF_ERROR(CopyFiles(files, snapshot.folder, options.output));
   return options.output;
 }
 

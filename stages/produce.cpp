@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/produce.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "lib/artifact/cache.h"
 #include "lib/artifact/input_identity.h"
+#include "lib/chat_template/template_files.h"
 #include "lib/support/log.h"
 #include "lib/support/progress.h"
 #include "lib/support/version.h"
@@ -64,6 +67,17 @@ Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter&
     std::error_code error;
     if (std::filesystem::is_regular_file(source / name, error))
       QEFF_RETURN_IF_ERROR(out.CopyFile(source / name, name));
+  }
+  std::vector<std::filesystem::path> templates;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(source / kMoreTemplatesFolder, error)) {
+    if (entry.path().extension() == ".jinja") templates.push_back(entry.path());
+  }
+  std::ranges::sort(templates);  // a folder lists its files in any order
+  for (const std::filesystem::path& path : templates) {
+    QEFF_RETURN_IF_ERROR(
+        out.CopyFile(path, fmt::format("{}/{}", kMoreTemplatesFolder, path.filename().string())));
   }
   return Status::Ok();
 }

@@ -104,9 +104,10 @@ Result<std::vector<std::vector<int64_t>>> TextModel::Encode(const TextRequest& r
                         "the model has no tokenizer.json, so text cannot be encoded",
                         {"give token ids: --input-ids 5,17,9"});
     }
-    QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> encoded,
-                          tokenizer_->Encode(prompt, {.add_special_tokens = true,
-                                                      .parse_special = request.parse_special}));
+    const EncodeOptions options = {
+        .add_special_tokens = !request.prompts_are_rendered,
+        .parse_special = request.parse_special || request.prompts_are_rendered};
+    QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> encoded, tokenizer_->Encode(prompt, options));
     ids.push_back(std::move(encoded));
   }
   ids.insert(ids.end(), request.input_ids.begin(), request.input_ids.end());

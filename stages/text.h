@@ -27,7 +27,9 @@ struct TextRequest {
   std::optional<int64_t> max_new_tokens;
   std::vector<std::string> stop_strings;
   bool ignore_eos = false;
-  bool parse_special = false;         ///< special tokens typed in a prompt become their ids
+  bool parse_special = false;  ///< special tokens typed in a prompt become their ids
+  /// Prompts are the text of chat templates: special tokens in them become ids, none are added.
+  bool prompts_are_rendered = false;
   bool show_special = false;          ///< special tokens appear in the text
   std::filesystem::path dump_logits;  ///< safetensors file with f32 "logits.<prompt>" [generated
                                       ///< tokens, V]; empty: none

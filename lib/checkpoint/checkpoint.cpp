@@ -273,6 +273,13 @@ std::vector<InputFile> Checkpoint::input_files() const {
     const bool is_config = name == "config.json" || name == "generation_config.json";
     files.push_back({.role = is_config ? "config" : "tokenizer", .path = folder_ / name});
   }
+  std::error_code error;  // without the folder, the model has one chat template at most
+  std::vector<fs::path> templates;
+  for (const auto& entry : fs::directory_iterator(folder_ / "additional_chat_templates", error)) {
+    if (entry.path().extension() == ".jinja") templates.push_back(entry.path());
+  }
+  std::sort(templates.begin(), templates.end());
+  for (const fs::path& path : templates) files.push_back({.role = "tokenizer", .path = path});
   for (const fs::path& path : weight_files_) files.push_back({.role = "weights", .path = path});
   return files;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/chat_template/template_files.h"
 #include "stages/stages.h"
 #include "stages/text.h"
 
@@ -34,10 +35,23 @@ struct CompileArguments {
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments);
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments);
 
+/// What a chat template is told besides the messages.
+struct TemplateArguments {
+  std::string name;
+  std::vector<std::string> arguments;  ///< "name=JSON"
+};
+void AddTemplateOptions(CLI::App& app, const std::string& group, TemplateArguments& arguments);
+/// Puts the arguments into `request`. Errors: kUsage.
+Status ApplyTemplateArguments(const TemplateArguments& arguments, ChatRequest& request);
+
 struct RunArguments {
   std::vector<std::string> prompts;
   std::string prompts_file;
   std::vector<std::string> input_ids;
+  bool chat = false;
+  std::string messages_file;
+  std::string system;
+  TemplateArguments chat_template;
   double temperature = 0;
   int64_t top_k = 0;
   double top_p = 0;
@@ -54,6 +68,19 @@ struct RunArguments {
   int num_threads = 0;
 };
 void AddRunOptions(CLI::App& app, RunArguments& arguments);
+
+/// The sampling and output options of `arguments`, without prompts.
+stages::TextRequest MakeTextRequest(const CLI::App& app, const RunArguments& arguments);
+
+/// Reads the user's turns from standard input, one a line, and streams the replies to stdout.
+/// Errors: kInvalidInput without a chat template; those of TextModel::Run.
+Status RunChat(const stages::TextRequest& settings, const std::filesystem::path& qpc,
+               const RunArguments& arguments, stages::TextModel& model);
+
+/// Returns the conversation of --messages as a prompt. Errors: as ReadChatRequest, ChatTemplates.
+Result<std::string> RenderMessages(const std::filesystem::path& qpc, const RunArguments& arguments);
+
+void PrintStatistics(const GenerationMetrics& metrics);
 
 /// Generates text as the run arguments say: streams it to stdout (or prints JSON) and the
 /// statistics to stderr. With no prompt on the command line, standard input is the prompt.

@@ -61,16 +61,17 @@ Result<std::string> ReadPipedPrompt() {
   return text;
 }
 
-Result<stages::TextRequest> MakeRequest(const CLI::App& app, const RunArguments& arguments) {
-  stages::TextRequest request{.prompts = arguments.prompts,
-                              .input_ids = {},
-                              .sampling = {.settings = {}, .seed = arguments.seed},
-                              .max_new_tokens = {},
-                              .stop_strings = arguments.stop_strings,
-                              .ignore_eos = arguments.ignore_eos,
-                              .parse_special = arguments.parse_special,
-                              .show_special = arguments.show_special,
-                              .dump_logits = arguments.dump_logits};
+Result<stages::TextRequest> MakeRequest(const CLI::App& app, const std::filesystem::path& qpc,
+                                        const RunArguments& arguments) {
+  stages::TextRequest request = MakeTextRequest(app, arguments);
+  if (arguments.chat) return request;
+  if (!arguments.messages_file.empty()) {
+    QEFF_ASSIGN_OR_RETURN(std::string prompt, RenderMessages(qpc, arguments));
+    request.prompts = {std::move(prompt)};
+    request.prompts_are_rendered = true;
+    return request;
+  }
+  request.prompts = arguments.prompts;
   if (!arguments.prompts_file.empty()) {
     QEFF_ASSIGN_OR_RETURN(std::vector<std::string> prompts,
                           ReadPromptsFile(arguments.prompts_file));
@@ -84,6 +85,32 @@ Result<stages::TextRequest> MakeRequest(const CLI::App& app, const RunArguments&
     QEFF_ASSIGN_OR_RETURN(std::string text, ReadPipedPrompt());
     request.prompts.push_back(std::move(text));
   }
+  return request;
+}
+
+/// Options about a chat template say nothing without one.
+Status CheckTemplateOptions(const CLI::App& app, const RunArguments& arguments) {
+  if (arguments.chat || !arguments.messages_file.empty()) return Status::Ok();
+  for (const char* flag : {"--system", "--template-name", "--template-arg"}) {
+    if (app.count(flag) > 0) {
+      return UsageError(Location::Flag(flag), "expected --chat or --messages with it");
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+stages::TextRequest MakeTextRequest(const CLI::App& app, const RunArguments& arguments) {
+  stages::TextRequest request{.prompts = {},
+                              .input_ids = {},
+                              .sampling = {.settings = {}, .seed = arguments.seed},
+                              .max_new_tokens = {},
+                              .stop_strings = arguments.stop_strings,
+                              .ignore_eos = arguments.ignore_eos,
+                              .parse_special = arguments.parse_special,
+                              .show_special = arguments.show_special,
+                              .dump_logits = arguments.dump_logits};
   SamplingSettings& settings = request.sampling.settings;
   if (app.count("--temperature") > 0) settings.temperature = arguments.temperature;
   if (app.count("--top-k") > 0) settings.top_k = arguments.top_k;
@@ -101,20 +128,34 @@ void PrintStatistics(const GenerationMetrics& m) {
       m.prefill_s, m.prefill_tokens, m.prefill_tok_s, m.decode_tok_s, m.decode_tokens, m.total_s);
 }
 
-}  // namespace
-
 void AddRunOptions(CLI::App& app, RunArguments& arguments) {
   const std::string prompts = "Prompts";
-  app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times")
-      ->group(prompts);
-  app.add_option("--prompts-file", arguments.prompts_file, "File with one prompt a line")
-      ->group(prompts);
-  app.add_option("--input-ids", arguments.input_ids,
-                 "Token ids to continue, e.g. 5,17,9; may be given several times")
-      ->group(prompts);
+  CLI::Option* raw[] = {
+      app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times"),
+      app.add_option("--prompts-file", arguments.prompts_file, "File with one prompt a line"),
+      app.add_option("--input-ids", arguments.input_ids,
+                     "Token ids to continue, e.g. 5,17,9; may be given several times")};
+  for (CLI::Option* option : raw) option->group(prompts);
   app.add_flag("--parse-special", arguments.parse_special,
                "Special tokens typed in a prompt become their ids")
       ->group(prompts);
+
+  const std::string chat = "Chat (by the model's chat template)";
+  CLI::Option* conversation =
+      app.add_flag("--chat", arguments.chat,
+                   "Talk with the model: a line of standard input is a turn, until it ends");
+  CLI::Option* messages =
+      app.add_option("--messages", arguments.messages_file,
+                     "Answer the messages of this JSON file: a list of {\"role\", \"content\"}, or "
+                     "{\"messages\", \"tools\", ...}");
+  conversation->group(chat)->excludes(messages);
+  messages->group(chat);
+  for (CLI::Option* option : raw) {
+    option->excludes(conversation);
+    option->excludes(messages);
+  }
+  app.add_option("--system", arguments.system, "Begin with this system message")->group(chat);
+  AddTemplateOptions(app, chat, arguments.chat_template);
 
   const std::string sampling = "Sampling (default: what generation_config.json says, else greedy)";
   app.add_option("--temperature", arguments.temperature, "0: greedy")->group(sampling);
@@ -144,9 +185,11 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
       ->group(output);
   app.add_flag("--show-special", arguments.show_special, "Print special tokens too")->group(output);
   app.add_flag("--json", arguments.json, "Print ids, text, stop reasons and metrics as JSON")
+      ->excludes(conversation)
       ->group(output);
   app.add_option("--dump-logits", arguments.dump_logits,
                  "Write the logits of each chosen token to this safetensors file")
+      ->excludes(conversation)
       ->group(output);
   app.add_option("--num-threads", arguments.num_threads, "Threads to use (default: as compiled)")
       ->check(CLI::Range(1, 1024))
@@ -155,13 +198,16 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
 
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                const RunArguments& arguments) {
-  QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, arguments));
+  QEFF_RETURN_IF_ERROR(CheckTemplateOptions(app, arguments));
+  QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, qpc, arguments));
   QEFF_ASSIGN_OR_RETURN(stages::TextModel model,
                         stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads}));
+  if (arguments.chat) return RunChat(request, qpc, arguments, model);
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
   const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;
   // Not before the first token: a prompt that is refused leaves stdout empty.
-  std::string unwritten = request.prompts.empty() ? "" : request.prompts.front();
+  const bool shows_prompt = !request.prompts.empty() && !request.prompts_are_rendered;
+  std::string unwritten = shows_prompt ? request.prompts.front() : "";
   bool has_written = false;
   const auto on_token = [&](const TokenEvent& event) {
     if (stream) PrintText(std::exchange(unwritten, "") + std::string(event.text));

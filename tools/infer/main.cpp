@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
           "made before is reused.",
       .examples =
           "qeff-infer ./my-model --prompt \"Once upon a time\"\n"
-          "qeff-infer org/name --ctx-len 1024 --prompt \"My name is\" --max-new-tokens 50"};
+          "qeff-infer org/name --ctx-len 1024 --prompt \"My name is\" --max-new-tokens 50\n"
+          "qeff-infer ./my-model --chat"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {

@@ -16,6 +16,7 @@ struct Arguments {
   bool all = false;
   inspect::ReadOptions read;
   inspect::TokenizeOptions tokenize;
+  inspect::TemplateRequest chat_template;
 };
 
 void AddTokenizeOptions(CLI::App& app, inspect::TokenizeOptions& options) {
@@ -64,6 +65,12 @@ Status Run(const Arguments& arguments) {
     options.prints_json = arguments.json;
     return inspect::Tokenize(arguments.path, options);
   }
+  if (!arguments.chat_template.messages_file.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const std::string text,
+                          inspect::ApplyTemplate(arguments.path, arguments.chat_template));
+    tools::PrintText(text);
+    return Status::Ok();
+  }
   QEFF_ASSIGN_OR_RETURN(const inspect::Subject subject, inspect::Recognize(arguments.path));
   std::optional<inspect::Fields> verification;
   if (arguments.verify) {
@@ -76,6 +83,22 @@ Status Run(const Arguments& arguments) {
                        ? PrintJson(report)
                        : PrintText(report, {.row_limit = arguments.all ? size_t{0} : size_t{24}}));
   return Status::Ok();
+}
+
+void AddTemplateOptions(CLI::App& app, inspect::TemplateRequest& request, CLI::Option* json) {
+  const std::string group = "Chat template";
+  CLI::Option* apply =
+      app.add_option("--apply-template", request.messages_file,
+                     "Print the text that the chat template makes of this JSON file: a list of "
+                     "messages, or {\"messages\", \"tools\", \"documents\", ...}");
+  apply->excludes(json)->group(group);
+  app.add_flag_function(
+         "--add-generation-prompt,!--no-add-generation-prompt",
+         [&request](std::int64_t count) { request.add_generation_prompt = count > 0; },
+         "End with what comes before the model's answer (default: as the file says, else no)")
+      ->needs(apply)
+      ->group(group);
+  tools::AddTemplateOptions(app, group, request.arguments);
 }
 
 }  // namespace
@@ -91,7 +114,8 @@ int main(int argc, char** argv) {
           "qeff-inspect qpc --verify                # reads everything and compares hashes\n"
           "qeff-inspect graph --dot | dot -Tsvg > graph.svg\n"
           "qeff-inspect ./my-model --encode 'Hello, world!' --json\n"
-          "qeff-inspect ./my-model --decode 15496,11,995"};
+          "qeff-inspect ./my-model --decode 15496,11,995\n"
+          "qeff-inspect ./my-model --apply-template messages.json --add-generation-prompt"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
@@ -99,6 +123,7 @@ int main(int argc, char** argv) {
         CLI::Option* json = app.add_flag("--json", arguments.json, "Print one JSON object");
         app.add_flag("--dot", arguments.dot, "Print the graph in Graphviz's language")
             ->excludes(json);
+        AddTemplateOptions(app, arguments.chat_template, json);
         app.add_flag("--verify", arguments.verify, "Hash every file and compare");
         app.add_flag("--tensors", arguments.read.list_tensors, "List every weight");
         app.add_flag("--all", arguments.all, "Do not cut long tables");

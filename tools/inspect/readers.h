@@ -6,11 +6,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "lib/artifact/manifest.h"
 #include "lib/checkpoint/checkpoint.h"
 #include "lib/support/status.h"
+#include "tools/common/options.h"
 #include "tools/inspect/report.h"
 #include "tools/inspect/subject.h"
 
@@ -45,5 +47,16 @@ Result<Fields> VerifyContent(const Subject& subject);
 /// The main graph in Graphviz's language: a cluster for each "layers.N" of the node names, no
 /// constants, values with their shapes. Errors: as ReadOnnxModel.
 Result<std::string> DrawGraph(const std::filesystem::path& file);
+
+struct TemplateRequest {
+  std::string messages_file;
+  std::optional<bool> add_generation_prompt;  ///< none: as the file says, else no
+  tools::TemplateArguments arguments;
+};
+/// Returns the text that the chat template in `folder` (a checkpoint or any artifact of one) makes
+/// of the messages in a JSON file. Errors: kUsage for the arguments; those of ReadChatRequest and
+/// ChatTemplates.
+Result<std::string> ApplyTemplate(const std::filesystem::path& folder,
+                                  const TemplateRequest& request);
 
 }  // namespace qeff::inspect

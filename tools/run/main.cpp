@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
           "qeff-run qpc --prompt \"Once upon a time\"\n"
           "echo \"Once upon a time\" | qeff-run qpc --max-new-tokens 50\n"
           "qeff-run qpc --prompt A --prompt B --temperature 0.8 --seed 7\n"
+          "qeff-run qpc --chat --system \"You are brief.\"\n"
+          "qeff-run qpc --messages messages.json\n"
           "qeff-run qpc --input-ids 5,17,9 --json"};
   return tools::RunTool(
       argc, argv, info,
