@@ -38,8 +38,11 @@ Status CheckList(const Problem& problem, std::string_view name,
 
 Result<Problem> MakeProblem(const RopeConfig& config, int64_t head_dim,
                             int64_t max_position_embeddings) {
+  const bool turns_whole_head = config.type == RopeType::kProportional;
   const auto rotary_dim =
-      static_cast<int64_t>(static_cast<double>(head_dim) * config.partial_rotary_factor);
+      turns_whole_head
+          ? head_dim
+          : static_cast<int64_t>(static_cast<double>(head_dim) * config.partial_rotary_factor);
   if (rotary_dim < 2 || rotary_dim % 2 != 0) {
     return Bad(config,
                fmt::format("the rotated part of a head must have an even number of elements, "
@@ -85,6 +88,18 @@ std::vector<float> LinearFrequencies(const Problem& problem) {
   std::vector<float> frequencies =
       PlainFrequencies(static_cast<float>(problem.config.theta), problem.rotary_dim);
   for (float& value : frequencies) value /= static_cast<float>(*problem.config.factor);
+  return frequencies;
+}
+
+/// The first pairs turn as those of the whole head do, the others not at all.
+std::vector<float> ProportionalFrequencies(const Problem& problem) {
+  std::vector<float> frequencies =
+      PlainFrequencies(static_cast<float>(problem.config.theta), problem.rotary_dim);
+  const auto turning = static_cast<size_t>(problem.config.partial_rotary_factor *
+                                           static_cast<double>(problem.rotary_dim) / 2);
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    frequencies[i] = i < turning ? frequencies[i] / static_cast<float>(*problem.config.factor) : 0;
+  }
   return frequencies;
 }
 
@@ -198,6 +213,8 @@ std::vector<float> FrequenciesAt(const Problem& problem, int64_t sequence_tokens
       // Within the trained length nothing grows, and no rounding of the formula may show.
       if (sequence_tokens <= problem.max_positions) break;
       return DynamicFrequencies(problem, sequence_tokens);
+    case RopeType::kProportional:
+      return ProportionalFrequencies(problem);
     case RopeType::kYarn:
       return YarnFrequencies(problem);
     case RopeType::kLlama3:

@@ -18,7 +18,7 @@
 
 namespace qeff::checkpoint {
 
-enum class RopeType { kDefault, kLinear, kDynamic, kYarn, kLlama3, kLongrope };
+enum class RopeType { kDefault, kLinear, kDynamic, kYarn, kLlama3, kLongrope, kProportional };
 
 /// Returns the name in config files: "default", "linear", ...
 std::string_view RopeTypeName(RopeType type);
@@ -26,9 +26,12 @@ std::string_view RopeTypeName(RopeType type);
 /// What a config says, checked key by key; fields that the type does not use keep their defaults.
 struct RopeConfig {
   RopeType type = RopeType::kDefault;
-  double theta = 10000;              ///< base of the frequencies; > 0
-  double partial_rotary_factor = 1;  ///< part of the head that is rotated; in (0, 1]
-  /// linear, dynamic, llama3: always set. yarn, longrope: without it the ratio of the two lengths.
+  double theta = 10000;  ///< base of the frequencies; > 0
+  /// Part of the head that is rotated; in (0, 1]. proportional: the part of its pairs that turn;
+  /// the others stand still, and the exponents are those of the whole head.
+  double partial_rotary_factor = 1;
+  /// linear, dynamic, llama3, proportional: always set. yarn, longrope: without it the ratio of the
+  /// two lengths.
   std::optional<double> factor;
   std::optional<int64_t> original_max_position_embeddings;  ///< without: max_position_embeddings
   std::optional<double> attention_factor;                   ///< yarn, longrope
@@ -47,6 +50,7 @@ struct RopeConfig {
 
 /// How a family spells its rope keys.
 struct RopeOptions {
+  RopeType default_type = RopeType::kDefault;  ///< of a config without any rope object
   double default_theta = 10000;
   double default_partial_rotary_factor = 1;
   /// Name of the entry to take from rope_parameters that has one object per layer type, e.g.

@@ -13,9 +13,13 @@ struct TypeName {
   std::string_view name;
 };
 constexpr std::array kTypeNames = {
-    TypeName{RopeType::kDefault, "default"}, TypeName{RopeType::kLinear, "linear"},
-    TypeName{RopeType::kDynamic, "dynamic"}, TypeName{RopeType::kYarn, "yarn"},
-    TypeName{RopeType::kLlama3, "llama3"},   TypeName{RopeType::kLongrope, "longrope"},
+    TypeName{RopeType::kDefault, "default"},
+    TypeName{RopeType::kLinear, "linear"},
+    TypeName{RopeType::kDynamic, "dynamic"},
+    TypeName{RopeType::kYarn, "yarn"},
+    TypeName{RopeType::kLlama3, "llama3"},
+    TypeName{RopeType::kLongrope, "longrope"},
+    TypeName{RopeType::kProportional, "proportional"},
 };
 
 /// Returns the reader of the object that holds the rope values, or nullopt if all are beside it.
@@ -129,6 +133,10 @@ Status ReadScaling(const ConfigReader& config, const ConfigReader& object, RopeC
       object.MarkRead("original_max_position_embeddings");  // some configs have it; not used
       return Status::Ok();
     }
+    case RopeType::kProportional: {
+      QEFF_ASSIGN_OR_RETURN(rope.factor, object.FloatOr("factor", 1, kPositiveFloat));
+      return Status::Ok();
+    }
     case RopeType::kYarn:
       QEFF_RETURN_IF_ERROR(ReadYarn(object, rope));
       break;
@@ -157,7 +165,12 @@ std::string_view RopeTypeName(RopeType type) {
 }
 
 Result<RopeConfig> ReadRope(const ConfigReader& config, const RopeOptions& options) {
-  RopeConfig rope{.file = config.file(), .key = config.KeyPath(options.theta_key)};
+  RopeConfig rope{.type = options.default_type,
+                  .factor = options.default_type == RopeType::kProportional
+                                ? std::optional<double>(1)
+                                : std::nullopt,
+                  .file = config.file(),
+                  .key = config.KeyPath(options.theta_key)};
   QEFF_ASSIGN_OR_RETURN(const std::optional<ConfigReader> object, RopeObject(config, options));
   QEFF_ASSIGN_OR_RETURN(rope.theta,
                         config.FloatOr(options.theta_key, options.default_theta, kPositiveFloat));

@@ -94,6 +94,29 @@ TEST_CASE("rope_parameters with one object per layer type gives the family's lay
           "type\nnote: it has: full_attention, sliding_attention");
 }
 
+TEST_CASE("a proportional rotation turns the first pairs as the whole head's, the others not") {
+  // Frequencies of transformers 5.5.4's formula in numpy: 1 / base^(arange(0, 2 n, 2) / size),
+  // zeros.
+  const Result<RopeConfig> rope = ReadFrom({{"rope_parameters",
+                                             {{"rope_type", "proportional"},
+                                              {"partial_rotary_factor", 0.25},
+                                              {"factor", 2},
+                                              {"rope_theta", 1e4}}}});
+  REQUIRE(rope.ok());
+  const Result<RopeTable> table = ComputeRope(*rope, 16, 64);
+  REQUIRE(table.ok());
+  REQUIRE(table->rotary_dim == 16);
+  REQUIRE(table->attention_scaling == 1);
+  REQUIRE(table->inverse_frequencies.size() == 8);
+  CHECK(table->inverse_frequencies[0] == 0.5F);
+  CHECK(table->inverse_frequencies[1] == Approx(0.15811388));
+  for (size_t i = 2; i < 8; ++i) CHECK(table->inverse_frequencies[i] == 0);
+  const Result<RopeConfig> absent =
+      ReadFrom({}, {.default_type = RopeType::kProportional, .default_partial_rotary_factor = 0.5});
+  REQUIRE(absent.ok());
+  REQUIRE(*absent->factor == 1);
+}
+
 TEST_CASE("transformers 4 spells gemma3's two bases as two keys, scaling only the first") {
   const Json config = {{"rope_theta", 1e6},
                        {"rope_local_base_freq", 10000},
@@ -157,7 +180,7 @@ TEST_CASE("bad_rope_type names the known ones") {
   REQUIRE(ReadError({{"rope_type", "mystery"}}) ==
           "config.json: error: key 'rope_scaling.rope_type': unknown rope type 'mystery'\nnote: "
           "known types: "
-          "default, linear, dynamic, yarn, llama3, longrope");
+          "default, linear, dynamic, yarn, llama3, longrope, proportional");
   REQUIRE(ReadError({{"type", "mystery"}}).find("key 'rope_scaling.type'") != std::string::npos);
   Result<RopeConfig> rope = ReadFrom({{"rope_scaling", {{"rope_type", "mystery"}}}});
   REQUIRE(rope.diagnostic().code == ErrorCode::kUnsupported);
