@@ -112,7 +112,8 @@ TEST_CASE("a proportional rotation turns the first pairs as the whole head's, th
   CHECK(table->inverse_frequencies[1] == Approx(0.15811388));
   for (size_t i = 2; i < 8; ++i) CHECK(table->inverse_frequencies[i] == 0);
   const Result<RopeConfig> absent =
-      ReadFrom({}, {.default_type = RopeType::kProportional, .default_partial_rotary_factor = 0.5});
+      ReadFrom(Json::object(),
+               {.default_type = RopeType::kProportional, .default_partial_rotary_factor = 0.5});
   REQUIRE(absent.ok());
   REQUIRE(*absent->factor == 1);
 }
