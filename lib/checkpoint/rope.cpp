@@ -129,7 +129,7 @@ std::vector<float> Llama3Frequencies(const Problem& problem) {
     const float wavelength = 1.0f / value * static_cast<float>(2 * std::numbers::pi);
     if (wavelength > low_wavelength) {
       value = value / factor;
-    } else if (!(wavelength < high_wavelength)) {
+    } else if (range > 0 && !(wavelength < high_wavelength)) {
       const float smooth = (1.0f / wavelength * static_cast<float>(original) - low) / range;
       value = (1.0f - smooth) * value / factor + smooth * value;
     }

@@ -100,9 +100,9 @@ Status ReadLlama3(const ConfigReader& object, RopeConfig& rope) {
   QEFF_ASSIGN_OR_RETURN(rope.factor, object.Float("factor", kPositiveFloat));
   QEFF_ASSIGN_OR_RETURN(rope.low_freq_factor, object.Float("low_freq_factor", kPositiveFloat));
   QEFF_ASSIGN_OR_RETURN(rope.high_freq_factor, object.Float("high_freq_factor", kPositiveFloat));
-  if (rope.high_freq_factor <= rope.low_freq_factor) {
+  if (rope.high_freq_factor < rope.low_freq_factor) {  // equal in Llama 4 Scout
     return object.ErrorAt(ErrorCode::kInvalidInput, "high_freq_factor",
-                          fmt::format("expected more than low_freq_factor {}, got {}",
+                          fmt::format("expected low_freq_factor {} or more, got {}",
                                       rope.low_freq_factor, rope.high_freq_factor));
   }
   return Status::Ok();

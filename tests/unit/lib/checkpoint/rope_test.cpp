@@ -209,10 +209,9 @@ TEST_CASE("bad_rope values: missing, wrong type, not positive") {
   REQUIRE(ReadError({{"rope_type", "llama3"},
                      {"factor", 8},
                      {"low_freq_factor", 4},
-                     {"high_freq_factor", 4}}) ==
-          "config.json: error: key 'rope_scaling.high_freq_factor': expected more than "
-          "low_freq_factor 4, got "
-          "4");
+                     {"high_freq_factor", 3}}) ==
+          "config.json: error: key 'rope_scaling.high_freq_factor': expected low_freq_factor 4 or "
+          "more, got 3");
   REQUIRE(ReadError({{"rope_type", "longrope"}, {"short_factor", {1}}}) ==
           "config.json: error: key 'rope_scaling.long_factor': is missing, rope type 'longrope' "
           "needs it");
