@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "lib/chat_template/interpreter.h"
+#include "lib/chat_template/markup.h"
 #include "lib/chat_template/operators.h"
 #include "lib/chat_template/string_methods.h"
 #include "lib/chat_template/unicode_text.h"
@@ -148,8 +149,8 @@ std::string_view Prefix(const Spec& spec) {
 
 class PercentFormatter {
  public:
-  PercentFormatter(std::string_view format, const Value& value, Budget& budget)
-      : format_(format), value_(value), budget_(budget) {
+  PercentFormatter(const Value& format, const Value& value, Budget& budget)
+      : format_(format.text()), is_markup_(format.is_markup()), value_(value), budget_(budget) {
     if (value.is_tuple()) {
       arguments_ = value.sequence()->items;
     } else {
@@ -262,14 +263,19 @@ class PercentFormatter {
     return Append(argument, spec);
   }
 
+  /// Text that is put into markup becomes markup.
+  std::string Escaped(const Value& argument, std::string text) const {
+    return is_markup_ && !argument.is_markup() ? EscapeHtml(text) : text;
+  }
+
   Status Append(const Value& argument, Spec spec) {
     switch (spec.type) {
       case 's':
-        out_ += AlignText(ToText(argument, budget_), spec, budget_);
+        out_ += AlignText(Escaped(argument, ToText(argument, budget_)), spec, budget_);
         return Status::Ok();
       case 'r':
       case 'a':
-        out_ += AlignText(Represent(argument, budget_), spec, budget_);
+        out_ += AlignText(Escaped(argument, Represent(argument, budget_)), spec, budget_);
         return Status::Ok();
       case 'c': {
         std::string text;
@@ -333,6 +339,7 @@ class PercentFormatter {
   }
 
   std::string_view format_;
+  bool is_markup_;
   const Value& value_;
   Budget& budget_;
   std::vector<Value> arguments_;
@@ -350,9 +357,11 @@ Result<Spec> ParseSpec(std::string_view text, const Value& value) {
   const auto is_alignment = [](char c) { return c == '<' || c == '>' || c == '^' || c == '='; };
   Spec spec;
   size_t position = 0;
+  bool has_fill = false;
   const size_t first = text.empty() ? 0 : CharacterBytes(text.front());
   if (first < text.size() && is_alignment(text[first])) {
     spec.fill = text.substr(0, first);
+    has_fill = true;
     spec.alignment = text[first];
     position = first + 1;
   } else if (!text.empty() && is_alignment(text.front())) {
@@ -367,10 +376,8 @@ Result<Spec> ParseSpec(std::string_view text, const Value& value) {
   }
   if (peek() == '0') {
     ++position;
-    if (spec.alignment == '\0') {
-      spec.fill = "0";
-      spec.alignment = value.is_number() ? '=' : '<';
-    }
+    if (!has_fill) spec.fill = "0";
+    if (spec.alignment == '\0') spec.alignment = value.is_number() ? '=' : '<';
   }
   const auto read_count = [&] {
     int64_t count = 0;
@@ -563,7 +570,7 @@ class BraceFormatter {
 }  // namespace
 
 Result<Value> FormatPercent(const Value& format, const Value& value, Budget& budget) {
-  QEFF_ASSIGN_OR_RETURN(std::string text, PercentFormatter(format.text(), value, budget).Run());
+  QEFF_ASSIGN_OR_RETURN(std::string text, PercentFormatter(format, value, budget).Run());
   budget.Reserve(text.size());
   return format.is_markup() ? Value::FromMarkup(std::move(text)) : Value::FromText(std::move(text));
 }

@@ -187,6 +187,18 @@ int64_t CutBound(const Value& bound, int64_t length, int64_t low, int64_t high, 
   return static_cast<int64_t>(std::clamp<Integer>(index, low, high));
 }
 
+/// A part of a range is a range.
+Value SliceRange(const Range& range, int64_t first, int64_t last, int64_t stride) {
+  const Integer origin = range.Attribute("start")->integer();
+  const Integer step = range.Attribute("step")->integer();
+  std::vector<Value> items;
+  for (int64_t i = first; stride > 0 ? i < last : i > last; i += stride) {
+    items.push_back(range.items()[static_cast<size_t>(i)]);
+  }
+  return Value::FromObject(std::make_shared<Range>(origin + first * step, origin + last * step,
+                                                   step * stride, std::move(items)));
+}
+
 bool EqualDictionaries(const Dictionary& left, const Dictionary& right, Budget& budget) {
   if (left.size() != right.size()) return false;
   return std::ranges::all_of(left.entries(), [&](const auto& entry) {
@@ -417,6 +429,7 @@ Result<Value> Slice(const Value& value, const Value& start, const Value& stop, c
   const int64_t high = stride > 0 ? length : length - 1;
   const int64_t first = CutBound(start, length, low, high, stride > 0 ? low : high);
   const int64_t last = CutBound(stop, length, low, high, stride > 0 ? high : low);
+  if (const Range* range = value.As<Range>()) return SliceRange(*range, first, last, stride);
   std::vector<Value> items;
   for (int64_t i = first; stride > 0 ? i < last : i > last; i += stride) {
     items.push_back(all[static_cast<size_t>(i)]);

@@ -285,6 +285,121 @@ n in l or n not in l
 'x' * 2 ~ 'y'
 'abc' | upper | lower | title | replace('A', 'b')
 10 % 3 * 2, 2 * 10 % 3, 10 - 5 - 2, 100 / 10 / 2, 7 // 2 // 2
+range(5)[1:3], range(10)[::2] | list
+'abc'[-5:2], 'abc'[::-2], ''[0:1], [1,2,3][-2::-1]
+(1,2,3)[::-1], (1,) + (2,), () + ()
+1_0.5, 1e-5, 12345678901234567.0, 1e15, 123456.789e3
+5 // 0.3, -5 // 0.3, 5 % 0.3, 0.0 // 1, -1 // 3.0
+"%.3g|%.10g|%g|%G|%e" % (1234567.0, 0.1, 1e-5, 1e-10, 0)
+"%5s|%-5s|%.1s" % ('ab', 'cd', 'ef')
+"%i %u" % (3, 4), "%+.1f" % 2.25, "%05.1f" % -2.5, "% 5d" % 3
+"%s" % none, "%s" % {'a':1}, "%r" % 'x', "%%" % ()
+"%d%%" % 5
+"{:d}".format(true), "{}".format(true), "{:5}|{:>5}".format(true, none if false else 'n')
+"{:.0f} {:.0f} {:.0f}".format(0.5, 1.5, 2.5)
+"{:,}".format(1234.5), "{:010.2f}".format(3.14159), "{:^+9.2f}|".format(3.14159)
+"{:<08d}|{:^08d}|{:>08d}".format(5, 5, 5)
+"{:c}{:o}{:X}{:#o}{:#b}".format(65, 8, 255, 8, 5)
+"{:g} {:g} {:g} {:.3g}".format(100000.0, 1000000.0, 1e-5, 1234.5)
+"{:%Y}".format(5)
+"{a.b}".format(a={'b': 1})
+"{0[b]}".format({'b': 1}), "{!r}".format('a'), "{!s}".format(1)
+{'a': 1, **{}} 
+[1, 2] == (1, 2) | list
+'A' < 'a' < 'b', 'é' > 'z', [] < [0], (1, 'a') < (1, 'b')
+none == none, none != 0, none < 1
+true < 2, true == 1, false in [0], 1.0 in [1]
+'x' in ['xy'], '' in '', 'ab' in 'cab'
+[3, 1.5, true] | sort, [[2], [1, 5]] | sort, ['b', 'A', 'a'] | sort
+{'b': 1, 'a': 2} | dictsort | first, {'x': {'y': 1}} | items | list
+'a,b;c'.split(';'), ' x '.split(), 'x'.rsplit('x'), 'aXbXc'.rsplit('X', 1)
+'hello'.find('l', 3), 'hello'.rfind('l', 0, 3), 'hello'.count('l', 3), 'hello'.index('')
+'%' | urlencode, 'é' | urlencode, {'a': [1]} | urlencode
+'hello world foo' | truncate(11, true, '>', 0), 'abc' | truncate(3), 'abcdefghij' | truncate(5, false, '…', 0)
+'<a href="x">y</a>' | striptags, 'a &amp; b' | striptags
+'x' | indent(width=2, first=true), '' | indent, '\n\na' | indent(2), 'a\n\n' | indent(2, blank=true) ~ '|'
+[1,2,3] | batch(2, none) | list, [] | batch(2) | list, [1,2,3,4,5] | slice(2) | list
+[1,[2,[3]]] | string, 'x' | list, {'a': 1} | list, (1,2) | list
+-5 | abs, 5.5 | int, '5.9' | int, 'ff' | int(0, 16), '0b11' | int(0, 0), '0o7' | int(base=8), '' | int
+1.15 | round(1), 1.25 | round(1), 0.5 | round, 1e20 | round, -0.4 | round, 2.5 | round(0, 'floor'), 123.456 | round(-1)
+'a' if none else 'b', 'a' if [] else 'b', 'a' if 0.0 else 'b', 'a' if ' ' else 'b', 'a' if range(0) else 'b'
+'aé'.center(7, '*'), 'é' | center(5) ~ '|', 'é'.ljust(3) ~ '|'
+users | map(attribute='name') | sort | join, users | map(attribute='age') | unique | list
+users | selectattr('age', 'gt', 2) | map(attribute='name') | list, users | rejectattr('tags') | list | length
+users | groupby('age') | map('last') | map('length') | list
+users | sum('age'), users | sum(attribute='age', start=10), [] | sum(start=5)
+l | map('string') | map('int') | sum, l | map('round', 1) | list
+names | map('truncate', 3) | list
+d | items | map('join', ':') | join(' ')
+nested | string | length, nested | tojson | length
+messages | selectattr('tool_calls', 'defined') | list | length, messages | selectattr('content', 'none') | list | length
+messages | map(attribute='tool_calls', default=[]) | map('length') | list
+(messages | last).content, (messages | first)['role'], messages[::-1][0].role
+'\x41\u0042\U00000043\103'
+"\t" ~ '\\n' ~ "\\"
+'abc'.translate
+'abc'.zfill(5), '+1'.zfill(4), '-a'.zfill(4)
+'ABC'.isupper(), 'A1'.isupper(), '١'.isdigit(), '١' | int, 'ª'.isalpha(), '_'.isidentifier(), '1a'.isidentifier()
+'ß'.upper(), 'ŉ'.upper(), 'İ'.lower(), 'ǆ'.title(), 'ﬃ'.title(), 'ΑΣ'.lower(), 'ΑΣ Σ'.lower()
+"o'neil mc-donald" | title, "o'neil mc-donald".title()
+'a\x85b\u2028c'.splitlines(), 'a\x1cb'.split(), '\u3000a\u3000'.strip(), '\u200ba'.strip()
+['\x1b', '\u0301', '\u2028', '\ufeff', '\U0001f600', '\U000e0001']
+'\u2028\x7f' | tojson, '\x7fé' | tojson(ensure_ascii=true)
+{'é': 1} | tojson, {'b': [1, {'c': none}], 'a': {}} | tojson(indent=2, sort_keys=true)
+{'a': 1e400} | tojson, (1e400 - 1e400) | tojson, 1e-7 | tojson
+x.y is defined
+(x.y).z is defined
+x is defined and x.y is defined
+messages[0].foo is defined, messages[0].foo.bar is defined
+d.a.b is defined, d.a.b.c
+loop is defined, range is defined, namespace is defined
+1 is integer, 1.0 is integer, true is integer, 1 is float, '1' is number, true is boolean
+d is sameas d, l is sameas l, [] is sameas []
+'a' is not string, 5 is not in [1, 2], 5 is in(range(6))
+3 is divisibleby(0)
+joiner is callable, missing is callable, 'a'.upper is callable
+dict(a=1).a, dict(d, z=1) | length, dict(none)
+namespace(x=1).x, namespace(none)
+cycler().next()
+cycler(1, 2).current, cycler(1,2) is callable
+('<' | e) + '&', 'x<' + ('y' | safe), ('%s' | safe) % '<', ('a' | e) * 2, ('<' | e).upper(), ('<' | e) | length
+n.bit_length(), (255).bit_length(), 2.5.is_integer(), 1.numerator
+big + 1, big * big, -big, big // 3, big % 10, big / 2
+2 ** 63, 2 ** 64 - 1, -2 ** 63, 10 ** 30
+"a" "b".upper()
+[1, 2, 3].index(2), (1, 2).index(2), [1].count(1), [[1]].count([1])
+[x for x in l]
+l.copy(), l.reverse()
+lambda
+{1, 2}
+f"x"
+a if b
+not
+1 and
+()
+(1, )
+[,]
+{,}
+{'a'}
+a.1b
+'a'['upper']()
+d['items']() | list
+messages[0]['get']('role')
+l['index'](1)
+''.join(messages | map(attribute='role'))
+messages | map(attribute='role') | map('upper') | join(' > ')
+messages | length > 3 and messages[-1].role == 'tool'
+"abc" | reverse | upper, l | reverse | first, l | sort | reverse | list
+l | first + l | last
+n | string | length | string ~ 'x'
+not n is odd, n is not odd or true
+n is odd and n is not even
+n in [7] and n not in [8]
+-n ** 2, (-n) ** 2, 2 ** -n
+n if n is defined else 0
+(n, l)[1][0], [n, l][-1] | length
+s | trim | length, s.strip() | lower | replace(' ', '_')
+'%s: %s' | format('a', 1), '%(x)s' | format(x=5), 'a' | format
 """ .strip("\n")
 
 TEMPLATES = [
