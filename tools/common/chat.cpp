@@ -72,7 +72,7 @@ Status RunChat(const stages::TextRequest& settings, const std::filesystem::path&
   const bool is_interactive = ::isatty(STDIN_FILENO) == 1;
   stages::TextRequest request = settings;
   request.prompts_are_rendered = true;
-  for (bool is_first = true;; is_first = false) {
+  for (int turn = 1;;) {
     if (is_interactive) std::cerr << "> " << std::flush;
     std::string line;
     if (!std::getline(std::cin, line)) break;
@@ -85,9 +85,11 @@ Status RunChat(const stages::TextRequest& settings, const std::filesystem::path&
       PrintText(event.text);
       return Status::Ok();
     };
-    QEFF_ASSIGN_OR_RETURN(const stages::TextResult result, model.Run(request, on_token));
+    QEFF_ASSIGN_OR_RETURN(
+        const stages::TextResult result,
+        model.Run(request, on_token).WithNote(fmt::format("in turn {} of the conversation", turn)));
     PrintText("\n");
-    if (is_first && !result.sampling_note.empty()) LogInfoText(result.sampling_note);
+    if (turn++ == 1 && !result.sampling_note.empty()) LogInfoText(result.sampling_note);
     PrintStatistics(result.generation.metrics);
     conversation.messages.push_back(Message("assistant", result.generation.outputs.front().text));
   }
