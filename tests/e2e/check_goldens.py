@@ -9,7 +9,8 @@ usage: check_goldens.py --bin BIN --cases FOLDER --backend cpu|reference [--case
 Each case folder holds a checkpoint and golden.safetensors: prompt_ids [P], prompt_logits [P, V], greedy_ids [N], step_logits
 [N, V], batch<j>.prompt_ids, batch<j>.greedy_ids. Checked for every prefill length: the logits at every prompt position (each
 prefix of the prompt as a prompt of its own), the greedy ids and the logits of every step (24 tokens), and three more prompts of
-other lengths in one batch. Tolerance: 2e-4 * max(1, largest logit / 10), or ten times the recorded float noise if that is more.
+other lengths in one batch, and in fewer slots by continuous batching. Tolerance: 2e-4 * max(1, largest logit / 10), or ten times
+the recorded float noise if that is more.
 Standard library only. Exit: 0 all match, 1 some do not, 77 there is nothing to run."""
 import argparse
 import array
@@ -193,6 +194,16 @@ def check_case(case, args, env, work):
         for j in others:
             if got[j] != wanted[j]:
                 problems.append(f"batch: prompt {j} of {len(prompts[j])} tokens gives other ids than alone")
+        # In one slot less than there are prompts: the last one starts where another has ended.
+        if not switch:
+            onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx-slots", "--weights", args.onnx, "--max-positions",
+                        str(max(context, 256)), "--continuous-batching"], env).strip()
+            qpc = run([args.bin / "qeff-compile", onnx, "-o", work / "qpc-slots", "--backend", args.backend, "--prefill-seq-len", str(prefill),
+                       "--ctx-len", str(context), "--full-batch-size", str(len(others) - 1), "--num-cores", "2"], env).strip()
+            got, _ = programs.generate(qpc, prompts, len(wanted[0]))
+            for j in others:
+                if got[j] != wanted[j]:
+                    problems.append(f"continuous batching: prompt {j} of {len(prompts[j])} tokens gives other ids than alone")
     return problems, worst, tolerance
 
 

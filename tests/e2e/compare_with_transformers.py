@@ -16,7 +16,8 @@ variations/<family>.json: {"base": values of the config, "variations": {name: {
     "refused": the model must be refused with this text in the error}}}
 All entries of a variation may be left out. Every tensor is drawn at random, norms around what they start with. Computed by
 transformers in float32 with eager attention and no cache: logits at the last 17 positions of the prompt, and 8 greedy steps.
-Allowed: 2e-4 * max(1, largest logit / 10). Needs torch and transformers (checked with 5.5.4). Exit: 0 all match, 1 some do not,
+Allowed: 2e-4 * max(1, largest logit / 10), or ten times what a relative error of 1e-7 in the weights does to transformers' own
+logits if that is more (normalized states of gated delta nets can be near 0). Needs torch and transformers (checked with 5.5.4). Exit: 0 all match, 1 some do not,
 77 torch or transformers is missing."""
 import argparse
 import json
@@ -91,14 +92,27 @@ def expected_logits(folder, prompt_tokens, generator):
         for _ in range(STEPS):
             steps.append(model(torch.tensor([ids]), use_cache=False).logits[0, -1])
             ids.append(int(steps[-1].argmax()))
-    return prompt, prompt_logits.tolist(), ids[len(prompt):], [row.tolist() for row in steps]
+        noise = float_noise(model, ids)
+    return prompt, prompt_logits.tolist(), ids[len(prompt):], [row.tolist() for row in steps], noise
+
+
+def float_noise(model, ids):
+    """The largest change of a logit by relative errors of 1e-7 in the weights, in three draws. The weights are changed for good."""
+    before = model(torch.tensor([ids]), use_cache=False).logits
+    original = [p.detach().clone() for p in model.parameters()]
+    generator, largest = torch.Generator().manual_seed(1), 0.0
+    for _ in range(3):
+        for parameter, value in zip(model.parameters(), original):
+            parameter.copy_(value * (1 + 1e-7 * torch.randn(value.shape, generator=generator)))
+        largest = max(largest, float((model(torch.tensor([ids]), use_cache=False).logits - before).abs().max()))
+    return largest
 
 
 def compare(args, env, folder, work, prompt_tokens, generator):
     """Returns problems, the largest difference and what is allowed."""
-    prompt, prompt_logits, greedy, step_logits = expected_logits(folder, prompt_tokens, generator)
+    prompt, prompt_logits, greedy, step_logits, noise = expected_logits(folder, prompt_tokens, generator)
     first = len(prompt) - len(prompt_logits)
-    tolerance = 2e-4 * max(1.0, max(abs(x) for row in prompt_logits for x in row) / 10)
+    tolerance = max(2e-4 * max(1.0, max(abs(x) for row in prompt_logits for x in row) / 10), 10 * noise)
     problems, worst = [], 0.0
     context = len(prompt) + 15
     onnx = run([args.bin / "qeff-export", folder, "-o", work / "onnx", "-q", *args.export_option], env).strip()

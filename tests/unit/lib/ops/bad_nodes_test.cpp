@@ -269,4 +269,53 @@ TEST_CASE("bad graphs: all findings at once") {
         "node 'b' (#1): error: Add: expected 2 inputs, got 1");
 }
 
+TEST_CASE("bad causal convolutions") {
+  const InputType x = {kF32, {2, 3, 4}};
+  const InputType weight = {kF32, {4, 1, 2}};
+  const InputType positions = {kI64, {2, 3}};
+  const InputType state = {kF32, {2, 4, 2}};
+  const InputType bias = {kF32, {4}};
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions}) == "accepted");
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions, bias, state}, {}, 2) == "accepted");
+  CHECK(Message("qeff", "CausalConv", {x, {kF32, {5, 1, 2}}, positions}) ==
+        "qeff.CausalConv: input 1: expected size 4 on axis 0, got f32 [5, 1, 2]");
+  CHECK(Message("qeff", "CausalConv", {x, {kF32, {4, 1, int64_t{0}}}, positions}) ==
+        "qeff.CausalConv: expected at least one tap");
+  CHECK(Message("qeff", "CausalConv", {x, weight, {kI64, {2, 4}}}) ==
+        "qeff.CausalConv: input 2: expected size 3 on axis 1, got i64 [2, 4]");
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions, bias, state}) ==
+        "qeff.CausalConv: the state before and the state after come together or not at all");
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions, bias, {kF32, {2, 4, 3}}}, {}, 2) ==
+        "qeff.CausalConv: input 4: expected size 2 on axis 2, got f32 [2, 4, 3]");
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions, bias, {kF32, {3, 4, 2}}}, {}, 2) ==
+        "qeff.CausalConv: input 4: expected size 2 on axis 0, got f32 [3, 4, 2]");
+  CHECK(Message("qeff", "CausalConv", {x, weight, positions}, {{"activation", std::string("silo")}})
+            .starts_with("qeff.CausalConv: unknown activation 'silo'"));
+}
+
+TEST_CASE("bad gated delta rules") {
+  const InputType keys = {kF32, {2, 3, 8}};
+  const InputType values = {kF32, {2, 3, 12}};
+  const InputType gates = {kF32, {2, 3, 4}};
+  const InputType positions = {kI64, {2, 3}};
+  const InputType state = {kF32, {2, 4, 4, 3}};
+  const ir::AttributeMap heads = {{"num_key_heads", int64_t{2}}, {"num_value_heads", int64_t{4}}};
+  const auto message = [&](std::vector<InputType> inputs, size_t outputs = 1) {
+    return Message("qeff", "GatedDeltaRule", std::move(inputs), heads, outputs);
+  };
+  CHECK(message({keys, keys, values, gates, gates, positions}) == "accepted");
+  CHECK(message({keys, keys, values, gates, gates, positions, state}, 2) == "accepted");
+  CHECK(Message("qeff", "GatedDeltaRule", {keys, keys, values, gates, gates, positions},
+                {{"num_key_heads", int64_t{3}}, {"num_value_heads", int64_t{4}}}) ==
+        "qeff.GatedDeltaRule: expected num_value_heads a multiple of num_key_heads, got 4 and 3");
+  CHECK(message({keys, keys, {kF32, {2, 3, 10}}, gates, gates, positions}) ==
+        "qeff.GatedDeltaRule: input 2: expected 4 heads of equal size, got f32 [2, 3, 10]");
+  CHECK(message({keys, keys, values, {kF32, {2, 3, 2}}, gates, positions}) ==
+        "qeff.GatedDeltaRule: input 3: expected size 4 on axis 2, got f32 [2, 3, 2]");
+  CHECK(message({keys, keys, values, gates, gates, positions, {kF32, {2, 4, 3, 4}}}, 2) ==
+        "qeff.GatedDeltaRule: input 6: expected size 4 on axis 2, got f32 [2, 4, 3, 4]");
+  CHECK(message({keys, keys, values, gates, gates, positions}, 2) ==
+        "qeff.GatedDeltaRule: the state before and the state after come together or not at all");
+}
+
 }  // namespace qeff::ops
