@@ -49,6 +49,7 @@ Result<ir::Graph> Glm4Moe(const FamilyInputs& inputs) {
                         config.BoolOr("attention_bias", false));
   QEFF_ASSIGN_OR_RETURN(const bool has_norm, config.BoolOr("use_qk_norm", false));
   if (has_norm) facts.attention.query_key_norm = QueryKeyNorm::kEachHead;
+  QEFF_RETURN_IF_ERROR(IgnoreLayersOfLaterTokens(config, facts));
   QEFF_ASSIGN_OR_RETURN(const ExpertsFacts experts, ReadGlmExperts(config, facts.mlp));
   QEFF_ASSIGN_OR_RETURN(const int64_t dense,
                         config.IntOr("first_k_dense_replace", 1, checkpoint::kNotNegative));

@@ -72,7 +72,11 @@ Result<ir::Graph> MinimaxM2(const FamilyInputs& inputs) {
   experts.names.down = "w2";
   experts.ffn_size = facts.mlp.ffn_size;
   experts.activation = facts.mlp.activation;
-  config.MarkRead("router_jitter_noise");  // training only
+  // Training, and parts that predict later tokens, which checkpoints do not hold.
+  for (const char* key :
+       {"router_jitter_noise", "use_mtp", "num_mtp_modules", "mtp_transformer_layers"}) {
+    config.MarkRead(key);
+  }
   for (LayerFacts& layer : facts.layers) layer.feed_forward = ExpertsBlock(experts);
   return BuildDecoder(facts, inputs.weights);
 }

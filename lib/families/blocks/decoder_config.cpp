@@ -158,6 +158,17 @@ Status ReadUnrotatedLayers(const ConfigReader& config, DecoderFacts& facts) {
   return Status::Ok();
 }
 
+Status IgnoreLayersOfLaterTokens(const ConfigReader& config, DecoderFacts& facts) {
+  constexpr IntRange kLayers{.minimum = 0, .maximum = 10000};
+  QEFF_ASSIGN_OR_RETURN(const int64_t count, config.IntOr("num_nextn_predict_layers", 0, kLayers));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto layer = static_cast<int64_t>(facts.layers.size()) + i;
+    facts.names.ignored.push_back(
+        fmt::format("{}{}.{}.", facts.names.prefix, facts.names.layers, layer));
+  }
+  return Status::Ok();
+}
+
 Status RefuseIfTrue(const ConfigReader& config, std::string_view key, std::string_view meaning) {
   QEFF_ASSIGN_OR_RETURN(const bool is_on, config.BoolOr(key, false));
   if (!is_on) return Status::Ok();

@@ -95,6 +95,10 @@ Status ReadMultipliers(const checkpoint::ConfigReader& config, DecoderFacts& fac
 /// kInvalidInput (a list of another length, other numbers).
 Status ReadUnrotatedLayers(const checkpoint::ConfigReader& config, DecoderFacts& facts);
 
+/// Leaves alone the `num_nextn_predict_layers` layers after the last one: they predict later
+/// tokens. Errors: kInvalidInput.
+Status IgnoreLayersOfLaterTokens(const checkpoint::ConfigReader& config, DecoderFacts& facts);
+
 /// Refuses a switch that no family implements. Errors: kUnsupported if the key is true.
 Status RefuseIfTrue(const checkpoint::ConfigReader& config, std::string_view key,
                     std::string_view meaning);

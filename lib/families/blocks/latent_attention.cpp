@@ -185,12 +185,7 @@ Result<LatentDecoder> ReadLatentDecoder(const FamilyInputs& inputs,
         ErrorCode::kUnsupported, "moe_layer_freq",
         fmt::format("expected 1, experts on every layer after the first ones, got {}", every));
   }
-  QEFF_ASSIGN_OR_RETURN(const int64_t later,
-                        config.IntOr("num_nextn_predict_layers", 0, checkpoint::kNotNegative));
-  for (int64_t i = 0; i < later; ++i) {
-    const auto layer = static_cast<int64_t>(facts.layers.size()) + i;
-    facts.names.ignored.push_back(fmt::format("model.layers.{}.", layer));
-  }
+  QEFF_RETURN_IF_ERROR(IgnoreLayersOfLaterTokens(config, facts));
   return result;
 }
 

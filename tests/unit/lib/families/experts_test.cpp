@@ -8,6 +8,8 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
+#include "lib/families/blocks/decoder_config.h"
+
 namespace qeff::families {
 namespace {
 
@@ -99,7 +101,7 @@ void AddStacks(WeightTable& table, StackLayout layout) {
                          [](const auto& at) { return Element(kDown, at[0], at[2], at[1]); }));
 }
 
-Result<ir::Graph> Build(const WeightTable& table, const ExpertsFacts& experts) {
+DecoderFacts Decoder(const ExpertsFacts& experts) {
   DecoderFacts facts;
   facts.vocab_size = 5;
   facts.hidden_size = kWidth;
@@ -108,7 +110,11 @@ Result<ir::Graph> Build(const WeightTable& table, const ExpertsFacts& experts) {
   facts.layers.resize(1);
   facts.layers[0].attention = [](const LayerContext&, ir::Value* x) { return x; };
   facts.layers[0].feed_forward = ExpertsBlock(experts);
-  return BuildDecoder(facts, table);
+  return facts;
+}
+
+Result<ir::Graph> Build(const WeightTable& table, const ExpertsFacts& experts) {
+  return BuildDecoder(Decoder(experts), table);
 }
 
 const ir::Node& ExpertsNode(const ir::Graph& graph) {
@@ -236,6 +242,23 @@ TEST_CASE("bad_routers are refused with the key") {
   CHECK(RouterMessage(R"({"num_experts": 4, "num_local_experts": 5, "num_experts_per_tok": 1})",
                       {.num_experts = {"num_experts", "num_local_experts"}}) ==
         "key 'num_local_experts': expected 4 as num_experts says, got 5");
+}
+
+TEST_CASE("layers that predict later tokens are left alone") {
+  WeightTable table = BaseWeights();
+  AddEach(table);
+  const auto extra = Filled({kWidth}, [](const auto&) { return 0.0F; });
+  table.weights.emplace("model.layers.1.input_layernorm.weight", extra);
+  const auto build = [&](int64_t count) {
+    const auto config = checkpoint::ConfigReader::Parse(
+        fmt::format("{{\"num_nextn_predict_layers\": {}}}", count), "config.json");
+    REQUIRE(config.ok());
+    DecoderFacts facts = Decoder(Facts());
+    REQUIRE(IgnoreLayersOfLaterTokens(*config, facts).ok());
+    return BuildDecoder(facts, table).ok();
+  };
+  CHECK(build(1));
+  CHECK_FALSE(build(0));
 }
 
 TEST_CASE("bad_groups of experts are refused with the key") {
