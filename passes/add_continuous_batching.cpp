@@ -7,14 +7,15 @@
 //   past_key.0, past_value.0) After:   past_key.0 [full_batch_size, K, ctx_len, E]
 //   qeff.Attention(..., past_value.0, batch_index)
 // The graph gains the input batch_index i64 [batch_size, 1] as its last input (before
-// num_logits_to_keep); every op with a state gets it. Requires: a graph with a cache
+// num_logits_to_keep), or behind the input that the option after names; every op with a state gets
+// it. Requires: a graph with a cache
 // (add-kv-cache). Leaves alone: a graph that has batch_index.
 #include "passes/pass.h"
 #include "passes/retained_state.h"
 
 namespace qeff::passes {
 
-Result<Change> AddContinuousBatching(ir::Model& model, const PassContext&) {
+Result<Change> AddContinuousBatching(ir::Model& model, const PassContext& context) {
   ir::Graph& graph = model.graph;
   if (graph.FindInput("batch_index") != nullptr) return Change::kNone;
   const std::vector<ir::Node*> nodes = NodesWithState(graph);
@@ -24,7 +25,9 @@ Result<Change> AddContinuousBatching(ir::Model& model, const PassContext&) {
   }
   std::optional<size_t> position;
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
-    if (graph.inputs()[i]->name() == "num_logits_to_keep") position = i;
+    const std::string& name = graph.inputs()[i]->name();
+    if (name == "num_logits_to_keep" && !position) position = i;
+    if (name == context.Option("after")) position = i + 1;
   }
   ir::Value* batch_index =
       graph.AddInput("batch_index", {DType::kI64, ir::Shape{"batch_size", 1}}, position);

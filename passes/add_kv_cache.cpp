@@ -76,8 +76,9 @@ class Numbering {
 
 class CacheAdder {
  public:
-  CacheAdder(ir::Graph& graph, const ir::Value* position_ids) : graph_(graph) {
-    while (graph.inputs()[at_] != position_ids) ++at_;
+  /// The states become inputs behind `before`.
+  CacheAdder(ir::Graph& graph, const ir::Value* before) : graph_(graph) {
+    while (graph.inputs()[at_] != before) ++at_;
   }
 
   Status Add(ir::Node* old) {
@@ -125,13 +126,18 @@ class CacheAdder {
 
 }  // namespace
 
-Result<Change> AddKvCache(ir::Model& model, const PassContext&) {
+Result<Change> AddKvCache(ir::Model& model, const PassContext& context) {
   ir::Graph& graph = model.graph;
-  const ir::Value* position_ids = graph.FindInput("position_ids");
-  if (position_ids == nullptr) return Change::kNone;
+  if (graph.FindInput("position_ids") == nullptr) return Change::kNone;
+  const std::string_view after = context.Option("after");
+  const ir::Value* before = graph.FindInput(after.empty() ? "position_ids" : after);
+  if (before == nullptr) {
+    return InvalidInput(Location::File(model.path),
+                        fmt::format("the graph has no input '{}'", after));
+  }
   const std::vector<ir::Node*> nodes = NodesWithoutState(graph);
   if (nodes.empty()) return Change::kNone;
-  CacheAdder adder(graph, position_ids);
+  CacheAdder adder(graph, before);
   for (ir::Node* node : nodes) QEFF_RETURN_IF_ERROR(adder.Add(node));
   if (adder.first_key() == nullptr) return Change::kChanged;
 

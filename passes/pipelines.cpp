@@ -14,10 +14,12 @@ PassStep Step(std::string name, PassOptions options = {}) {
 Pipeline TransformPipeline(const Features& features) {
   Pipeline pipeline;
   // The cache first: what follows adds inputs to attentions that have one.
-  if (features.kv_cache) pipeline.push_back(Step("add-kv-cache"));
+  if (features.kv_cache)
+    pipeline.push_back(Step("add-kv-cache", {{"after", features.cache_after}}));
   // Before batching: its input stands before batch_index.
   if (features.compute_context_length) pipeline.push_back(Step("add-compute-context-length"));
-  if (features.continuous_batching) pipeline.push_back(Step("add-continuous-batching"));
+  if (features.continuous_batching)
+    pipeline.push_back(Step("add-continuous-batching", {{"after", features.batch_index_after}}));
   // Without a cache all logits of the text are wanted; the target of speculation wants the last n.
   if (features.speculative_target) {
     pipeline.push_back(Step("keep-speculative-logits"));

@@ -17,6 +17,9 @@ struct Features {
   bool compute_context_length = false;
   bool continuous_batching = false;
   bool speculative_target = false;
+  // Where new inputs stand, by the name of the input before them.
+  std::string cache_after = "position_ids";
+  std::string batch_index_after;  ///< empty: last
 };
 
 /// From a family's graph to one that can be deployed; semantic ops in and out.

@@ -58,7 +58,9 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
       passes::TransformPipeline({.kv_cache = options.kv_cache,
                                  .compute_context_length = options.compute_context_length,
                                  .continuous_batching = options.continuous_batching,
-                                 .speculative_target = options.speculative_target});
+                                 .speculative_target = options.speculative_target,
+                                 .cache_after = built.input_order.cache_after,
+                                 .batch_index_after = built.input_order.batch_index_after});
   QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
   model.metadata["qeff_architecture"] = built.architecture;
   return model;

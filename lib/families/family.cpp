@@ -5,8 +5,12 @@
 namespace qeff::families {
 
 #define FAMILY(file, function, architecture) Result<ir::Graph> function(const FamilyInputs&);
+#define CACHE_AFTER(file, input)
+#define BATCH_INDEX_AFTER(file, input)
 #include "lib/families/families.def"
 #undef FAMILY
+#undef CACHE_AFTER
+#undef BATCH_INDEX_AFTER
 
 namespace {
 
@@ -73,6 +77,20 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
   return Status::Ok();
 }
 
+InputOrder InputOrderOf(std::string_view model_type) {
+  InputOrder order;
+#define FAMILY(file, function, architecture)
+#define CACHE_AFTER(file, input) \
+  if (model_type == #file) order.cache_after = input;
+#define BATCH_INDEX_AFTER(file, input) \
+  if (model_type == #file) order.batch_index_after = input;
+#include "lib/families/families.def"
+#undef FAMILY
+#undef CACHE_AFTER
+#undef BATCH_INDEX_AFTER
+  return order;
+}
+
 WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
   WeightTable table{.path = checkpoint.folder().string(), .weights = {}};
   for (const checkpoint::TensorRef& tensor : checkpoint.tensors()) {
@@ -87,8 +105,12 @@ WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
 const std::vector<FamilyInfo>& AllFamilies() {
   static const std::vector<FamilyInfo> families = {
 #define FAMILY(file, function, architecture) {#file, architecture, function},
+#define CACHE_AFTER(file, input)
+#define BATCH_INDEX_AFTER(file, input)
 #include "lib/families/families.def"
 #undef FAMILY
+#undef CACHE_AFTER
+#undef BATCH_INDEX_AFTER
   };
   return families;
 }
@@ -100,8 +122,10 @@ Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
   QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config));
   const WeightTable weights = CollectWeights(checkpoint);
   QEFF_ASSIGN_OR_RETURN(ir::Graph graph, family->build({config, weights, options.max_positions}));
-  BuiltModel built{
-      .graph = std::move(graph), .architecture = std::string(family->architecture), .notes = {}};
+  BuiltModel built{.graph = std::move(graph),
+                   .architecture = std::string(family->architecture),
+                   .input_order = InputOrderOf(family->model_type),
+                   .notes = {}};
   Diagnostics findings;
   config.ReportUnread(findings);
   for (const Diagnostic& finding : findings.findings()) built.notes.push_back(finding.ToString());

@@ -28,6 +28,13 @@ struct FamilyInputs {
   std::optional<int64_t> max_positions;
 };
 
+/// Where inputs of deployed graphs stand, by the name of the input before them, as in the original
+/// exporter's files: hosts find inputs by name, compilers of the original's files do not.
+struct InputOrder {
+  std::string cache_after = "position_ids";
+  std::string batch_index_after;  ///< empty: last
+};
+
 struct FamilyInfo {
   std::string_view model_type;    ///< "qwen3": the value in config.json, and the file's name
   std::string_view architecture;  ///< "Qwen3ForCausalLM"
@@ -44,6 +51,7 @@ struct BuildOptions {
 struct BuiltModel {
   ir::Graph graph;
   std::string architecture;
+  InputOrder input_order;
   /// Lines for the user: config keys that no one reads.
   std::vector<std::string> notes;
 };
