@@ -355,6 +355,31 @@ def expect_norm_in_f32(record, case, options):
         record["first_norm_input"] = "Cast"
 
 
+def expect_own_kv_heads(record, case, options):
+    if case["config"]["model_type"] == "falcon" and case["config"].get("new_decoder_architecture"):
+        for value in record["inputs"] + record["outputs"]:
+            if value["name"].startswith("past_"):
+                value["dims"][1] = case["config"]["num_kv_heads"]
+
+
+def expect_whole_context(record, case, options):
+    if case["config"]["model_type"] == "gpt_oss":
+        for value in record["inputs"] + record["outputs"]:
+            value["dims"] = ["ctx_len" if dim == "sliding_window" else dim for dim in value["dims"]]
+
+
+def expect_weightless_norms(record, case, options):
+    if case["config"]["model_type"] == "llama4_text" and "--subfunctions" not in options:
+        rotated = sum(case["config"]["no_rope_layers"])
+        record["calls"]["com.qti.aisw.onnx::CustomRMSNorm"] += 2 * rotated
+
+
+def expect_compute_lengths(record, case, options):
+    names = [value["name"] for value in record["inputs"]]
+    if "--ccl" in options and "comp_ctx_lengths" not in names:
+        record["inputs"].append({"name": "comp_ctx_lengths", "dtype": "int64", "dims": ["comp_ctx_lengths"]})
+
+
 # (where, what, reason, how the record changes)
 DIFFERENCES = [
     ("producer", "`producer_name` is `qeff`, not `pytorch`", "the file says who wrote it", expect_producer),
@@ -384,6 +409,14 @@ DIFFERENCES = [
      "the order of the layers", expect_one_layer_function),
     ("`--subfunctions`", "parameters and results of a layer function are named after the first layer that it stands "
      "for; QEfficient names some after the last one", "one rule for all models", expect_first_layer),
+    ("caches of falcon's newer decoder", "hold the key-value heads of the checkpoint; QEfficient repeats them for all query heads first",
+     "the cache is that much smaller, the numbers are the same; hosts read the shape from the file", expect_own_kv_heads),
+    ("caches of gpt_oss", "sliding layers keep the whole context (`ctx_len`); QEfficient's are rings of `sliding_window` slots",
+     "a ring loses keys that the first tokens of a prompt chunk must see (docs/exactness.md)", expect_whole_context),
+    ("`--ccl` with gemma4", "the graph has the input `comp_ctx_lengths`; QEfficient's has not: the option does nothing there",
+     "an option that does nothing misleads", expect_compute_lengths),
+    ("norms of llama4", "norms of query and key that have no weight are `CustomRMSNorm`, too; QEfficient writes them out",
+     "the compiler sees one pattern", expect_weightless_norms),
     ("`--dtype f16`", "`model.cos_cached` and `model.sin_cached` stay f32 and are cast after the lookup",
      "the numbers are the same, and the tables do not depend on the type of the computation", expect_tables_in_f32),
     ("`--dtype f16`", "`CustomRMSNorm` stands between casts to f32 and back",
