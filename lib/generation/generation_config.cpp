@@ -192,11 +192,7 @@ Status CheckFlags(const SamplingSettings& settings) {
 
 Result<int64_t> ReadAddedVocabulary(const Source& source) {
   const Json* value = source.Get("additional_vocab_size");
-  if (value == nullptr) {
-    // Molmo's published configs leave it out: its code says 128.
-    const Json* type = source.Get("model_type");
-    return type != nullptr && *type == "molmo" ? 128 : 0;
-  }
+  if (value == nullptr) return 0;
   constexpr uint64_t kMost = uint64_t{1} << 31;
   if (!value->is_number_unsigned() || value->get<uint64_t>() > kMost) {
     return source.Wrong("additional_vocab_size", "a number of tokens", *value);
