@@ -5,7 +5,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <deque>
 #include <list>
@@ -14,6 +13,7 @@
 
 #include "lib/hub/client/hash_pool.h"
 #include "lib/hub/client/http.h"
+#include "lib/hub/client/response_head.h"
 #include "lib/support/hash.h"
 #include "lib/support/log.h"
 
@@ -99,44 +99,6 @@ class NoPipeSignal {
  private:
   sigset_t before_;
 };
-
-/// Reads "bytes 0-99/1234"; false if it is nothing like that. `total` is -1 for "*".
-bool ParseContentRange(std::string_view text, int64_t& first, int64_t& total) {
-  if (!text.starts_with("bytes ")) return false;
-  text.remove_prefix(6);
-  const char* const end = text.data() + text.size();
-  int64_t last = 0;
-  auto result = std::from_chars(text.data(), end, first);
-  if (result.ec != std::errc() || result.ptr == end || *result.ptr != '-') return false;
-  result = std::from_chars(result.ptr + 1, end, last);
-  if (result.ec != std::errc() || result.ptr == end || *result.ptr != '/') return false;
-  total = -1;
-  if (std::string_view(result.ptr + 1, end) == "*") return true;
-  result = std::from_chars(result.ptr + 1, end, total);
-  return result.ec == std::errc() && result.ptr == end;
-}
-
-/// Returns the number in a header, -1 if there is none.
-int64_t NumberOf(const Headers& headers, std::string_view name) {
-  const std::string_view text = HeaderValue(headers, name);
-  int64_t value = -1;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-/// Returns what an ETag header quotes.
-std::string_view Unquoted(std::string_view etag) {
-  if (etag.starts_with("W/")) etag.remove_prefix(2);
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
-    etag = etag.substr(1, etag.size() - 2);
-  }
-  return etag;
-}
-
-bool IsEncoded(const Headers& headers) {
-  const std::string_view encoding = HeaderValue(headers, "content-encoding");
-  return !encoding.empty() && encoding != "identity";
-}
 
 class Engine {
  public:
@@ -356,10 +318,10 @@ Status Engine::CheckHubHeaders(const Connection& connection) const {
         connection,
         fmt::format("expected the content with hash {}, the hub announces {}", file.etag(), etag));
   }
-  const int64_t size_bytes = NumberOf(connection.headers, "x-linked-size");
-  if (size_bytes >= 0 && size_bytes != file.size_bytes) {
+  const std::optional<int64_t> size_bytes = HeaderNumber(connection.headers, "x-linked-size");
+  if (size_bytes && *size_bytes != file.size_bytes) {
     return Mismatch(connection, fmt::format("expected {} bytes, the hub announces {}",
-                                            file.size_bytes, size_bytes));
+                                            file.size_bytes, *size_bytes));
   }
   return Status::Ok();
 }
@@ -390,15 +352,14 @@ void Engine::ReadContentHead(Connection& connection, long status) {
     connection.refusal = Mismatch(connection, std::move(what));
   };
   if (status == 206) {
-    int64_t first = -1;
-    int64_t total = -1;
-    if (!ParseContentRange(HeaderValue(connection.headers, "content-range"), first, total) ||
-        first != segment.position) {
+    const std::optional<ContentRange> range =
+        ParseContentRange(HeaderValue(connection.headers, "content-range"));
+    if (!range || range->first != segment.position) {
       return refuse(fmt::format("expected the range from byte {}, got '{}'", segment.position,
                                 Printable(HeaderValue(connection.headers, "content-range"))));
     }
-    if (total >= 0 && total != size_bytes) {
-      return refuse(fmt::format("expected {} bytes, the server has {}", size_bytes, total));
+    if (range->total.value_or(size_bytes) != size_bytes) {
+      return refuse(fmt::format("expected {} bytes, the server has {}", size_bytes, *range->total));
     }
     if (IsEncoded(connection.headers)) {
       connection.mode = Mode::kNoRanges;  // a range of the encoded content is of no use
@@ -407,9 +368,10 @@ void Engine::ReadContentHead(Connection& connection, long status) {
     TakeContent(connection);
     return;
   }
-  const int64_t announced = NumberOf(connection.headers, "content-length");
-  if (!IsEncoded(connection.headers) && announced >= 0 && announced != size_bytes) {
-    return refuse(fmt::format("expected {} bytes, the server announces {}", size_bytes, announced));
+  const std::optional<int64_t> announced = HeaderNumber(connection.headers, "content-length");
+  if (!IsEncoded(connection.headers) && announced.value_or(size_bytes) != size_bytes) {
+    return refuse(
+        fmt::format("expected {} bytes, the server announces {}", size_bytes, *announced));
   }
   if (segment.position == 0 && segment.end == size_bytes) return TakeContent(connection);
   // The whole file, although a part was asked for. It will do if nothing else was begun.
