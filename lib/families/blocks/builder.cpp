@@ -17,6 +17,11 @@ bool IsKnownBuffer(std::string_view name, const ir::Weight& weight) {
          name.ends_with(".attn.masked_bias") || name.ends_with(".attention.masked_bias");
 }
 
+/// A constant of the right type costs nothing: the graph is thrown away in Finish.
+ir::WeightPtr StandIn(const std::vector<int64_t>& dims) {
+  return std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
+}
+
 }  // namespace
 
 ir::Value* Builder::Op(std::string_view scope, std::string_view domain, std::string_view op_type,
@@ -42,6 +47,16 @@ ir::Value* Builder::Int(int64_t value) {
   return constant;
 }
 
+ir::Value* Builder::Ones(int64_t size) {
+  const std::string name = fmt::format("ones_{}", size);
+  ir::Value*& constant = constants_[name];
+  if (constant == nullptr) {
+    const std::vector<float> ones(static_cast<size_t>(size), 1.0F);
+    constant = graph_.AddConstant(name, ir::MakeFloats({size}, ones));
+  }
+  return constant;
+}
+
 ir::Value* Builder::Weight(const std::string& name, const std::vector<int64_t>& dims) {
   ir::Value*& constant = constants_["weight " + name];
   if (constant == nullptr) constant = graph_.AddConstant(name, Take(name, dims));
@@ -53,6 +68,11 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
   const auto found = weights_.weights.find(name);
   const Location where = Location::Tensor(weights_.path, name);
   if (found == weights_.weights.end()) {
+    // Beyond the limit errors are only counted: no time for advice.
+    if (diagnostics_.error_count() >= Diagnostics::kLimit) {
+      diagnostics_.AddError(where, "missing tensor");
+      return StandIn(dims);
+    }
     std::vector<std::string> names;
     for (const auto& [key, value] : weights_.weights) names.push_back(key);
     std::vector<std::string> notes;
@@ -74,8 +94,7 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
   } else {
     return ir::Converted(found->second, DType::kF32);
   }
-  // A stand-in of the right type costs nothing: the graph is thrown away in Finish.
-  return std::make_shared<const ir::Weight>(DType::kF32, dims, ir::InlineBytes{});
+  return StandIn(dims);
 }
 
 void Builder::IgnorePrefix(std::string_view prefix) {

@@ -43,6 +43,7 @@ class Builder {
   }
   ir::Value* Float(float value);
   ir::Value* Int(int64_t value);
+  ir::Value* Ones(int64_t size);  ///< f32 [size]
 
   /// True if the checkpoint has the tensor.
   bool Has(std::string_view name) const { return weights_.weights.contains(name); }

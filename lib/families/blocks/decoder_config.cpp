@@ -12,6 +12,11 @@ namespace {
 using checkpoint::ConfigReader;
 using checkpoint::IntRange;
 
+// Tables are made of these sizes before any tensor is compared with them. The largest published
+// models have 32768 channels and 256 heads.
+constexpr IntRange kChannels{.minimum = 1, .maximum = 1 << 20};
+constexpr IntRange kHeads{.minimum = 1, .maximum = 1 << 16};
+
 /// The value of a key that may have no name, or no default (0).
 Result<int64_t> ReadSize(const ConfigReader& config, const std::string& key, int64_t fallback,
                          const IntRange& range = checkpoint::kPositive) {
@@ -29,8 +34,8 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
                  DecoderFacts& decoder) {
   const DecoderKeys& keys = defaults.keys;
   AttentionFacts& facts = decoder.attention;
-  QEFF_ASSIGN_OR_RETURN(facts.num_heads,
-                        ReadSize(config, keys.num_attention_heads, defaults.num_attention_heads));
+  QEFF_ASSIGN_OR_RETURN(facts.num_heads, ReadSize(config, keys.num_attention_heads,
+                                                  defaults.num_attention_heads, kHeads));
   const auto default_unless_null = [&](const std::string& key, int64_t fallback) {
     return config.Contains(key) && !config.Has(key) ? 0 : fallback;
   };
@@ -60,7 +65,7 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
                           fmt::format("expected at least {} ({}), got {}", keys.num_attention_heads,
                                       facts.num_heads, decoder.hidden_size));
   }
-  QEFF_ASSIGN_OR_RETURN(facts.head_size, ReadSize(config, keys.head_dim, head_fallback));
+  QEFF_ASSIGN_OR_RETURN(facts.head_size, ReadSize(config, keys.head_dim, head_fallback, kChannels));
   return Status::Ok();
 }
 
@@ -221,7 +226,7 @@ Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderD
   DecoderFacts facts;
   QEFF_ASSIGN_OR_RETURN(facts.vocab_size, ReadSize(config, keys.vocab_size, defaults.vocab_size));
   QEFF_ASSIGN_OR_RETURN(facts.hidden_size,
-                        ReadSize(config, keys.hidden_size, defaults.hidden_size));
+                        ReadSize(config, keys.hidden_size, defaults.hidden_size, kChannels));
   if (!keys.intermediate_size.empty()) {
     QEFF_ASSIGN_OR_RETURN(facts.mlp.ffn_size,
                           ReadSize(config, keys.intermediate_size, defaults.intermediate_size));

@@ -13,8 +13,7 @@ ir::Value* NormWeight(Builder& builder, const NormFacts& facts, const std::strin
     return builder.Constant(weight,
                             ir::PlusConstant(builder.Take(weight, {size}), facts.weight_offset));
   }
-  const std::vector<float> ones(static_cast<size_t>(size), 1.0F);
-  return builder.Constant(fmt::format("ones_{}", size), ir::MakeFloats({size}, ones));
+  return builder.Ones(size);
 }
 
 ir::Value* SplitGroups(Builder& builder, const std::string& scope, ir::Value* x, int64_t groups,
