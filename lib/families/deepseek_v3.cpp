@@ -20,33 +20,16 @@ Status Expect(const checkpoint::ConfigReader& config, std::string_view key, std:
                         fmt::format("expected {}, got '{}'", expected, value));
 }
 
-Result<ExpertsFacts> ReadExperts(const checkpoint::ConfigReader& config, MlpFacts dense) {
+Result<ExpertsFacts> ReadExperts(const checkpoint::ConfigReader& config, const MlpFacts& dense) {
   QEFF_RETURN_IF_ERROR(Expect(config, "scoring_func", "sigmoid"));
   QEFF_RETURN_IF_ERROR(Expect(config, "topk_method", "noaux_tc"));
-  ExpertsFacts experts;
-  RouterFacts& router = experts.router;
-  QEFF_ASSIGN_OR_RETURN(router, ReadRouter(config, {.num_experts = {"n_routed_experts"},
-                                                    .default_num_experts = 256,
-                                                    .default_experts_per_token = 8}));
-  router.score = RouterScore::kSigmoid;
-  router.choice_is_corrected = true;
-  router.group_rank = GroupRank::kSumOfTwoBest;
-  router.num_groups = 8;
-  router.groups_per_token = 4;
-  QEFF_RETURN_IF_ERROR(ReadExpertGroups(config, router));
-  QEFF_ASSIGN_OR_RETURN(router.weights_are_normalized, config.BoolOr("norm_topk_prob", true));
-  router.normalization_epsilon = 1e-20F;
-  QEFF_ASSIGN_OR_RETURN(const double scale, config.FloatOr("routed_scaling_factor", 2.5));
-  router.weight_scale = static_cast<float>(scale);
-  QEFF_ASSIGN_OR_RETURN(experts.ffn_size,
-                        config.IntOr("moe_intermediate_size", 2048, checkpoint::kPositive));
-  experts.activation = dense.activation;
-  QEFF_ASSIGN_OR_RETURN(const int64_t shared,
-                        config.IntOr("n_shared_experts", 1, checkpoint::kPositive));
-  dense.names.prefix = "shared_experts.";
-  dense.ffn_size = experts.ffn_size * shared;
-  experts.shared = SharedExpertFacts{.mlp = std::move(dense), .gate = ""};
-  return experts;
+  return ReadCorrectedSigmoidExperts(config,
+                                     {.num_experts = 256,
+                                      .num_groups = 8,
+                                      .groups_per_token = 4,
+                                      .weight_scale = 2.5,
+                                      .ffn_size = 2048},
+                                     dense);
 }
 
 }  // namespace

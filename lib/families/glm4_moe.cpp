@@ -8,34 +8,6 @@
 #include "lib/families/blocks/experts.h"
 
 namespace qeff::families {
-namespace {
-
-Result<ExpertsFacts> ReadGlmExperts(const checkpoint::ConfigReader& config, MlpFacts dense) {
-  ExpertsFacts experts;
-  RouterFacts& router = experts.router;
-  QEFF_ASSIGN_OR_RETURN(router, ReadRouter(config, {.num_experts = {"n_routed_experts"},
-                                                    .default_num_experts = 128,
-                                                    .default_experts_per_token = 8}));
-  router.score = RouterScore::kSigmoid;
-  router.choice_is_corrected = true;
-  router.group_rank = GroupRank::kSumOfTwoBest;
-  QEFF_RETURN_IF_ERROR(ReadExpertGroups(config, router));
-  QEFF_ASSIGN_OR_RETURN(router.weights_are_normalized, config.BoolOr("norm_topk_prob", true));
-  router.normalization_epsilon = 1e-20F;
-  QEFF_ASSIGN_OR_RETURN(const double scale, config.FloatOr("routed_scaling_factor", 1));
-  router.weight_scale = static_cast<float>(scale);
-  QEFF_ASSIGN_OR_RETURN(experts.ffn_size,
-                        config.IntOr("moe_intermediate_size", 1408, checkpoint::kPositive));
-  experts.activation = dense.activation;
-  QEFF_ASSIGN_OR_RETURN(const int64_t shared,
-                        config.IntOr("n_shared_experts", 1, checkpoint::kPositive));
-  dense.names.prefix = "shared_experts.";
-  dense.ffn_size = experts.ffn_size * shared;
-  experts.shared = SharedExpertFacts{.mlp = std::move(dense), .gate = ""};
-  return experts;
-}
-
-}  // namespace
 
 Result<ir::Graph> Glm4Moe(const FamilyInputs& inputs) {
   const checkpoint::ConfigReader& config = inputs.config;
@@ -50,7 +22,9 @@ Result<ir::Graph> Glm4Moe(const FamilyInputs& inputs) {
   QEFF_ASSIGN_OR_RETURN(const bool has_norm, config.BoolOr("use_qk_norm", false));
   if (has_norm) facts.attention.query_key_norm = QueryKeyNorm::kEachHead;
   QEFF_RETURN_IF_ERROR(IgnoreLayersOfLaterTokens(config, facts));
-  QEFF_ASSIGN_OR_RETURN(const ExpertsFacts experts, ReadGlmExperts(config, facts.mlp));
+  QEFF_ASSIGN_OR_RETURN(
+      const ExpertsFacts experts,
+      ReadCorrectedSigmoidExperts(config, {.num_experts = 128, .ffn_size = 1408}, facts.mlp));
   QEFF_ASSIGN_OR_RETURN(const int64_t dense,
                         config.IntOr("first_k_dense_replace", 1, checkpoint::kNotNegative));
   for (size_t i = static_cast<size_t>(dense); i < facts.layers.size(); ++i) {

@@ -144,6 +144,24 @@ Result<RouterFacts> ReadRouter(const checkpoint::ConfigReader& config, const Rou
 /// fewer experts than are to be chosen).
 Status ReadExpertGroups(const checkpoint::ConfigReader& config, RouterFacts& facts);
 
+/// What the config classes of DeepSeek-V3 and GLM-4.5 have for keys left out.
+struct CorrectedSigmoidDefaults {
+  int64_t num_experts = 0;
+  int64_t experts_per_token = 8;
+  int64_t num_groups = 1;
+  int64_t groups_per_token = 1;
+  double weight_scale = 1;
+  int64_t ffn_size = 0;
+};
+
+/// Reads experts with a shared block, chosen by corrected sigmoids within groups: n_routed_experts,
+/// num_experts_per_tok, n_group, topk_group, norm_topk_prob, routed_scaling_factor,
+/// moe_intermediate_size, n_shared_experts. `dense` is the dense block of other layers. Errors:
+/// kInvalidInput.
+Result<ExpertsFacts> ReadCorrectedSigmoidExperts(const checkpoint::ConfigReader& config,
+                                                 const CorrectedSigmoidDefaults& defaults,
+                                                 MlpFacts dense);
+
 /// Gives `block` to the layers i that are not in `mlp_only_layers` and have (i + 1) mod
 /// `decoder_sparse_step` == 0; the others stay dense. Errors: kInvalidInput.
 Status SetSparseLayers(const checkpoint::ConfigReader& config, const LayerBlock& block,
