@@ -19,8 +19,11 @@ Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
   if (graph.FindInput("comp_ctx_lengths") != nullptr) return Change::kNone;
   std::vector<ir::Node*> attentions;
   for (const auto& node : graph.nodes()) {
-    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr)
+    // A ring is read whole.
+    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr &&
+        node->IntAttribute("ring_cache", 0) == 0) {
       attentions.push_back(node.get());
+    }
   }
   if (attentions.empty()) {
     return InvalidInput(Location::File(model.path), "the graph has no KV cache",

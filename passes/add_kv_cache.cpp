@@ -15,6 +15,7 @@
 // Leaves alone: ops that have their states already, and attentions without position_ids (encoders).
 #include <set>
 
+#include "lib/ops/attention.h"
 #include "passes/pass.h"
 #include "passes/retained_state.h"
 
@@ -54,7 +55,8 @@ Result<std::vector<ir::Shape>> StateShapes(const ir::Node& node) {
   const int64_t heads = node.IntAttribute("num_kv_heads", 0);
   QEFF_ASSIGN_OR_RETURN(const int64_t key_size, HeadSize(node, 1, heads));
   QEFF_ASSIGN_OR_RETURN(const int64_t value_size, HeadSize(node, 2, heads));
-  return std::vector<ir::Shape>{{heads, "ctx_len", key_size}, {heads, "ctx_len", value_size}};
+  const char* slots = ops::ReadAttentionAttributes(node).ring_cache ? "sliding_window" : "ctx_len";
+  return std::vector<ir::Shape>{{heads, slots, key_size}, {heads, slots, value_size}};
 }
 
 /// Numbers states by mixer: an attention has a number of its own, a convolution and the rule behind
@@ -97,7 +99,9 @@ class CacheAdder {
           graph_.AddInput(name, {old->output()->type().dtype, std::move(shape)}, ++at_);
       outputs.push_back(name + std::string(ir::kRetainedStateSuffix));
     }
-    if (first_key_ == nullptr && old->IsQeff("Attention")) first_key_ = inputs[op.first_state];
+    if (first_key_ == nullptr && old->IsQeff("Attention") &&
+        !ops::ReadAttentionAttributes(*old).ring_cache)
+      first_key_ = inputs[op.first_state];
     ir::Node* made = graph_.AddNode({.domain = ir::kQeffDomain,
                                      .op_type = old->op_type(),
                                      .inputs = std::move(inputs),

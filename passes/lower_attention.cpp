@@ -14,14 +14,15 @@
 // With ALiBi: scores = Add(scores, Mul(Cast(slots), slopes)), slots and product cast to bf16 and
 // back and the product multiplied by alibi_scale where asked for. With sinks: the softmax runs over
 // Concat(scores, Expand(sinks)), and its last column is sliced off.
-// mask (slot > position, or slot <= position - window, or slot < position - position mod chunk),
-// indices (slots up to the largest position
-// of the row, the others 2147483647: "do not touch") and their parts are made once and shared by
-// all layers. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the
-// slots to its length. Without a cache the keys are those of the call. The option
-// invalid-index=zero reads slot 0 instead of 2147483647, as the original does when layers are
-// functions: the value is masked either way. Softmax runs in f32 whatever the dtype. A padding row
-// (position -1) sees nothing: its softmax is NaN, as in the contract. Requires: types of q, k, v.
+// A ring_cache has slots of its own: token p in slot p mod C, the position of slot s is the last
+// one at or before the row's largest that is s mod C. mask (slot > position, or slot <= position -
+// window, or slot < position - position mod chunk), indices (slots up to the largest position of
+// the row, the others 2147483647: "do not touch") and their parts are made once and shared by all
+// layers. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the slots to
+// its length. Without a cache the keys are those of the call. The option invalid-index=zero reads
+// slot 0 instead of 2147483647, as the original does when layers are functions: the value is masked
+// either way. Softmax runs in f32 whatever the dtype. A padding row (position -1) sees nothing: its
+// softmax is NaN, as in the contract. Requires: types of q, k, v.
 #include <cmath>
 #include <limits>
 #include <map>
@@ -53,8 +54,8 @@ struct SharedValues {
 
 class AttentionLowering {
  public:
-  AttentionLowering(ir::Graph& graph, int64_t invalid_index)
-      : graph_(graph), invalid_index_(invalid_index) {}
+  AttentionLowering(ir::Graph& graph, int64_t invalid_index, bool is_ring)
+      : graph_(graph), invalid_index_(invalid_index), is_ring_(is_ring) {}
 
   Status Lower(ir::Node* node) {
     const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(*node);
@@ -159,8 +160,9 @@ class AttentionLowering {
     if (shared_.slots != nullptr) return;
     const Emitter emit(graph_, &node, kScope);
     ir::Value* positions = node.input(3);
-    ir::Value* length_source = node.input(7) ? node.input(7) : node.input(4);
-    const int64_t length_axis = node.input(7) ? 0 : 2;
+    const bool has_lengths = node.input(7) != nullptr && !is_ring_;
+    ir::Value* length_source = has_lengths ? node.input(7) : node.input(4);
+    const int64_t length_axis = has_lengths ? 0 : 2;
     shared_.slot_count =
         emit.Op("Gather", {emit.Op("Shape", {length_source}), emit.Int(length_axis)});
     ir::Value* range = emit.Op("Range", {emit.Int(0), shared_.slot_count, emit.Int(1)});
@@ -169,15 +171,23 @@ class AttentionLowering {
         emit.Unsqueeze(emit.Op("ReduceMax", {positions},
                                {{"axes", std::vector<int64_t>{1}}, {"keepdims", int64_t{1}}}),
                        {2});
-    shared_.invalid = emit.Op("Greater", {shared_.slots, limit});
+    ir::Value* indices = shared_.slots;
+    if (is_ring_) {
+      ir::Value* behind = emit.Op("Mod", {emit.Op("Sub", {limit, indices}), shared_.slot_count});
+      shared_.slots = emit.Op("Sub", {limit, behind});
+      shared_.invalid = emit.Op("Less", {shared_.slots, emit.Int(0)});
+    } else {
+      shared_.invalid = emit.Op("Greater", {shared_.slots, limit});
+    }
     shared_.invalid_column = emit.Unsqueeze(shared_.invalid, {3});
-    shared_.gather_indices =
-        emit.Op("Where", {shared_.invalid, emit.Int(invalid_index_), shared_.slots});
+    shared_.gather_indices = emit.Op("Where", {shared_.invalid, emit.Int(invalid_index_), indices});
     shared_.position_column = emit.Unsqueeze(positions, {2});
     shared_.scatter_positions = positions;
-    if (node.input(6) != nullptr) {
-      shared_.scatter_positions = emit.Op(
-          "Where", {emit.Op("Less", {positions, emit.Int(0)}), emit.Int(kDoNotTouch), positions});
+    if (node.input(6) != nullptr || is_ring_) {
+      ir::Value* padding = node.input(6) != nullptr ? emit.Int(kDoNotTouch) : emit.Int(-1);
+      ir::Value* place = is_ring_ ? emit.Op("Mod", {positions, shared_.slot_count}) : positions;
+      shared_.scatter_positions =
+          emit.Op("Where", {emit.Op("Less", {positions, emit.Int(0)}), padding, place});
     }
   }
 
@@ -198,7 +208,8 @@ class AttentionLowering {
     const Emitter emit(graph_, &node, kScope);
     ir::Value* position = shared_.position_column;
     ir::Value* masked = emit.Op("Greater", {shared_.slots, position});
-    if (cacheless_) masked = emit.Op("Or", {masked, emit.Op("Less", {shared_.slots, emit.Int(0)})});
+    if (cacheless_ || is_ring_)
+      masked = emit.Op("Or", {masked, emit.Op("Less", {shared_.slots, emit.Int(0)})});
     if (window > 0) {
       ir::Value* oldest = emit.Op("Sub", {position, emit.Int(window)});
       masked = emit.Op("Or", {masked, emit.Op("LessOrEqual", {shared_.slots, oldest})});
@@ -248,6 +259,7 @@ class AttentionLowering {
   static constexpr const char* kScope = "/model";
   ir::Graph& graph_;
   int64_t invalid_index_;
+  bool is_ring_;
   SharedValues shared_;
   std::map<std::string, ir::Value*> alibi_;
   bool cacheless_ = false;
@@ -261,8 +273,13 @@ Result<Change> LowerAttention(ir::Model& model, const PassContext& context) {
     if (node->IsQeff("Attention")) attentions.push_back(node.get());
   }
   const bool zero = context.Option("invalid-index") == "zero";
-  AttentionLowering lowering(model.graph, zero ? 0 : kDoNotTouch);
-  for (ir::Node* node : attentions) QEFF_RETURN_IF_ERROR(lowering.Lower(node));
+  AttentionLowering whole(model.graph, zero ? 0 : kDoNotTouch, /*is_ring=*/false);
+  AttentionLowering rings(model.graph, zero ? 0 : kDoNotTouch, /*is_ring=*/true);
+  for (ir::Node* node : attentions) {
+    const bool is_ring =
+        node->input(4) != nullptr && ops::ReadAttentionAttributes(*node).ring_cache;
+    QEFF_RETURN_IF_ERROR((is_ring ? rings : whole).Lower(node));
+  }
   return attentions.empty() ? Change::kNone : Change::kChanged;
 }
 

@@ -18,6 +18,7 @@ std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions
           {"continuous_batching", options.continuous_batching},
           {"compute_context_length", options.compute_context_length},
           {"speculative_target", options.speculative_target},
+          {"strict_contract", options.strict_contract},
           {"max_positions", options.max_positions.value_or(0)}};
 }
 
@@ -47,8 +48,10 @@ Status RunRecorded(ir::Model& model, const passes::Pipeline& pipeline) {
 /// A checkpoint's graph in semantic ops with its deployment features.
 Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                      const TransformOptions& options) {
-  QEFF_ASSIGN_OR_RETURN(families::BuiltModel built,
-                        families::BuildModel(checkpoint, {.max_positions = options.max_positions}));
+  QEFF_ASSIGN_OR_RETURN(
+      families::BuiltModel built,
+      families::BuildModel(checkpoint, {.max_positions = options.max_positions,
+                                        .strict_contract = options.strict_contract}));
   for (const std::string& note : built.notes) LogInfoText(note);
   ir::Model model{.graph = std::move(built.graph),
                   .functions = {},

@@ -104,6 +104,7 @@ Result<ir::Graph> Falcon(const FamilyInputs& inputs) {
                                     "a residual that starts after the norm"));
   QEFF_ASSIGN_OR_RETURN(const bool has_bias, config.BoolOr("bias", false));
   facts.attention.query_key_value_have_bias = facts.attention.output_has_bias = has_bias;
+  facts.attention.repeats_keys_and_values = inputs.strict_contract && is_new;
   facts.mlp.names = {.up = "dense_h_to_4h", .down = "dense_4h_to_h"};
   facts.mlp.is_gated = false;
   facts.mlp.has_bias = has_bias;

@@ -121,7 +121,8 @@ Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
   QEFF_ASSIGN_OR_RETURN(const FamilyInfo* family, FindFamily(config));
   QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config));
   const WeightTable weights = CollectWeights(checkpoint);
-  QEFF_ASSIGN_OR_RETURN(ir::Graph graph, family->build({config, weights, options.max_positions}));
+  QEFF_ASSIGN_OR_RETURN(ir::Graph graph, family->build({config, weights, options.max_positions,
+                                                        options.strict_contract}));
   BuiltModel built{.graph = std::move(graph),
                    .architecture = std::string(family->architecture),
                    .input_order = InputOrderOf(family->model_type),

@@ -26,6 +26,8 @@ struct FamilyInputs {
   /// Rows of position tables if the user wants another number than the config's
   /// max_position_embeddings.
   std::optional<int64_t> max_positions;
+  /// Caches as the original exporter's files have them, where ours differ on purpose.
+  bool strict_contract = false;
 };
 
 /// Where inputs of deployed graphs stand, by the name of the input before them, as in the original
@@ -46,6 +48,7 @@ const std::vector<FamilyInfo>& AllFamilies();
 
 struct BuildOptions {
   std::optional<int64_t> max_positions;
+  bool strict_contract = false;
 };
 
 struct BuiltModel {

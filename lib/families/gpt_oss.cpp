@@ -75,7 +75,10 @@ Result<ir::Graph> GptOss(const FamilyInputs& inputs) {
   experts.activation = kActivation;
   experts.limit = kLimit;
   experts.up_offset = kUpOffset;
-  for (LayerFacts& layer : facts.layers) layer.feed_forward = ExpertsBlock(experts);
+  for (LayerFacts& layer : facts.layers) {
+    layer.feed_forward = ExpertsBlock(experts);
+    layer.has_ring_cache = inputs.strict_contract && layer.window_tokens > 0;
+  }
   return BuildDecoder(facts, inputs.weights);
 }
 

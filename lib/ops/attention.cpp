@@ -3,7 +3,7 @@
 //
 // qeff.Attention<num_heads, num_kv_heads, scale, window_tokens, chunk_tokens, softcap,
 // alibi_slopes,
-//                alibi_scale, alibi_in_bf16>(
+//                alibi_scale, alibi_in_bf16, ring_cache>(
 //     q [B, T, H * E], k [B, T, K * E], v [B, T, K * Ev], position_ids i64 [B, T],
 //     past_key [Bc, K, C, E], past_value [Bc, K, C, Ev], batch_index i64 [B, 1],
 //     comp_ctx_lengths i64 [n], sinks [H])
@@ -14,6 +14,9 @@
 // there is a window, and those with j >= p - p mod chunk_tokens if there are chunks. Without a
 // past: the key of token t' is seen if 0 <= j <= p for its position j = position_ids[b, t'], and
 // the same of window and chunk; without position_ids every key is seen.
+// With ring_cache token p goes to slot p mod C, after all writes of the call: slot s holds the last
+// written token t with t mod C = s, and j is that token's position. A call of several tokens may so
+// write over keys that its first tokens should see: this is what the original's files do.
 //   score = softcap * tanh(scale * q.k / softcap)  (without softcap: scale * q.k)
 //   score += alibi_scale * (alibi_slopes[h] * j)   (j and the product rounded to bf16 if
 //   alibi_in_bf16) out = sum of softmax(score) * v;  query head h reads kv head h / (H / K)
@@ -22,6 +25,7 @@
 // with sinks they are 0.
 #include "lib/ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -180,6 +184,7 @@ class AttentionLoop {
         kv_heads_(context.Int("num_kv_heads")),
         window_(context.Int("window_tokens")),
         chunk_(context.Int("chunk_tokens")),
+        is_ring_(context.Int("ring_cache") != 0 && context.Has(kPastKey)),
         slopes_(ReadAttentionAttributes(context.node()).alibi_slopes),
         key_size_(context.in(kKey).dims[2] / kv_heads_),
         value_size_(context.in(kValue).dims[2] / kv_heads_),
@@ -218,7 +223,8 @@ class AttentionLoop {
         return context_.Invalid(fmt::format("batch_index {} is outside of [0, {})", row, rows));
       }
       for (int64_t t = 0; t < tokens_; ++t) {
-        const int64_t slot = Position(b, t);
+        int64_t slot = Position(b, t);
+        if (is_ring_ && slot >= 0) slot %= slots;
         if (slot < 0 || slot >= slots) continue;
         for (int64_t head = 0; head < kv_heads_; ++head) {
           std::copy_n(
@@ -252,7 +258,7 @@ class AttentionLoop {
 
   int64_t Reach() const {
     if (!has_past_) return tokens_;
-    if (context_.Has(kComputeLengths)) return context_.in(kComputeLengths).dims[0];
+    if (context_.Has(kComputeLengths) && !is_ring_) return context_.in(kComputeLengths).dims[0];
     return context_.in(kPastKey).dims[2];
   }
 
@@ -264,8 +270,13 @@ class AttentionLoop {
            (chunk_ == 0 || key >= query - query % chunk_);
   }
 
+  /// Negative: the slot has not been written.
   int64_t KeyPosition(int64_t b, int64_t slot) const {
-    return has_past_ ? slot : Position(b, slot);
+    if (!is_ring_) return has_past_ ? slot : Position(b, slot);
+    int64_t last = -1;
+    for (int64_t t = 0; t < tokens_; ++t) last = std::max(last, Position(b, t));
+    const int64_t slots = context_.in(kPastKey).dims[2];
+    return last - ((last - slot) % slots + slots) % slots;
   }
 
   double Alibi(int64_t head, int64_t position) const {
@@ -319,6 +330,7 @@ class AttentionLoop {
   int64_t kv_heads_;
   int64_t window_;
   int64_t chunk_;
+  bool is_ring_;
   std::vector<float> slopes_;
   int64_t key_size_;
   int64_t value_size_;
@@ -338,7 +350,8 @@ AttentionAttributes ReadAttentionAttributes(const ir::Node& node) {
                            .softcap = node.FloatAttribute("softcap", 0),
                            .alibi_slopes = {},
                            .alibi_scale = node.FloatAttribute("alibi_scale", 1),
-                           .alibi_in_bf16 = node.IntAttribute("alibi_in_bf16", 0) != 0};
+                           .alibi_in_bf16 = node.IntAttribute("alibi_in_bf16", 0) != 0,
+                           .ring_cache = node.IntAttribute("ring_cache", 0) != 0};
   const auto slopes = node.attributes().find("alibi_slopes");
   if (slopes != node.attributes().end()) {
     const auto* values = std::get_if<std::vector<float>>(&slopes->second);
@@ -359,6 +372,7 @@ ir::AttributeMap ToAttributeMap(const AttentionAttributes& attributes) {
     if (attributes.alibi_scale != 1) map["alibi_scale"] = attributes.alibi_scale;
     if (attributes.alibi_in_bf16) map["alibi_in_bf16"] = int64_t{1};
   }
+  if (attributes.ring_cache) map["ring_cache"] = int64_t{1};
   return map;
 }
 
@@ -374,7 +388,8 @@ std::vector<OpDefinition> AttentionOps() {
                            IntAttribute("window_tokens", 0), IntAttribute("chunk_tokens", 0),
                            FloatAttribute("softcap", 0),
                            OptionalAttribute("alibi_slopes", AttributeKind::kFloats),
-                           FloatAttribute("alibi_scale", 1), IntAttribute("alibi_in_bf16", 0)}},
+                           FloatAttribute("alibi_scale", 1), IntAttribute("alibi_in_bf16", 0),
+                           IntAttribute("ring_cache", 0)}},
            InferAttention,
            EvaluateAttention}};
 }

@@ -22,6 +22,7 @@ struct AttentionAttributes {
   std::vector<float> alibi_slopes;  ///< [num_heads], or empty
   float alibi_scale = 1;
   bool alibi_in_bf16 = false;
+  bool ring_cache = false;
 };
 
 /// Returns the attributes of a qeff.Attention; those that it does not have are as above.

@@ -36,6 +36,8 @@ WITH_WEIGHTS = ("llama", "mistral", "mistral_window", "qwen2", "qwen3", "mixtral
 FAMILIES = WITH_WEIGHTS + (
     "codegen", "falcon_40b", "falcon_7b", "falcon_sequential", "gemma4_text", "gpt2", "gpt_bigcode", "gpt_bigcode_mha", "gpt_oss",
     "gptj", "llama4_text_wide_chunk_llama3_rope", "mpt", "qwen3_moe_raw_topk")
+# Compared with --strict-contract, too.
+STRICT = ("falcon_40b", "gpt_oss")
 # Options of qeff-export for each recorded mode.
 MODES = {
     "default": [],
@@ -356,14 +358,14 @@ def expect_norm_in_f32(record, case, options):
 
 
 def expect_own_kv_heads(record, case, options):
-    if case["config"]["model_type"] == "falcon" and case["config"].get("new_decoder_architecture"):
+    if "--strict-contract" not in options and case["config"]["model_type"] == "falcon" and case["config"].get("new_decoder_architecture"):
         for value in record["inputs"] + record["outputs"]:
             if value["name"].startswith("past_"):
                 value["dims"][1] = case["config"]["num_kv_heads"]
 
 
 def expect_whole_context(record, case, options):
-    if case["config"]["model_type"] == "gpt_oss":
+    if "--strict-contract" not in options and case["config"]["model_type"] == "gpt_oss":
         for value in record["inputs"] + record["outputs"]:
             value["dims"] = ["ctx_len" if dim == "sliding_window" else dim for dim in value["dims"]]
 
@@ -409,9 +411,9 @@ DIFFERENCES = [
      "the order of the layers", expect_one_layer_function),
     ("`--subfunctions`", "parameters and results of a layer function are named after the first layer that it stands "
      "for; QEfficient names some after the last one", "one rule for all models", expect_first_layer),
-    ("caches of falcon's newer decoder", "hold the key-value heads of the checkpoint; QEfficient repeats them for all query heads first",
+    ("caches of falcon's newer decoder; off with `--strict-contract`", "hold the key-value heads of the checkpoint; QEfficient repeats them for all query heads first",
      "the cache is that much smaller, the numbers are the same; hosts read the shape from the file", expect_own_kv_heads),
-    ("caches of gpt_oss", "sliding layers keep the whole context (`ctx_len`); QEfficient's are rings of `sliding_window` slots",
+    ("caches of gpt_oss; off with `--strict-contract`", "sliding layers keep the whole context (`ctx_len`); QEfficient's are rings of `sliding_window` slots",
      "a ring loses keys that the first tokens of a prompt chunk must see (docs/exactness.md)", expect_whole_context),
     ("`--ccl` with gemma4", "the graph has the input `comp_ctx_lengths`; QEfficient's has not: the option does nothing there",
      "an option that does nothing misleads", expect_compute_lengths),
@@ -432,7 +434,8 @@ def documentation():
         "Written by `tests/contract/check_contract.py --write-docs`; do not edit. That test exports the models of",
         "recorded QEfficient exports (" + ", ".join(FAMILIES) + ";",
         "modes " + ", ".join(MODES) + ") and requires equality",
-        "of inputs, outputs, opsets, functions with their bodies, calls of the compiler's ops and weights, except for:",
+        "of inputs, outputs, opsets, functions with their bodies, calls of the compiler's ops and, for " + ", ".join(WITH_WEIGHTS) + ",",
+        "weights, except for the rows below. `--strict-contract` of `qeff-transform` and `qeff-export` switches off the rows that say so.",
         "",
         "| where | what | why |",
         "|---|---|---|",
@@ -506,11 +509,11 @@ def read_records(path):
 # --- the comparison
 
 
-def export(onnx, binaries, case, folder):
+def export(onnx, binaries, case, options, folder):
     folder.mkdir()
     write_checkpoint(folder / "checkpoint", case)
     command = [str(binaries / "qeff-export"), str(folder / "checkpoint"), "-o", str(folder / "onnx"), "-q"]
-    result = subprocess.run(command + MODES[case["mode"]], capture_output=True, text=True)
+    result = subprocess.run(command + options, capture_output=True, text=True)
     if result.returncode != 0:
         raise RuntimeError(f"qeff-export returned {result.returncode}: {result.stderr.strip()}")
     got = describe(onnx, onnx.load(folder / "onnx/model.onnx", load_external_data=False))
@@ -534,10 +537,10 @@ def is_layer_domain(name):
     return name.startswith(("QEfficient.", "qeff.layers"))
 
 
-def expected(case):
+def expected(case, options):
     record = copy.deepcopy(case["record"])
     for *_, change in DIFFERENCES:
-        change(record, case, MODES[case["mode"]])
+        change(record, case, options)
     return record
 
 
@@ -580,13 +583,15 @@ def main():
         print("SKIPPED: Python cannot import onnx")
         return 77
     cases = [c for c in read_records(options.records) if options.family in (None, c["family"])]
+    runs = [(case, False) for case in cases] + [(case, True) for case in cases if case["family"] in STRICT]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="qeff-contract-") as folder:
-        for case in cases:
-            name = f"{case['family']}.{case['mode']}"
+        for case, strict in runs:
+            name = f"{case['family']}.{case['mode']}" + (" strict" if strict else "")
+            flags = MODES[case["mode"]] + ["--strict-contract"] * strict
             try:
-                got = export(onnx, options.bin, case, pathlib.Path(folder) / name)
-                want = expected(case)
+                got = export(onnx, options.bin, case, flags, pathlib.Path(folder) / name)
+                want = expected(case, flags)
                 if case["family"] not in WITH_WEIGHTS:
                     want, got = without_weights(want), without_weights(got)
                 problems = differences(name, want, got)
@@ -594,7 +599,7 @@ def main():
                 problems = [f"{name}: {error}"]
             print("\n".join(problems) if problems else f"{name}: equal")
             failed += bool(problems)
-    print(f"{len(cases) - failed} equal, {failed} not")
+    print(f"{len(runs) - failed} equal, {failed} not")
     return 1 if failed or not cases else 0
 
 

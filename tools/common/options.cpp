@@ -22,6 +22,10 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
   app.add_flag("--speculative-target", options.speculative_target,
                "Keep the logits of the last n tokens, n by an input's length")
       ->group(group);
+  app.add_flag("--strict-contract", options.strict_contract,
+               "Shape caches as QEfficient's files have them where ours differ on purpose, as "
+               "docs/contract-differences.md lists")
+      ->group(group);
   app.add_option("--max-positions", options.max_positions,
                  "Rows of position tables (default: max_position_embeddings)")
       ->check(CLI::Range(1, 1 << 26))

@@ -64,6 +64,8 @@ Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
   QEFF_RETURN_IF_ERROR(PlacePositions(lowering, node, result));
   const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(node);
+  if (attributes.ring_cache && node.input(kPastKey) != nullptr)
+    return lowering.Unsupported(node, "a ring cache has to be lowered (lower-attention)");
   const int64_t heads = attributes.num_heads;
   const int64_t kv_heads = attributes.num_kv_heads;
   const std::vector<int64_t>& q_dims = result.q.dims;

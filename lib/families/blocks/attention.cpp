@@ -198,20 +198,36 @@ class AttentionBuilder {
     return made;
   }
 
+  /// [B, T, K * E] -> [B, T, H * E], each head for its group of query heads.
+  ir::Value* RepeatHeads(ir::Value* x) {
+    const int64_t groups = facts_.num_heads / facts_.num_kv_heads;
+    const auto dims = [&](const char* name, std::vector<int64_t> values) {
+      return builder_.Constant(name, ir::MakeIntVector(values));
+    };
+    x = builder_.Onnx(scope_, "Reshape",
+                      {x, dims("kv_heads", {0, 0, facts_.num_kv_heads, 1, facts_.head_size})});
+    x = builder_.Onnx(scope_, "Expand", {x, dims("kv_groups", {1, 1, 1, groups, 1})});
+    return builder_.Onnx(scope_, "Reshape", {x, dims("repeated_heads", {0, 0, query_size_})});
+  }
+
   ir::Value* Attend(const QueryKeyValue& qkv) {
     const float default_scale =
         static_cast<float>(1 / std::sqrt(static_cast<double>(facts_.head_size)));
     const ops::AttentionAttributes attributes = {
         .num_heads = facts_.num_heads,
-        .num_kv_heads = facts_.num_kv_heads,
+        .num_kv_heads = facts_.repeats_keys_and_values ? facts_.num_heads : facts_.num_kv_heads,
         .scale = layer_.attention_scale.value_or(facts_.scale.value_or(default_scale)),
         .window_tokens = layer_.window_tokens,
         .chunk_tokens = layer_.chunk_tokens,
         .softcap = facts_.softcap,
         .alibi_slopes = facts_.alibi_slopes,
         .alibi_scale = facts_.alibi_scale,
-        .alibi_in_bf16 = facts_.alibi_is_rounded_to_bf16};
-    std::vector<ir::Value*> inputs = {qkv.query, qkv.key, qkv.value, context_.position_ids};
+        .alibi_in_bf16 = facts_.alibi_is_rounded_to_bf16,
+        .ring_cache = layer_.has_ring_cache};
+    const bool repeats = facts_.repeats_keys_and_values && facts_.num_kv_heads != facts_.num_heads;
+    std::vector<ir::Value*> inputs = {qkv.query, repeats ? RepeatHeads(qkv.key) : qkv.key,
+                                      repeats ? RepeatHeads(qkv.value) : qkv.value,
+                                      context_.position_ids};
     if (facts_.has_sinks) {
       inputs.resize(8, nullptr);
       inputs.push_back(builder_.Weight(name_ + facts_.names.sinks, {facts_.num_heads}));

@@ -57,6 +57,9 @@ struct AttentionFacts {
   /// The query's tensor holds [query | gate] head by head; o_proj gets the result times
   /// sigmoid(gate).
   bool output_is_gated = false;
+  /// Keys and values are repeated for all query heads before the cache, as the original exporter
+  /// does for some families: same numbers, larger cache.
+  bool repeats_keys_and_values = false;
   bool has_sinks = false;  ///< tensor [H]: a score that takes part in the softmax and has no value
   LinearLayout layout = LinearLayout::kOutIn;
 

@@ -35,6 +35,9 @@ struct LayerFacts {
   int64_t window_tokens = 0;
   /// A query sees the tokens of its own chunk: positions from p - p mod c on; 0: no chunks.
   int64_t chunk_tokens = 0;
+  /// With a cache of window_tokens slots instead of the whole context: calls of several tokens
+  /// beyond the window lose keys, as in the original exporter's files.
+  bool has_ring_cache = false;
   int rotary = 0;                        ///< index in DecoderFacts::rotaries; -1: no rotation
   std::optional<float> attention_scale;  ///< instead of AttentionFacts::scale
   std::optional<QueryScaling> query_scaling;
