@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "lib/support/json.h"
+#include "lib/support/log.h"
 
 namespace qeff {
 namespace {
@@ -52,31 +53,31 @@ struct Source {
     return value != nullptr && value->is_null() ? nullptr : value;
   }
 
-  Result<int64_t> Id(std::string_view key, const Json& value) const {
+  /// Nothing for an id beyond the vocabulary, which defaults of config classes may be: no text has
+  /// it.
+  Result<std::optional<int64_t>> Id(std::string_view key, const Json& value) const {
     const bool is_whole = value.is_number_integer();
     const bool fits = is_whole && (!value.is_number_unsigned() ||
                                    value.get<uint64_t>() <= uint64_t{kNoVocabSize});
-    if (!fits || value.get<int64_t>() < 0 || value.get<int64_t>() >= vocab_size) {
-      return Wrong(key,
-                   vocab_size != kNoVocabSize
-                       ? fmt::format("a token id from 0 to {}", vocab_size - 1)
-                       : std::string("a token id not below 0"),
-                   value);
-    }
-    return value.get<int64_t>();
+    if (!fits || value.get<int64_t>() < 0) return Wrong(key, "a token id not below 0", value);
+    const auto id = value.get<int64_t>();
+    if (id < vocab_size) return std::optional<int64_t>(id);
+    LogInfo("{}: '{}' is {}, the vocabulary ends at {}: no text has this token", file, key, id,
+            vocab_size - 1);
+    return std::optional<int64_t>();
   }
 
   Status AddIds(std::string_view key, std::vector<int64_t>& ids) const {
     const Json* value = Get(key);
     if (value == nullptr) return Status::Ok();
     if (!value->is_array()) {
-      QEFF_ASSIGN_OR_RETURN(const int64_t id, Id(key, *value));
-      ids.push_back(id);
+      QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> id, Id(key, *value));
+      if (id) ids.push_back(*id);
       return Status::Ok();
     }
     for (const Json& element : *value) {
-      QEFF_ASSIGN_OR_RETURN(const int64_t id, Id(key, element));
-      ids.push_back(id);
+      QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> id, Id(key, element));
+      if (id) ids.push_back(*id);
     }
     return Status::Ok();
   }
