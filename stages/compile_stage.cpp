@@ -84,6 +84,7 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(
     text.num_speculative_tokens = {*options.num_speculative_tokens};
   text.comp_ctx_lengths_prefill = options.ccl_prefill;
   text.comp_ctx_lengths_decode = options.ccl_decode;
+  text.rounds_ctx_len = options.backend != "cpu" && options.backend != "reference";
   std::vector<std::pair<std::string, int64_t>> dims = options.dims;
   for (const auto& [name, size] : dims) {
     if (symbols.contains(name)) continue;

@@ -79,7 +79,7 @@ ComputeContext ComputeContextFor(const TextSpecializationOptions& options) {
   if (!options.has_compute_context_lengths) return context;
   std::vector<int64_t> prefill = options.comp_ctx_lengths_prefill;
   std::vector<int64_t> decode = options.comp_ctx_lengths_decode;
-  if (prefill.empty() && decode.empty()) {
+  if (prefill.empty() && decode.empty() && options.rounds_ctx_len) {
     context.ctx_len = (options.ctx_len + kLengthUnit - 1) / kLengthUnit * kLengthUnit;
   }
   const bool is_shared = options.prefill_seq_len == 1;

@@ -37,13 +37,15 @@ struct TextSpecializationOptions {
   /// With has_compute_context_lengths; an empty list is generated.
   std::vector<int64_t> comp_ctx_lengths_prefill;
   std::vector<int64_t> comp_ctx_lengths_decode;
+  /// Whether generated lists round ctx_len up to a multiple of 1024, as QEfficient does for a card.
+  bool rounds_ctx_len = true;
   /// Symbol of graphs with a cache of window size.
   std::optional<int64_t> sliding_window;
 };
 
 /// Returns prefill entries, then decode entries. A prefill_seq_len of 1 makes decode entries
 /// superfluous: then there is one entry, named "Prefill" unless prefill_only is false. Generated
-/// compute context lengths round ctx_len up to a multiple of 1024. Errors: kUsage with the flag (a
+/// compute context lengths round ctx_len up to a multiple of 1024 if asked to. Errors: kUsage with the flag (a
 /// length below 1, prefill longer than the context, an option that the graph needs or does not
 /// have).
 Result<std::vector<Specialization>> BuildTextSpecializations(
