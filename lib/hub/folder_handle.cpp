@@ -9,12 +9,17 @@
 
 #include <cerrno>
 
+#include "lib/support/file.h"
+
 namespace qeff::hub {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+/// One at a time for each process, so that what a killed one leaves does not pile up.
+std::string AsideName() { return fmt::format(".aside-{}", ::getpid()); }
 
 }  // namespace
 
@@ -76,18 +81,49 @@ Result<FolderHandle> FolderHandle::MakeBelow(std::string_view relative) const {
   return folder;
 }
 
-Status FolderHandle::Link(const std::string& name, const std::string& target) const {
-  // A link cannot be made in place of something: make it aside and rename.
-  const std::string aside = fmt::format(".{}.{}.tmp", name.substr(0, 200), ::getpid());
-  ::unlinkat(descriptor_, aside.c_str(), 0);
-  if (::symlinkat(target.c_str(), descriptor_, aside.c_str()) != 0 ||
-      ::renameat(descriptor_, aside.c_str(), descriptor_, name.c_str()) != 0) {
-    const int error = errno;
-    ::unlinkat(descriptor_, aside.c_str(), 0);
+Status FolderHandle::MoveHere(const std::string& name, const FolderHandle& aside,
+                              const std::string& aside_name) const {
+  if (::renameat(aside.descriptor_, aside_name.c_str(), descriptor_, name.c_str()) == 0) {
+    return Status::Ok();
+  }
+  const int error = errno;
+  ::unlinkat(aside.descriptor_, aside_name.c_str(), 0);
+  return IoError(Location::File((path_ / name).string()), "cannot replace the file", error);
+}
+
+Status FolderHandle::Link(const std::string& name, const std::string& target,
+                          const FolderHandle& aside) const {
+  if (::symlinkat(target.c_str(), descriptor_, name.c_str()) == 0) return Status::Ok();
+  int error = errno;
+  const std::string aside_name = AsideName();
+  if (error == EEXIST) {
+    // A link cannot be made in place of something: make it aside and rename.
+    ::unlinkat(aside.descriptor_, aside_name.c_str(), 0);
+    error = ::symlinkat(target.c_str(), aside.descriptor_, aside_name.c_str()) == 0 ? 0 : errno;
+  }
+  if (error != 0) {
     return IoError(Location::File((path_ / name).string()), "cannot make the link", error,
                    {"if this file system has no links, set HF_HUB_DISABLE_SYMLINKS=1"});
   }
-  return Status::Ok();
+  return MoveHere(name, aside, aside_name);
+}
+
+Status FolderHandle::Write(const std::string& name, std::string_view content,
+                           const FolderHandle& aside) const {
+  const std::string aside_name = AsideName();
+  QEFF_RETURN_IF_ERROR(WriteFileAtomically(aside.path_ / aside_name, content));
+  return MoveHere(name, aside, aside_name);
+}
+
+Status FolderHandle::Copy(const std::string& name, const fs::path& from,
+                          const FolderHandle& aside) const {
+  const std::string aside_name = AsideName();
+  std::error_code error;
+  fs::copy_file(from, aside.path_ / aside_name, fs::copy_options::overwrite_existing, error);
+  if (!error) return MoveHere(name, aside, aside_name);
+  ::unlinkat(aside.descriptor_, aside_name.c_str(), 0);
+  return IoError(Location::File((path_ / name).string()),
+                 fmt::format("cannot copy '{}'", from.string()), error.value());
 }
 
 FileLock::FileLock(const fs::path& path) {

@@ -30,12 +30,20 @@ class FolderHandle {
   Result<FolderHandle> MakeBelow(std::string_view relative) const;
 
   /// Makes `name` in this folder a link to `target`, in place of whatever file or link has that
-  /// name. Errors: kIo.
-  Status Link(const std::string& name, const std::string& target) const;
+  /// name. What that needs for a moment lies in `aside`, on the same file system: a process that is
+  /// killed leaves nothing here. Errors: kIo.
+  Status Link(const std::string& name, const std::string& target, const FolderHandle& aside) const;
+  /// Makes `name` in this folder a file with this content, in the same way. Errors: kIo.
+  Status Write(const std::string& name, std::string_view content, const FolderHandle& aside) const;
+  /// Makes `name` in this folder a copy of the file `from`, in the same way. Errors: kIo.
+  Status Copy(const std::string& name, const std::filesystem::path& from,
+              const FolderHandle& aside) const;
 
  private:
   FolderHandle(int descriptor, std::filesystem::path path)
       : descriptor_(descriptor), path_(std::move(path)) {}
+  Status MoveHere(const std::string& name, const FolderHandle& aside,
+                  const std::string& aside_name) const;
   int descriptor_ = -1;
   std::filesystem::path path_;
 };

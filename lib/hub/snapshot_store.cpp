@@ -75,23 +75,9 @@ fs::path FinalPath(const StorePlace& place, const RepoId& repo, const std::strin
   return place.cache_folder / repo.CacheFolderName() / "snapshots" / commit / file.path;
 }
 
-/// Copies through a sibling, so that no half copy has the final name.
-Status CopyInto(const FolderHandle& folder, const std::string& name, const fs::path& from) {
-  const fs::path aside = folder.path() / fmt::format(".{}.{}.tmp", name.substr(0, 200), ::getpid());
-  std::error_code error;
-  fs::remove(aside, error);
-  fs::copy_file(from, aside, error);
-  if (!error) fs::rename(aside, folder.path() / name, error);
-  if (!error) return Status::Ok();
-  const int number = error.value();
-  fs::remove(aside, error);
-  return IoError(Location::File((folder.path() / name).string()),
-                 fmt::format("cannot copy '{}'", from.string()), number);
-}
-
 Status WriteBelow(const FolderHandle& root, const std::string& relative, std::string_view text) {
   QEFF_ASSIGN_OR_RETURN(const FolderHandle folder, root.MakeBelow(FolderOf(relative)));
-  return WriteFileAtomically(folder.path() / NameOf(relative), text);
+  return folder.Write(std::string(NameOf(relative)), text, root);
 }
 
 }  // namespace
@@ -151,7 +137,7 @@ Status SnapshotStore::LinkToBlob(const RepoFile& file) {
   target += "blobs/" + file.etag();
   std::error_code error;
   if (fs::read_symlink(folder.path() / name, error) == target && !error) return Status::Ok();
-  return folder.Link(name, target);
+  return folder.Link(name, target, repo_folder_);
 }
 
 Status SnapshotStore::WriteLocalNotes(const RepoFile& file) {
@@ -178,7 +164,7 @@ Result<bool> SnapshotStore::Provide(const RepoFile& file,
     if (place_.use_links) {
       QEFF_RETURN_IF_ERROR(LinkToBlob(file));
     } else if (!is_link || !IsRegularOfSize(final_path, file.size_bytes)) {
-      QEFF_RETURN_IF_ERROR(CopyInto(folder, name, blob));
+      QEFF_RETURN_IF_ERROR(folder.Copy(name, blob, repo_folder_));
     }
     return true;
   }
@@ -195,7 +181,7 @@ Result<bool> SnapshotStore::Provide(const RepoFile& file,
     }
   }
   if (!has_blob) return false;
-  QEFF_RETURN_IF_ERROR(CopyInto(folder, name, blob));
+  QEFF_RETURN_IF_ERROR(folder.Copy(name, blob, repo_folder_));
   QEFF_RETURN_IF_ERROR(WriteLocalNotes(file));
   return true;
 }

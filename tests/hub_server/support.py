@@ -125,6 +125,8 @@ class FetchCase(unittest.TestCase):
                 self.assertIn(blob.name, known, "a blob with another content than its name")
             else:
                 self.assertRegex(blob.name, r"^[0-9a-f]{40,64}\.[0-9a-f]{8}\.(incomplete|progress)$")
+        strays = [path for part in ("snapshots", "refs", "trees", ".no_exist") for path in self.cache.glob(f"models--*/{part}/**/*")]
+        self.assertEqual([path for path in strays if "aside" in path.name or "tmp" in path.name], [])
         for entry in self.cache.glob("models--*/snapshots/*/**/*"):
             if entry.is_symlink():
                 self.assertEqual(entry.resolve().parent.name, "blobs", entry)
