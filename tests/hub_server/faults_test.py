@@ -227,7 +227,12 @@ class Refused(FaultCase):
             "[": "not valid JSON",
             '[{"type":"file","path":"a","oid":"x","size":1}]': "expected git's SHA-1 for 'a'",
             '[{"type":"file","path":"a","oid":"%s","size":-1}]' % ("1" * 40): "expected the size of 'a'",
+            '[{"type":"file","path":"a","oid":"%s","size":18446744073709551615}]' % ("1" * 40): "expected the size of 'a'",
+            '[{"type":"file","path":"a","oid":"%s","size":1e3}]' % ("1" * 40): "expected the size of 'a'",
+            '[{"type":"file","path":"a","oid":"../../x","size":1}]': "expected git's SHA-1 for 'a', got '../../x'",
+            '[{"type":"file","path":"a","oid":"%s","size":1,"lfs":{"oid":"../x","size":1}}]' % ("1" * 40): "expected a SHA-256 for 'a'",
             '[{"type":"file","path":"a","path":"b"}]': "appears twice",
+            "[" * 100_000: "nested deeper than 100",
         }
         original = support.hub_server.Handler.send_json
         for text, message in cases.items():
@@ -243,6 +248,23 @@ class Refused(FaultCase):
                 finally:
                     support.hub_server.Handler.send_json = original
                 self.assertIn(message, done.err)
+
+    def test_bad_pickle_under_another_name(self):
+        self.add_repo("acme/nine", {WEIGHTS: b"\x80\x04\x95" + bytes(300)})
+        self.hub._files.clear()
+        self.assertIn(WEIGHTS, self.fetch("acme/nine", code=1).err)
+
+    def test_bad_endless_listing(self):
+        original = support.hub_server.Handler.send_json
+        def send(handler, value, headers=None):
+            if not isinstance(value, list):
+                return original(handler, value, headers)
+            return handler.send_chunked(200, {}, b"[", is_endless=True)
+        support.hub_server.Handler.send_json = send
+        try:
+            self.assertIn("expected an answer of at most 67108864 bytes", self.fetch("acme/nine", code=3).err)
+        finally:
+            support.hub_server.Handler.send_json = original
 
     def test_bad_pages(self):
         circle = f"{self.hub.endpoint}/api/models/acme/nine/tree/{self.hub.commit('acme/nine', 'main')}"
