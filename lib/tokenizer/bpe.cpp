@@ -5,6 +5,8 @@
 // the list are joined, leftmost first, until none is in the list. A heap of candidates over a
 // linked list makes this O(n log n) in the length of the word.
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 
 #include "lib/tokenizer/config_node.h"
 #include "lib/tokenizer/model.h"
@@ -66,6 +68,36 @@ class MergeTable {
   size_t count_ = 0;
 };
 
+/// Short words and their ids, as texts repeat most of their words. One place for each hash, the
+/// last word wins: the memory is bounded, and a text that is made to miss costs a comparison a
+/// word. Each thread has one for all models.
+class WordCache {
+ public:
+  static constexpr size_t kMaxWordBytes = 22;
+  static constexpr size_t kMaxIds = 8;
+
+  struct Entry {  // a cache line
+    uint64_t model = 0;
+    uint8_t word_bytes = 0;
+    uint8_t id_count = 0;
+    char word[kMaxWordBytes];
+    int32_t ids[kMaxIds];
+
+    bool Holds(uint64_t wanted_model, std::string_view wanted) const {
+      return model == wanted_model && word_bytes == wanted.size() &&
+             std::memcmp(word, wanted.data(), wanted.size()) == 0;
+    }
+  };
+  static_assert(sizeof(Entry) == 64);
+
+  /// Requires a word of at most kMaxWordBytes.
+  static Entry& Place(std::string_view word) {
+    constexpr size_t kEntries = 16384;  // 1 MiB
+    thread_local std::vector<Entry> entries(kEntries);
+    return entries[std::hash<std::string_view>()(word) % kEntries];
+  }
+};
+
 class Bpe final : public Model {
  public:
   static Result<std::unique_ptr<Model>> Make(const ConfigNode& node);
@@ -95,6 +127,7 @@ class Bpe final : public Model {
   static constexpr int32_t kNone = -1;
   static constexpr char32_t kTableEnd = 0x250;  // Latin, and all symbols of byte-level files
 
+  Status EncodeWord(std::string_view word, std::vector<int64_t>& ids) const;
   Status ReadMerges(const ConfigNode& node);
   Status ReadMergeOrder(const ConfigNode& node);
   /// Returns false if the parts and the two joined are not all tokens.
@@ -108,6 +141,13 @@ class Bpe final : public Model {
   void MergeRange(size_t begin, size_t end, Scratch& scratch) const;
   void MergeParts(Scratch& scratch) const;
 
+  /// Tells the words of this model in caches, also after another one took its place in memory.
+  static uint64_t NextSerial() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+  }
+
+  const uint64_t serial_ = NextSerial();
   MergeTable merges_;
   /// Pairs of characters that stand beside each other in some merge, where the left part ends. Of
   /// use only if `knows_borders_`.
@@ -348,6 +388,25 @@ void Bpe::MergeParts(Scratch& scratch) const {
 }
 
 Status Bpe::Encode(std::string_view word, std::vector<int64_t>& ids) const {
+  if (word.size() > WordCache::kMaxWordBytes) return EncodeWord(word, ids);
+  WordCache::Entry& entry = WordCache::Place(word);
+  if (entry.Holds(serial_, word)) {
+    ids.insert(ids.end(), entry.ids, entry.ids + entry.id_count);
+    return Status::Ok();
+  }
+  const size_t before = ids.size();
+  QEFF_RETURN_IF_ERROR(EncodeWord(word, ids));
+  const size_t count = ids.size() - before;
+  if (count > WordCache::kMaxIds) return Status::Ok();
+  entry.model = serial_;
+  entry.word_bytes = static_cast<uint8_t>(word.size());
+  entry.id_count = static_cast<uint8_t>(count);
+  std::memcpy(entry.word, word.data(), word.size());
+  for (size_t i = 0; i < count; ++i) entry.ids[i] = static_cast<int32_t>(ids[before + i]);
+  return Status::Ok();
+}
+
+Status Bpe::EncodeWord(std::string_view word, std::vector<int64_t>& ids) const {
   if (ignores_merges_) {
     if (const auto id = vocabulary_.Find(word)) {
       ids.push_back(*id);

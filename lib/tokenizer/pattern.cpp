@@ -18,8 +18,10 @@ namespace qeff {
 namespace {
 
 constexpr size_t kMaxPatternBytes = size_t{64} << 10;
-/// Steps of one match attempt; patterns of real tokenizers need a handful.
+/// Steps of one match attempt: patterns of real tokenizers need a handful, or a few for each
+/// character of a text that is one long run (`\s*[\r\n]+` tries them all).
 constexpr uint32_t kMatchLimit = 10'000'000;
+constexpr uint32_t kMatchLimitPerByte = 8;
 constexpr uint32_t kHeapLimitKib = 64 << 10;
 constexpr size_t kJitStackBytes = size_t{8} << 20;
 /// PCRE2 does not count the steps of loops over one character, so a search over many start places
@@ -37,7 +39,6 @@ struct Scratch {
         context(pcre2_match_context_create(nullptr)),
         jit_stack(pcre2_jit_stack_create(size_t{32} << 10, kJitStackBytes, nullptr)) {
     QEFF_CHECK(data != nullptr && context != nullptr, "no memory for matching");
-    pcre2_set_match_limit(context, kMatchLimit);
     pcre2_set_heap_limit(context, kHeapLimitKib);
     if (jit_stack != nullptr) pcre2_jit_stack_assign(context, nullptr, jit_stack);
   }
@@ -148,6 +149,9 @@ Result<std::vector<Match>> Pattern::FindExpression(std::string_view text) const 
   const Clock::time_point deadline =
       Clock::now() + kTimeForAnyText + kTimePerMegabyte * static_cast<int64_t>(text.size() >> 20);
   Scratch& scratch = ThreadScratch();
+  static_assert(kMaxTextBytes * kMatchLimitPerByte + kMatchLimit <= UINT32_MAX);
+  pcre2_set_match_limit(scratch.context,
+                        kMatchLimit + kMatchLimitPerByte * static_cast<uint32_t>(text.size()));
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(scratch.data);
   std::vector<Match> matches;
   const auto next_start = [&text](size_t position) {

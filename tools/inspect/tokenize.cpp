@@ -30,6 +30,9 @@ Result<std::string> ReadInput(const std::string& path) {
   return ReadSmallFile(path, kMaxInputBytes);
 }
 
+/// JSON in ASCII: what counts as the end of a line besides "\n" is then no question.
+void PrintLine(const Json& value) { tools::PrintResult(value.dump(-1, ' ', true)); }
+
 /// Calls take(value of a line, number from 1) for each line that is not empty.
 template <typename Take>
 Status ForEachLine(const std::string& path, Take take) {
@@ -76,7 +79,7 @@ Status EncodeOne(const Tokenizer& tokenizer, const TextPair& text, const Tokeniz
                         tokenizer.EncodeBatch(std::span(&text, 1), batch));
   const Json shown =
       options.prints_json ? Describe(tokenizer, encodings[0]) : Json(encodings[0].ids);
-  tools::PrintResult(shown.dump());
+  PrintLine(shown);
   return Status::Ok();
 }
 
@@ -110,7 +113,7 @@ Status DecodeLine(const Tokenizer& tokenizer, const Json& value, const Location&
     ids.push_back(id.get<int64_t>());
   }
   QEFF_ASSIGN_OR_RETURN(const std::string text, DecodeIds(tokenizer, ids, options));
-  tools::PrintResult(Json(text).dump());
+  PrintLine(text);
   return Status::Ok();
 }
 
@@ -147,7 +150,11 @@ Status Tokenize(const fs::path& path, const TokenizeOptions& options) {
   if (options.ids.has_value()) {
     QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, ParseIds(*options.ids));
     QEFF_ASSIGN_OR_RETURN(const std::string text, DecodeIds(tokenizer, ids, options));
-    tools::PrintResult(options.prints_json ? Json(text).dump() : text);
+    if (options.prints_json) {
+      PrintLine(text);
+    } else {
+      tools::PrintResult(text);
+    }
     return Status::Ok();
   }
   if (options.text_file.has_value()) {
