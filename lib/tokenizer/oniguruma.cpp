@@ -135,7 +135,13 @@ class Translator {
     if (rest.size() > 2 && rest[2] == '{' && (rest[1] == 'p' || rest[1] == 'P' || rest[1] == 'x')) {
       const size_t close = std::min(rest.find('}'), rest.size() - 1);
       position_ += close + 1;
-      return std::string(rest.substr(0, close + 1));
+      std::string escape(rest.substr(0, close + 1));
+      const size_t name = escape.starts_with("\\x") ? escape.size() : escape[3] == '^' ? 4 : 3;
+      // PCRE2 takes the name of a script for the property Script_Extensions, Oniguruma for Script.
+      if (name < close && IsScriptName(std::string_view(escape).substr(name, close - name))) {
+        escape.insert(name, "sc:");
+      }
+      return escape;
     }
     copied = '\\';
     ++position_;

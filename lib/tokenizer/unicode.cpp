@@ -7,6 +7,7 @@
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 #include <unicode/uscript.h>
 
 #include <algorithm>
@@ -72,6 +73,27 @@ const icu::Normalizer2* Normalizer(NormalForm form) {
   }
   QEFF_CHECK(U_SUCCESS(error), "ICU has no normalization data: {}", u_errorName(error));
   return normalizer;
+}
+
+const icu::UnicodeSet& CharactersOfUnicode9() {
+  static const icu::UnicodeSet* const kSet = [] {
+    UErrorCode error = U_ZERO_ERROR;
+    auto* set = new icu::UnicodeSet(UNICODE_STRING_SIMPLE("[:age=9.0:]"), error);
+    QEFF_CHECK(U_SUCCESS(error), "ICU has no ages of characters: {}", u_errorName(error));
+    return set->freeze();
+  }();
+  return *kSet;
+}
+
+std::string Normalized(const icu::Normalizer2& normalizer, std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  icu::StringByteSink<std::string> sink(&out);
+  UErrorCode error = U_ZERO_ERROR;
+  normalizer.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())),
+                           sink, nullptr, error);
+  QEFF_CHECK(U_SUCCESS(error), "ICU could not normalize: {}", u_errorName(error));
+  return out;
 }
 
 }  // namespace
@@ -194,10 +216,30 @@ bool IsControl(char32_t character) {
 }
 
 bool IsNonSpacingMark(char32_t character) {
+  switch (character) {  // those whose category has changed since
+    case 0x1734:
+      return true;
+    case 0x1885:
+    case 0x1886:
+    case 0xA9BD:
+    case 0x111C9:
+      return false;
+    default:
+      break;
+  }
   return HasCategory(character, U_GC_MN_MASK) && IsOfUnicode(8, character);
 }
 
 bool IsMark(char32_t character) {
+  switch (character) {  // those whose category has changed since
+    case 0x1CF2:
+    case 0x1CF3:
+      return true;
+    case 0x111C9:
+      return false;
+    default:
+      break;
+  }
   return HasCategory(character, U_GC_M_MASK) && IsOfUnicode(9, character);
 }
 
@@ -226,7 +268,12 @@ std::optional<int> ScriptOf(char32_t character) {
   UErrorCode error = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(Code(character), &error);
   QEFF_CHECK(U_SUCCESS(error), "ICU has no scripts: {}", u_errorName(error));
+  if (script == USCRIPT_UNKNOWN) return std::nullopt;
   return script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA ? USCRIPT_HAN : script;
+}
+
+bool IsScriptName(std::string_view name) {
+  return u_getPropertyValueEnum(UCHAR_SCRIPT, std::string(name).c_str()) != UCHAR_INVALID_CODE;
 }
 
 void AppendLowerCase(char32_t character, std::string& out) {
@@ -240,14 +287,14 @@ void AppendLowerCase(char32_t character, std::string& out) {
 
 std::string ToNormalForm(NormalForm form, std::string_view text) {
   if (IsAscii(text)) return std::string(text);
-  std::string out;
-  out.reserve(text.size());
-  icu::StringByteSink<std::string> sink(&out);
-  UErrorCode error = U_ZERO_ERROR;
-  Normalizer(form)->normalizeUTF8(
-      0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr, error);
-  QEFF_CHECK(U_SUCCESS(error), "ICU could not normalize: {}", u_errorName(error));
-  return out;
+  // Characters that came after the reference's tables stay as they are.
+  const icu::UnicodeSet& known = CharactersOfUnicode9();
+  const auto size = static_cast<int32_t>(text.size());
+  if (known.spanUTF8(text.data(), size, USET_SPAN_CONTAINED) < size) {
+    const icu::FilteredNormalizer2 filtered(*Normalizer(form), known);
+    return Normalized(filtered, text);
+  }
+  return Normalized(*Normalizer(form), text);
 }
 
 std::vector<size_t> GraphemeEnds(std::string_view text) {

@@ -60,11 +60,13 @@ bool IsCjkIdeograph(char32_t character);    ///< the blocks that BERT separates
 /// count as Han; none for a blank and for what was not assigned then.
 std::optional<int> ScriptOf(char32_t character);
 
+bool IsScriptName(std::string_view name);  ///< "Han", "Latin", ...
+
 /// Appends the full lower-case form, without regard to context (no final sigma).
 void AppendLowerCase(char32_t character, std::string& out);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
-/// Returns `text` in the normal form. Requires valid UTF-8.
+/// Returns `text` in the normal form of Unicode 9. Requires valid UTF-8.
 std::string ToNormalForm(NormalForm form, std::string_view text);
 
 /// Returns where each extended grapheme cluster ends; the last entry is the size of `text`.

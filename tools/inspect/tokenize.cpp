@@ -30,7 +30,7 @@ Result<std::string> ReadInput(const std::string& path) {
   return ReadSmallFile(path, kMaxInputBytes);
 }
 
-/// JSON in ASCII: what counts as the end of a line besides "\n" is then no question.
+/// Prints one of several lines in ASCII: what ends a line besides "\n" is then no question.
 void PrintLine(const Json& value) { tools::PrintResult(value.dump(-1, ' ', true)); }
 
 /// Calls take(value of a line, number from 1) for each line that is not empty.
@@ -79,7 +79,11 @@ Status EncodeOne(const Tokenizer& tokenizer, const TextPair& text, const Tokeniz
                         tokenizer.EncodeBatch(std::span(&text, 1), batch));
   const Json shown =
       options.prints_json ? Describe(tokenizer, encodings[0]) : Json(encodings[0].ids);
-  PrintLine(shown);
+  if (options.text_file.has_value()) {
+    PrintLine(shown);
+  } else {
+    tools::PrintResult(shown.dump());
+  }
   return Status::Ok();
 }
 
@@ -150,11 +154,7 @@ Status Tokenize(const fs::path& path, const TokenizeOptions& options) {
   if (options.ids.has_value()) {
     QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, ParseIds(*options.ids));
     QEFF_ASSIGN_OR_RETURN(const std::string text, DecodeIds(tokenizer, ids, options));
-    if (options.prints_json) {
-      PrintLine(text);
-    } else {
-      tools::PrintResult(text);
-    }
+    tools::PrintResult(options.prints_json ? Json(text).dump() : text);
     return Status::Ok();
   }
   if (options.text_file.has_value()) {

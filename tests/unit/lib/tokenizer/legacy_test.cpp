@@ -4,6 +4,7 @@
 // Folders without tokenizer.json, against what transformers makes of them (make_legacy_cases.py
 // writes the file), and what is said about bad ones.
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "lib/tokenizer/base64.h"
 #include "lib/tokenizer/legacy_files.h"
@@ -161,6 +162,40 @@ TEST_CASE("bad_sentencepiece_model") {
   CHECK(
       error(unknown + Field(2, {3 << 3, 3})) ==
       "DIR/tokenizer.model: error: SentencePiece models of words or characters are not supported");
+}
+
+TEST_CASE("bad_older_files in any way give an error or a tokenizer, never a crash") {
+  const Json recorded = ReadTestJson("tests/data/tokenizer/legacy_cases.json");
+  std::mt19937 generator(3);
+  int refused = 0;
+  for (const Json& entry : recorded["folders"]) {
+    for (int round = 0; round < 12; ++round) {
+      TestFolder folder;
+      for (const auto& file : entry["files"].items()) {
+        const Json& value = file.value();
+        std::string content =
+            value.is_object()
+                ? value.dump()
+                : DecodeBase64(
+                      recorded["contents"][value.get<std::string>()].get_ref<const std::string&>())
+                      .value();
+        if (round % 3 == 0) content.resize(generator() % (content.size() + 1));
+        for (int i = 0; i < round && !content.empty(); ++i) {
+          content[generator() % content.size()] = static_cast<char>(generator());
+        }
+        folder.Add(file.key(), content);
+      }
+      const auto tokenizer = Tokenizer::Load(folder.path());
+      if (!tokenizer.ok()) {
+        CHECK_FALSE(tokenizer.diagnostic().where.ToString().empty());
+        ++refused;
+        continue;
+      }
+      const auto ids = tokenizer->Encode("Once upon a time <s>\u00e9 1,234", {});
+      if (ids.ok()) CHECK(tokenizer->Decode(*ids, {}).ok());
+    }
+  }
+  CHECK(refused > 100);
 }
 
 }  // namespace qeff

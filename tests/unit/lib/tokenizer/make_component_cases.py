@@ -20,6 +20,8 @@ TEXTS = [
     "\u2581meta\u2581 space \u2581", "a\u00a0b\u3000c\u200bd\u180ee\ufefff\u0085g\u00adh\u0000i\u0007\ufffd", "<s>x</s> <S> [M] word[M]word [M]",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd \u0e01\u0e33 \u0915\u094d\u0937\u093f \u1100\u1161\u11a8", "a--b.c...d|e|f ((g)) $5 \u20ac7 \u201cq\u201d",
     "\r\n\r\nx\r\ny", "x\u0661\u0662\u216b\u0967", "Abc ABC abC 1a2b3c",
+    # Characters whose classes and forms have changed between versions of Unicode.
+    "a\u1734b \u1885\u1886 a\u1cf2 \u32ff\ua7f2 a\ue000b \ua9bda\U000111c9 a\U00011938",
 ]
 RANDOM_PARTS = list("abcXYZ019 .,-_'\"<>[]|\n\t\r") + [
     "  ", "\u00e9", "e\u0301", "\u0130", "\u00df", "\u4f60", "\u2581", "\u00a0", "\u3000", "\u200d", "\u0915\u094d", "\U0001f44d", "\u212b", "\u00bd",
@@ -119,7 +121,7 @@ def cases():
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
             r"\p{N}{1,3}+", r"\w+", r"\W", r"\d+|\D", r"\h+", r"[\h\s]+", r"[^\S\r\n]+", r"[a-z&&[^b]]+", r"[a[b-d]]+",
             r"[\p{L}&&[^\p{Han}]]+|\p{Han}", r"(?m:a.)", r"^.", r".$", r"\u0061|[\u0062-\u0064]", r"a{,2}", r"x{", r"[[:punct:]]+",
-            r"[[:alpha:]]+", r"[[:space:]]", r"(?<=l)o|(?!b)\p{Ll}", r"\p{Lu}++|\p{Ll}?+a", r"[^]a]", r"(?>a|b)+", r"\R|\t", r"[\u4e00-\u9fa5\u3040-\u30ff]+",
+            r"[[:alpha:]]+", r"[[:space:]]", r"(?<=l)o|(?!b)\p{Ll}", r"\p{Lu}++|\p{Ll}?+a", r"[^]a]", r"(?>a|b)+", r"\R|\t", r"[\u4e00-\u9fa5\u3040-\u30ff]+", r"[\p{Han}]+|\p{^Han}", r"\P{Hiragana}+",
             r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"):
         yield f"expression {expression}", {"pre_tokenizer": split({"Regex": expression}, "Isolated")}
     for scheme in ("always", "first", "never"):
