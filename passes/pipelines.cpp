@@ -13,6 +13,8 @@ PassStep Step(std::string name, PassOptions options = {}) {
 
 Pipeline TransformPipeline(const Features& features) {
   Pipeline pipeline;
+  // Before the cache, whose shape follows from what attention gets.
+  if (features.latent_cache) pipeline.push_back(Step("keep-latent-cache"));
   // The cache first: what follows adds inputs to attentions that have one.
   if (features.kv_cache)
     pipeline.push_back(Step("add-kv-cache", {{"after", features.cache_after}}));

@@ -14,6 +14,7 @@ namespace qeff::passes {
 /// Deployment features that become passes.
 struct Features {
   bool kv_cache = true;
+  bool latent_cache = false;  ///< latent attention keeps latents
   bool compute_context_length = false;
   bool continuous_batching = false;
   bool speculative_target = false;

@@ -19,6 +19,7 @@ std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions
           {"compute_context_length", options.compute_context_length},
           {"speculative_target", options.speculative_target},
           {"strict_contract", options.strict_contract},
+          {"latent_cache", options.latent_cache},
           {"max_positions", options.max_positions.value_or(0)}};
 }
 
@@ -59,12 +60,19 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                   .path = checkpoint.folder().string()};
   const passes::Pipeline pipeline =
       passes::TransformPipeline({.kv_cache = options.kv_cache,
+                                 .latent_cache = options.latent_cache,
                                  .compute_context_length = options.compute_context_length,
                                  .continuous_batching = options.continuous_batching,
                                  .speculative_target = options.speculative_target,
                                  .cache_after = built.input_order.cache_after,
                                  .batch_index_after = built.input_order.batch_index_after});
   QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
+  if (options.latent_cache &&
+      model.metadata["qeff_transforms"].find("keep-latent-cache") == std::string::npos) {
+    return InvalidInput(Location::Flag("--latent-cache"),
+                        "no attention of this model makes its keys and values from latents",
+                        {"leave the option out: it is for DeepSeek-V2, V3 and their kin"});
+  }
   model.metadata["qeff_architecture"] = built.architecture;
   return model;
 }

@@ -4,7 +4,7 @@
 """Runs checkpoints with recorded results of the original implementations through the programs and compares.
 
 usage: check_goldens.py --bin BIN --cases FOLDER --backend cpu|reference [--case NAME]... [--config config.v4.json]
-                        [--prefill 1,4,32] [--onnx external]
+                        [--prefill 1,4,32] [--onnx external] [--export-option=--latent-cache]...
 
 Each case folder holds a checkpoint and golden.safetensors: prompt_ids [P], prompt_logits [P, V], greedy_ids [N], step_logits
 [N, V], batch<j>.prompt_ids, batch<j>.greedy_ids. Checked for every prefill length: the logits at every prompt position (each
@@ -154,7 +154,8 @@ def check_case(case, args, env, work):
     prompt, greedy = case.ids("prompt_ids"), case.ids(case.logits_name("greedy_ids"))
     others = [j for j in range(8) if f"batch{j}.prompt_ids" in case.golden]
     context = max(64, len(prompt) + len(greedy), *(len(case.ids(f"batch{j}.prompt_ids")) + len(case.ids(f"batch{j}.greedy_ids")) for j in others))
-    onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx", "--weights", args.onnx, "--max-positions", str(max(context, 256))], env).strip()
+    onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx", "--weights", args.onnx, "--max-positions", str(max(context, 256)),
+                *args.export_option], env).strip()
     tolerance, problems, worst = case.tolerance(), [], 0.0
     dynamic = case.logits_name("greedy_ids") != "greedy_ids"
     switch = longrope_switch(json.loads((checkpoint / "config.json").read_text()), context)
@@ -197,7 +198,7 @@ def check_case(case, args, env, work):
         # In one slot less than there are prompts: the last one starts where another has ended.
         if not switch:
             onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx-slots", "--weights", args.onnx, "--max-positions",
-                        str(max(context, 256)), "--continuous-batching"], env).strip()
+                        str(max(context, 256)), "--continuous-batching", *args.export_option], env).strip()
             qpc = run([args.bin / "qeff-compile", onnx, "-o", work / "qpc-slots", "--backend", args.backend, "--prefill-seq-len", str(prefill),
                        "--ctx-len", str(context), "--full-batch-size", str(len(others) - 1), "--num-cores", "2"], env).strip()
             got, _ = programs.generate(qpc, prompts, len(wanted[0]))
@@ -215,6 +216,7 @@ def main():
     parser.add_argument("--case", action="append", default=[])
     parser.add_argument("--config", default="config.json")
     parser.add_argument("--prefill", default="1,4,32")
+    parser.add_argument("--export-option", action="append", default=[])
     parser.add_argument("--onnx", default="external", choices=("external", "reference"))
     args = parser.parse_args()
     args.bin = args.bin.resolve()

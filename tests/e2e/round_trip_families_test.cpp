@@ -74,6 +74,7 @@ TEST_CASE("lowering and raising give back the graph of every family") {
                                 {.compute_context_length = true, .continuous_batching = true},
                                 "") == "");
       CHECK(RoundTripDifference(cases / name, {.speculative_target = true}, "") == "");
+      CHECK(RoundTripDifference(cases / name, {.latent_cache = true}, "") == "");
     }
   }
 }

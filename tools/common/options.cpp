@@ -26,6 +26,9 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
                "Shape caches as QEfficient's files have them where ours differ on purpose, as "
                "docs/contract-differences.md lists")
       ->group(group);
+  app.add_flag("--latent-cache", options.latent_cache,
+               "Let latent attention keep its latents instead of keys and values of all heads")
+      ->group(group);
   app.add_option("--max-positions", options.max_positions,
                  "Rows of position tables (default: max_position_embeddings)")
       ->check(CLI::Range(1, 1 << 26))
