@@ -9,13 +9,16 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/artifact/artifact_folder.h"
+#include "lib/artifact/compile_files.h"
 #include "lib/generation/session.h"
 #include "lib/ir/graph.h"
+#include "lib/support/json.h"
 #include "lib/support/status.h"
 #include "passes/pass_manager.h"
 
@@ -37,19 +40,58 @@ enum class WeightStorage {
   kBf16,
 };
 
+/// What only the compiler of a card understands. Named as the options of qeff-compile.
+struct CardCompileOptions {
+  std::filesystem::path sdk = "/opt/qti-aic";
+  std::string hardware_version;  ///< "ai100", "ai200"; empty: that of the card in this machine
+  bool mxfp6_matmul = false;     ///< weights of matrix products in MXFP6
+  bool mxint8_kv_cache = false;  ///< retained state in MXINT8 instead of f16
+  int64_t num_devices = 1;       ///< tensors are sliced over so many; 0 counts as 1
+  int64_t mdp_partitions = 1;    ///< pipeline stages that the devices are divided into
+  std::filesystem::path mdp_load_partition_config;  ///< the user's own partition
+  std::filesystem::path mdp_dump_partition_config;  ///< where the compiler writes its partition
+  std::filesystem::path node_precision_info;        ///< nodes that keep f32
+  /// Further options as the compiler spells them, in the user's order: "-mos=2".
+  std::vector<std::string> compiler_options;
+  friend bool operator==(const CardCompileOptions&, const CardCompileOptions&) = default;
+};
+
 struct BackendCompileOptions {
   int num_cores = 1;  ///< threads on a CPU, NSP cores on a card
   WeightStorage weight_storage = WeightStorage::kAuto;
+  CardCompileOptions card;
+};
+
+/// A model for a backend whose compiler reads the ONNX file itself.
+struct OnnxProgram {
+  std::filesystem::path onnx;        ///< absolute
+  const ir::Model* model = nullptr;  ///< what is in that file
+  std::vector<artifact::Specialization> specializations;
+  std::vector<int64_t> num_speculative_tokens;
+  std::optional<bool> prefill_only;
+  std::optional<Json> config;  ///< config.json beside the file
+  std::string name_or_path;    ///< of the model, for qconfig.json
+};
+
+/// What the compiler of a backend gets: its command line and the files that it reads or that
+/// explain the program, as name and content.
+struct OnnxCompilePlan {
+  std::vector<std::string> command;
+  std::vector<std::pair<std::string, std::string>> files;
 };
 
 struct BackendOpenOptions {
-  int num_threads = 0;  ///< 0: as compiled
+  int num_threads = 0;                ///< 0: as compiled
+  std::vector<int> devices;           ///< ids of a card's devices; empty: 0, 1, ... as compiled
+  std::filesystem::path card_plugin;  ///< libqeff_aic_session.so; empty: beside the program
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  /// Cores to compile for if the user does not say.
+  virtual int DefaultCores() const = 0;
 
   /// The passes that bring a raised graph into the form that this backend compiles best; they run
   /// before specialisation.
@@ -63,6 +105,28 @@ class Backend {
   virtual Status Compile(const std::vector<SpecializedGraph>& graphs,
                          const BackendCompileOptions& options,
                          artifact::ArtifactWriter& out) const = 0;
+
+  /// True if the program is made from the ONNX file by a compiler of the vendor: then PlanOnnx and
+  /// CompileOnnx are called, and neither Pipeline nor Compile; CheckSupport gets the graph as it is
+  /// in the file.
+  virtual bool CompilesOnnx() const { return false; }
+
+  /// Fills in options that depend on this machine and returns those of this backend alone, with
+  /// whatever else makes another program, for the manifest.
+  virtual Result<std::map<std::string, artifact::OptionValue>> ResolveOptions(
+      BackendCompileOptions& options) const;
+
+  /// Returns what CompileOnnx would run and write, with `folder` as the artifact's path. Starts no
+  /// compiler and needs none. Errors: kUsage, kUnsupported, kIo (a file of the user's).
+  virtual Result<OnnxCompilePlan> PlanOnnx(const OnnxProgram& program,
+                                           const BackendCompileOptions& options,
+                                           const std::filesystem::path& folder) const;
+
+  /// Writes the files of the plan and the program into `out`, which will be `final_folder`.
+  /// Errors: those of PlanOnnx; kBackend (no compiler, it failed); kIo.
+  virtual Status CompileOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
+                             const std::filesystem::path& final_folder,
+                             artifact::ArtifactWriter& out) const;
 
   /// Opens the program in `folder`, which Compile of this backend has written; every byte is
   /// checked before it is used. Errors: kIo, kInvalidInput, kVersionMismatch.

@@ -24,6 +24,28 @@ const std::vector<const Backend*>& AllBackends() {
   return backends;
 }
 
+Result<std::map<std::string, artifact::OptionValue>> Backend::ResolveOptions(
+    BackendCompileOptions& options) const {
+  if (!(options.card == CardCompileOptions{})) {
+    return UsageError(Location::Flag("--backend"),
+                      fmt::format("options of a card were given, but the target is '{}'", name()),
+                      {"name the card: --backend aic100, or leave out the options of its group"});
+  }
+  return std::map<std::string, artifact::OptionValue>{};
+}
+
+Result<OnnxCompilePlan> Backend::PlanOnnx(const OnnxProgram&, const BackendCompileOptions&,
+                                          const std::filesystem::path&) const {
+  return Unsupported(Location::Flag("--dry-run"),
+                     fmt::format("'{}' runs no compiler that could be shown", name()),
+                     {"name a target that does: --backend aic100"});
+}
+
+Status Backend::CompileOnnx(const OnnxProgram&, const BackendCompileOptions&,
+                            const std::filesystem::path&, artifact::ArtifactWriter&) const {
+  QEFF_CHECK(false, "backend '{}' compiles graphs, not ONNX files", name());
+}
+
 Result<const Backend*> FindBackend(std::string_view name) {
   std::vector<std::string> names;
   for (const Backend* backend : AllBackends()) {

@@ -27,6 +27,7 @@ ALLOWED = {
     "backends/cpu/runtime": ["lib/support", "lib/generation", "lib/artifact", "backends/cpu/kernels"],
     "backends/cpu": ["lib", "passes", "backends/backend.h", "backends/program_file.h", "!lib/families", "!lib/hub"],
     "backends/reference": ["lib", "passes", "backends/backend.h", "backends/program_file.h", "!lib/families", "!lib/hub"],
+    "backends/aic100": ["lib", "passes", "backends/backend.h", "backends/program_file.h", "!lib/families", "!lib/hub"],
     "backends": ["lib", "passes", "!lib/families", "!lib/hub"],
     "stages": ["lib", "passes", "backends", "include"],
     "include": ["lib/support/status.h"],

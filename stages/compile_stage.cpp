@@ -10,6 +10,7 @@
 #include "lib/checkpoint/model_config.h"
 #include "lib/onnx_io/reader.h"
 #include "lib/support/json.h"
+#include "lib/support/log.h"
 #include "passes/pipelines.h"
 #include "passes/specialize.h"
 #include "stages/produce.h"
@@ -76,7 +77,8 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(
                                            .ctx_len = options.ctx_len,
                                            .batch_size = options.batch_size,
                                            .full_batch_size = options.full_batch_size,
-                                           .kv_cache_batch_size = options.kv_cache_batch_size};
+                                           .kv_cache_batch_size = options.kv_cache_batch_size,
+                                           .prefill_only = options.prefill_only};
   text.has_continuous_batching = graph.FindInput("batch_index") != nullptr;
   text.keeps_speculative_logits = graph.FindInput("num_logits_to_keep") != nullptr;
   text.has_compute_context_lengths = graph.FindInput("comp_ctx_lengths") != nullptr;
@@ -167,7 +169,8 @@ std::vector<std::string> DescribeDims(const std::vector<std::pair<std::string, i
   return described;
 }
 
-Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const CompileOptions& options) {
+Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend& backend,
+                                           CompileOptions& options) {
   artifact::Manifest manifest{.format = std::string(artifact::kQpcFormat), .tool = "qeff-compile"};
   const BackendCompileOptions& target = options.target;
   manifest.options = {
@@ -185,6 +188,15 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Compile
       {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
                                      : target.weight_storage == WeightStorage::kBf16 ? "bf16"
                                                                                      : "auto")}};
+  if (options.prefill_only) manifest.options.emplace("prefill_only", *options.prefill_only);
+  QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));
+  manifest.options.merge(own_options);
+  for (const std::filesystem::path& file :
+       {target.card.mdp_load_partition_config, target.card.node_precision_info}) {
+    if (file.empty()) continue;
+    QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry, artifact::IdentifyInput("option", file));
+    manifest.inputs.push_back(std::move(entry));
+  }
   QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> made_by_us,
                         FindManifest(input.folder));
   if (made_by_us && made_by_us->format != artifact::kOnnxFormat) {
@@ -254,22 +266,99 @@ Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptio
   return CarryFiles(input.folder, out);
 }
 
+/// A compile call with everything that is known before the model is read.
+struct Compilation {
+  OnnxInput input;
+  const Backend* backend = nullptr;
+  CompileOptions options;  ///< resolved
+  artifact::Manifest manifest;
+  Destination destination;
+};
+
+Result<Compilation> PrepareCompile(const std::filesystem::path& onnx,
+                                   const std::filesystem::path& output,
+                                   const CompileOptions& options) {
+  Compilation compilation{.options = options};
+  QEFF_ASSIGN_OR_RETURN(compilation.input, FindOnnx(onnx));
+  QEFF_ASSIGN_OR_RETURN(compilation.backend, FindBackend(options.backend));
+  QEFF_ASSIGN_OR_RETURN(
+      compilation.manifest,
+      DescribeCompile(compilation.input, *compilation.backend, compilation.options));
+  QEFF_ASSIGN_OR_RETURN(const std::filesystem::path root, artifact::DefaultCacheRoot());
+  const std::string stem =
+      std::filesystem::absolute(compilation.input.folder).lexically_normal().filename().string();
+  compilation.destination = {output, root / "qpc", stem.empty() ? "model" : stem};
+  return compilation;
+}
+
+/// What a vendor's compiler is asked to make of `model`, which must outlive it. Errors:
+/// kUnsupported for what it cannot take, kUsage for options that do not fit the graph.
+Result<OnnxProgram> DescribeOnnxProgram(const ir::Model& model, const Compilation& compilation) {
+  const OnnxInput& input = compilation.input;
+  const CompileOptions& options = compilation.options;
+  std::error_code error;
+  if (std::filesystem::exists(input.folder / "weight_spec.json", error)) {
+    return Unsupported(Location::File(input.folder.string()),
+                       "the weights are not in the model, and the compiler reads nothing else",
+                       {"export with --weights external"});
+  }
+  Diagnostics diagnostics;
+  compilation.backend->CheckSupport(model.graph, diagnostics);
+  for (const ir::Function& function : model.functions)
+    compilation.backend->CheckSupport(function.body, diagnostics);
+  QEFF_RETURN_IF_ERROR(diagnostics.ToStatus());
+  for (const Diagnostic& finding : diagnostics.findings()) LogWarning("{}", finding.ToString());
+  OnnxProgram program{.onnx = std::filesystem::absolute(input.file).lexically_normal(),
+                      .model = &model,
+                      .specializations = {},
+                      .num_speculative_tokens = {},
+                      .prefill_only = options.prefill_only,
+                      .config = {},
+                      .name_or_path = input.folder.filename().string()};
+  QEFF_ASSIGN_OR_RETURN(program.specializations,
+                        ChooseSpecializations(model.graph, input.folder, options));
+  if (options.num_speculative_tokens)
+    program.num_speculative_tokens = {*options.num_speculative_tokens};
+  if (std::filesystem::exists(input.folder / "config.json", error)) {
+    QEFF_ASSIGN_OR_RETURN(program.config, ReadJsonFile(input.folder / "config.json"));
+  }
+  return program;
+}
+
 }  // namespace
 
 Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
                                       const std::filesystem::path& output,
                                       const CompileOptions& options) {
-  QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
-  QEFF_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
-  QEFF_ASSIGN_OR_RETURN(artifact::Manifest manifest, DescribeCompile(input, options));
-  QEFF_ASSIGN_OR_RETURN(const std::filesystem::path root, artifact::DefaultCacheRoot());
-  const std::string stem =
-      std::filesystem::absolute(input.folder).lexically_normal().filename().string();
-  return Produce({output, root / "qpc", stem.empty() ? "model" : stem}, std::move(manifest),
-                 [&](artifact::ArtifactWriter& out) -> Status {
-                   QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(input.file));
-                   return CompileModel(model, input, options, *backend, out);
-                 });
+  QEFF_ASSIGN_OR_RETURN(Compilation compilation, PrepareCompile(onnx, output, options));
+  const std::filesystem::path final_folder =
+      std::filesystem::absolute(PathOf(compilation.destination, compilation.manifest))
+          .lexically_normal();
+  return Produce(
+      compilation.destination, compilation.manifest, [&](artifact::ArtifactWriter& out) -> Status {
+        QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(compilation.input.file));
+        const CompileOptions& resolved = compilation.options;
+        const Backend& backend = *compilation.backend;
+        if (!backend.CompilesOnnx())
+          return CompileModel(model, compilation.input, resolved, backend, out);
+        QEFF_ASSIGN_OR_RETURN(const OnnxProgram program, DescribeOnnxProgram(model, compilation));
+        QEFF_RETURN_IF_ERROR(backend.CompileOnnx(program, resolved.target, final_folder, out));
+        return CarryFiles(compilation.input.folder, out);
+      });
+}
+
+Result<OnnxCompilePlan> PlanCompile(const std::filesystem::path& onnx,
+                                    const std::filesystem::path& output,
+                                    const CompileOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const Compilation compilation, PrepareCompile(onnx, output, options));
+  if (!compilation.backend->CompilesOnnx())
+    return compilation.backend->PlanOnnx({}, compilation.options.target, {});
+  QEFF_ASSIGN_OR_RETURN(const ir::Model model, onnx_io::ReadOnnx(compilation.input.file));
+  QEFF_ASSIGN_OR_RETURN(const OnnxProgram program, DescribeOnnxProgram(model, compilation));
+  const std::filesystem::path folder =
+      std::filesystem::absolute(PathOf(compilation.destination, compilation.manifest));
+  return compilation.backend->PlanOnnx(program, compilation.options.target,
+                                       folder.lexically_normal());
 }
 
 Result<std::unique_ptr<Session>> OpenProgram(const std::filesystem::path& qpc,

@@ -34,14 +34,18 @@ constexpr std::array<std::string_view, 14> kCarriedFiles = {"config.json",
 
 }  // namespace
 
+std::filesystem::path PathOf(const Destination& destination, artifact::Manifest manifest) {
+  if (!destination.given.empty()) return destination.given;
+  manifest.tool_version = std::string(Version());
+  return destination.folder / fmt::format("{}-{}", destination.stem, artifact::CacheKey(manifest));
+}
+
 Result<std::filesystem::path> Produce(
     const Destination& destination, artifact::Manifest manifest,
     const std::function<Status(artifact::ArtifactWriter&)>& write) {
   manifest.tool_version = std::string(Version());
   const std::string key = artifact::CacheKey(manifest);
-  const std::filesystem::path path =
-      destination.given.empty() ? destination.folder / fmt::format("{}-{}", destination.stem, key)
-                                : destination.given;
+  const std::filesystem::path path = PathOf(destination, manifest);
   const Result<artifact::Manifest> existing = artifact::ReadManifest(path, manifest.format);
   if (existing.ok() && artifact::CacheKey(*existing) == key) {
     LogDebug("'{}' is up to date", path.string());

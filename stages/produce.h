@@ -26,6 +26,9 @@ struct Destination {
   std::string stem;
 };
 
+/// Returns the path that Produce takes for `manifest`.
+std::filesystem::path PathOf(const Destination& destination, artifact::Manifest manifest);
+
 /// Returns the path of the artifact that `manifest` describes (format, tool, options, inputs,
 /// parents; files and version are filled in here). If it is there already with the same key it is
 /// left as it is; else `write` fills a new one, which then takes its place in one step. Errors:

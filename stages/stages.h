@@ -92,6 +92,8 @@ struct CompileOptions {
   std::optional<int64_t>
       kv_cache_batch_size;  ///< slots of the cache if there are more than decode together
   std::optional<int64_t> num_speculative_tokens;
+  /// True: a program that only prefills; false: one that only decodes.
+  std::optional<bool> prefill_only;
   std::vector<int64_t> ccl_prefill;  ///< compute context lengths
   std::vector<int64_t> ccl_decode;
   /// Numbers of further symbols of the graph, in every specialization ("vision_size", 256).
@@ -102,6 +104,12 @@ struct CompileOptions {
 Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
                                       const std::filesystem::path& output,
                                       const CompileOptions& options);
+
+/// Returns what Compile would start and write for a backend with a compiler of its own; writes and
+/// starts nothing. Errors: as Compile; kUnsupported for another backend.
+Result<OnnxCompilePlan> PlanCompile(const std::filesystem::path& onnx,
+                                    const std::filesystem::path& output,
+                                    const CompileOptions& options);
 
 // --- run: a QPC folder, opened
 

@@ -3,6 +3,9 @@
 //
 // The CPU behind the common interface: plan and constants go into programqpc.bin, which is mapped
 // when it is opened.
+#include <algorithm>
+#include <thread>
+
 #include "backends/backend.h"
 #include "backends/cpu/plan/compile.h"
 #include "backends/cpu/runtime/cpu_session.h"
@@ -17,6 +20,10 @@ constexpr std::string_view kProgramSegment = "qeff.cpu.program";
 class CpuBackend : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
+
+  int DefaultCores() const override {
+    return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  }
 
   // Raised graphs are what the planner fuses by itself.
   passes::Pipeline Pipeline() const override { return {{"lower-einsum", {}}}; }

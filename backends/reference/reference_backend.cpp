@@ -40,6 +40,8 @@ class ReferenceBackend : public Backend {
  public:
   std::string_view name() const override { return "reference"; }
 
+  int DefaultCores() const override { return 1; }
+
   // Nodes run as they are.
   passes::Pipeline Pipeline() const override { return {}; }
 

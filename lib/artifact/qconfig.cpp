@@ -91,4 +91,19 @@ std::string WriteQconfig(const Qconfig& qconfig) {
                             {"compiler_config", std::move(compiler)}}}});
 }
 
+std::string WriteCompileParams(const CompileParams& params) {
+  Json custom_io = Json::object();
+  for (const CustomIo& entry : params.custom_io) custom_io[entry.io_name] = entry.precision;
+  return DumpPythonStyle(
+      {{"command", params.command},
+       {"custom_io", params.custom_io.empty() ? Json(nullptr) : std::move(custom_io)},
+       {"mdp_num_partitions", params.partition_count},
+       {"mdp_strategy", "onnx"},
+       {"mdp_ts_json", params.partition},
+       {"mdp_ts_num_devices", params.device_count},
+       {"num_speculative_tokens", SpeculativeTokens(params.num_speculative_tokens)},
+       {"prefill_only", params.prefill_only ? Json(*params.prefill_only) : Json(nullptr)},
+       {"specializations", SpecializationsForConfig(params.specializations)}});
+}
+
 }  // namespace qeff::artifact

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qconfig.json: what a program was compiled from, for people and for serving stacks that look into
-// it. Byte for byte as QEfficient writes it. Written by the compile stage; no stage of ours reads
-// it back.
+// qconfig.json and hashed_compile_params.json: what a program was compiled from, for people and for
+// serving stacks that look into it. Byte for byte as QEfficient writes them. Written by the compile
+// stage; no stage of ours reads them back.
 #pragma once
 
 #include <optional>
@@ -47,5 +47,22 @@ struct Qconfig {
 
 /// Returns the bytes of qconfig.json.
 std::string WriteQconfig(const Qconfig& qconfig);
+
+inline constexpr std::string_view kCompileParamsName = "hashed_compile_params.json";
+
+/// What QEfficient hashes to name a program's folder.
+struct CompileParams {
+  std::vector<std::string> command;  ///< whole, the program first
+  std::vector<CustomIo> custom_io;
+  std::vector<Specialization> specializations;
+  int64_t device_count = 1;
+  int64_t partition_count = 1;
+  Json partition = nullptr;  ///< content of the mdp file
+  std::vector<int64_t> num_speculative_tokens;
+  std::optional<bool> prefill_only;
+};
+
+/// Returns the bytes of hashed_compile_params.json.
+std::string WriteCompileParams(const CompileParams& params);
 
 }  // namespace qeff::artifact

@@ -3,7 +3,11 @@
 #include "tools/common/options.h"
 
 #include <charconv>
-#include <thread>
+#include <set>
+#include <sstream>
+
+#include "backends/aic100/compiler_command.h"
+#include "lib/support/log.h"
 
 namespace qeff::tools {
 
@@ -79,6 +83,128 @@ std::pair<std::string, int64_t> ParseDim(const std::string& text) {
   return {text.substr(0, equals), size};
 }
 
+/// "0,1" or "[0,1]" as QEfficient's --device_group has it; returns how many.
+int64_t CountDevices(std::string text) {
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    text = text.substr(1, text.size() - 2);
+  std::set<std::string> devices;
+  std::istringstream parts(text);
+  int64_t count = 0;
+  for (std::string part; std::getline(parts, part, ','); ++count) {
+    const size_t first = part.find_first_not_of(' ');
+    const std::string number = first == std::string::npos ? "" : part.substr(first);
+    const bool is_number = !number.empty() && number.size() < 5 &&
+                           number.find_first_not_of("0123456789") == std::string::npos;
+    if (!is_number || !devices.insert(number).second)
+      throw CLI::ValidationError(
+          "--devices", fmt::format("expected device ids like 0,1, each once, got '{}'", text));
+  }
+  if (count == 0) throw CLI::ValidationError("--devices", "expected device ids like 0,1, got none");
+  return count;
+}
+
+/// Appends an option that goes to the compiler as it is.
+void PassOn(const std::string& argument, std::vector<std::string>& further) {
+  const Result<std::optional<std::string>> checked = aic100::CheckCompilerArgument(argument);
+  if (!checked.ok()) {
+    const Diagnostic& diagnostic = checked.diagnostic();
+    throw CLI::ValidationError(
+        diagnostic.where.flag,
+        fmt::format("{}; {}", diagnostic.message, fmt::join(diagnostic.notes, "; ")));
+  }
+  if (*checked)
+    further.push_back(**checked);
+  else
+    LogWarning("'{}' is not needed: it is dropped", argument);
+}
+
+/// What only a card's compiler understands. Options that the compiler sees in the user's order are
+/// taken when they are parsed.
+void AddCardOptions(CLI::App& app, CardCompileOptions& card) {
+  const std::string group = "Card options (--backend aic100)";
+  std::vector<std::string>& further = card.compiler_options;
+  app.add_option("--sdk", card.sdk, "Folder of the vendor's SDK")
+      ->type_name("DIR")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--aic-hw-version,--aic_hw_version", card.hardware_version,
+                 "Generation of the card: ai100, ai200 (default: of the card in this machine)")
+      ->group(group);
+  CLI::Option* count = app.add_option("--num-devices,--num_devices", card.num_devices,
+                                      "Devices that the tensors are sliced over")
+                           ->check(CLI::Range(0, 1024))
+                           ->capture_default_str()
+                           ->group(group);
+  app.add_option_function<std::string>(
+         "--devices,--device-group,--device_group",
+         [&card](const std::string& text) { card.num_devices = CountDevices(text); },
+         "The same as a list, e.g. 0,1; which devices it runs on is said to qeff-run")
+      ->type_name("IDS")
+      ->excludes(count)
+      ->group(group);
+  app.add_flag("--mxfp6-matmul,--mxfp6_matmul,--mxfp6", card.mxfp6_matmul,
+               "Weights of matrix products in MXFP6")
+      ->group(group);
+  app.add_flag("--mxint8-kv-cache,--mxint8_kv_cache,--mxint8", card.mxint8_kv_cache,
+               "Keys and values in MXINT8")
+      ->group(group);
+  app.add_option("--mdp-load-partition-config,--mdp_load_partition_config",
+                 card.mdp_load_partition_config, "Partition over devices, written by hand")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile)
+      ->group(group);
+  const auto flag = [&](const std::string& names, std::string token, std::string help) {
+    app.add_flag_callback(
+           names, [&further, token = std::move(token)] { further.push_back(token); },
+           std::move(help))
+        ->trigger_on_parse()
+        ->group(group);
+  };
+  flag("--aic-enable-depth-first,--aic_enable_depth_first", "-aic-enable-depth-first",
+       "Schedule depth first: less on-chip memory");
+  flag("--allow-mxint8-mdp-io,--allow_mxint8_mdp_io", "-allow-mxint8-mdp-io",
+       "MXINT8 between devices");
+  flag("--io-encrypt,--io_encrypt", "-io-encrypt", "Encrypted inputs and outputs");
+  app.add_option_function<int>(
+         "--mos",
+         [&further](int effort) {
+           // QEfficient's default, -1, means that the compiler decides.
+           if (effort > 0) further.push_back(fmt::format("-mos={}", effort));
+         },
+         "Effort to save on-chip memory, 1 to the number of cores")
+      ->check(CLI::Range(-1, 16))
+      ->trigger_on_parse()
+      ->group(group);
+  app.add_option_function<std::string>(
+         "--node-precision-info,--node_precision_info",
+         [&card, &further](const std::string& file) {
+           card.node_precision_info = std::filesystem::absolute(file).lexically_normal();
+           further.push_back("-node-precision-info=" + card.node_precision_info.string());
+         },
+         "YAML file with the nodes that keep f32")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile)
+      ->trigger_on_parse()
+      ->group(group);
+  app.add_option_function<std::string>(
+         "--mdp-dump-partition-config,--mdp_dump_partition_config",
+         [&card, &further](const std::string& file) {
+           card.mdp_dump_partition_config = std::filesystem::absolute(file).lexically_normal();
+           further.push_back("-mdp-dump-partition-config=" +
+                             card.mdp_dump_partition_config.string());
+         },
+         "Where the compiler writes the partition that it chose")
+      ->type_name("FILE")
+      ->trigger_on_parse()
+      ->group(group);
+  app.add_option_function<std::string>(
+         "--compiler-arg", [&further](const std::string& argument) { PassOn(argument, further); },
+         "Passed on to the compiler as it is; several times if needed")
+      ->type_name("-OPTION[=VALUE]")
+      ->trigger_on_parse()
+      ->group(group);
+}
+
 }  // namespace
 
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
@@ -96,26 +222,30 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
         ->capture_default_str()
         ->group(group);
   };
-  positive("--prefill-seq-len", options.prefill_seq_len, "Prompt tokens in one call");
-  positive("--ctx-len", options.ctx_len, "Tokens that the cache holds: prompt and text together");
-  positive("--batch-size", options.batch_size, "Prompts in one call");
-  app.add_option("--full-batch-size", options.full_batch_size,
+  positive("--prefill-seq-len,--prefill_seq_len,--prompt-len,--prompt_len", options.prefill_seq_len,
+           "Prompt tokens in one call");
+  positive("--ctx-len,--ctx_len", options.ctx_len,
+           "Tokens that the cache holds: prompt and text together");
+  positive("--batch-size,--batch_size", options.batch_size, "Prompts in one call");
+  app.add_option("--full-batch-size,--full_batch_size", options.full_batch_size,
                  "Prompts that decode together in a graph with continuous batching")
       ->check(CLI::Range(1, 1 << 20))
       ->group(group);
-  app.add_option("--kv-cache-batch-size", options.kv_cache_batch_size,
+  app.add_option("--kv-cache-batch-size,--kv_cache_batch_size", options.kv_cache_batch_size,
                  "Cache slots if there are more than decode together (default: --full-batch-size)")
       ->check(CLI::Range(1, 1 << 20))
       ->group(group);
-  app.add_option("--num-speculative-tokens", options.num_speculative_tokens,
+  app.add_option("--num-speculative-tokens,--num_speculative_tokens",
+                 options.num_speculative_tokens,
                  "Draft tokens that a speculative target checks in one call")
       ->check(CLI::Range(1, 1 << 16))
       ->group(group);
-  app.add_option("--ccl-prefill", options.ccl_prefill,
-                 "Compute context lengths of prefill, e.g. 512,1024")
+  app.add_option("--ccl-prefill,--comp-ctx-lengths-prefill,--comp_ctx_lengths_prefill",
+                 options.ccl_prefill, "Compute context lengths of prefill, e.g. 512,1024")
       ->delimiter(',')
       ->group(group);
-  app.add_option("--ccl-decode", options.ccl_decode, "Compute context lengths of decode")
+  app.add_option("--ccl-decode,--comp-ctx-lengths-decode,--comp_ctx_lengths_decode",
+                 options.ccl_decode, "Compute context lengths of decode")
       ->delimiter(',')
       ->group(group);
   app.add_option_function<std::vector<std::string>>(
@@ -127,8 +257,17 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->type_name("NAME=NUMBER")
       ->delimiter(',')
       ->group(group);
-  options.target.num_cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  app.add_option("--num-cores", options.target.num_cores, "Threads on a CPU (default: all)")
+  app.add_flag_callback(
+         "--prefill-only,--prefill_only", [&options] { options.prefill_only = true; },
+         "A program that only reads prompts")
+      ->group(group);
+  app.add_flag_callback(
+         "--decode-only", [&options] { options.prefill_only = false; },
+         "A program that only continues")
+      ->excludes("--prefill-only")
+      ->group(group);
+  app.add_option("--num-cores,--num_cores", arguments.num_cores,
+                 "Threads on a CPU (default: all), cores of each device of a card (default: 16)")
       ->check(CLI::Range(1, 1024))
       ->group(group);
   app.add_option("--weight-storage", arguments.weight_storage,
@@ -137,11 +276,15 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str()
       ->group(group);
+  AddCardOptions(app, options.target.card);
 }
 
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   stages::CompileOptions options = arguments.options;
   options.dims = arguments.dims;
+  const Result<const Backend*> backend = FindBackend(options.backend);
+  QEFF_CHECK(backend.ok(), "the parser accepted backend '{}'", options.backend);
+  options.target.num_cores = arguments.num_cores.value_or((*backend)->DefaultCores());
   options.target.weight_storage = arguments.weight_storage == "f32"    ? WeightStorage::kF32
                                   : arguments.weight_storage == "bf16" ? WeightStorage::kBf16
                                                                        : WeightStorage::kAuto;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
 
 struct CompileArguments {
   stages::CompileOptions options;
+  std::optional<int> num_cores;  ///< absent: the backend's default
   std::string weight_storage = "auto";
   std::vector<std::pair<std::string, int64_t>> dims;
 };

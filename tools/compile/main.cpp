@@ -1,12 +1,31 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/aic100/process.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
+
+namespace {
+
+/// Prints the command as a line for a shell, then each file under its name.
+qeff::Status PrintPlan(const std::string& input, const std::string& output,
+                       const qeff::stages::CompileOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const qeff::OnnxCompilePlan plan,
+                        qeff::stages::PlanCompile(input, output, options));
+  qeff::tools::PrintResult(qeff::aic100::ShellLine(plan.command));
+  for (const auto& [name, content] : plan.files) {
+    qeff::tools::PrintText(fmt::format("==== {}\n{}", name, content));
+    if (!content.ends_with('\n')) qeff::tools::PrintText("\n");
+  }
+  return qeff::Status::Ok();
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace qeff;
   std::string input;
   std::string output;
+  bool dry_run = false;
   tools::CompileArguments arguments;
   const tools::ToolInfo info{
       .name = "qeff-compile",
@@ -16,15 +35,22 @@ int main(int argc, char** argv) {
       .examples =
           "qeff-compile onnx --num-cores 2 -o qpc\n"
           "qeff-compile onnx --prefill-seq-len 128 --ctx-len 2048 --batch-size 4\n"
+          "qeff-compile onnx --backend aic100 --num-cores 16 --mxfp6-matmul --num-devices 4\n"
+          "qeff-compile onnx --backend aic100 --dry-run\n"
           "qeff-compile Model.onnx --backend reference -o qpc"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
-        app.add_option("input", input, "ONNX folder or .onnx file")->required();
-        app.add_option("-o,--output", output, "QPC folder (default: one in the cache)");
+        app.add_option("input,--onnx-path,--onnx_path", input, "ONNX folder or .onnx file")
+            ->required();
+        app.add_option("-o,--output,--qpc-path,--qpc_path", output,
+                       "QPC folder (default: one in the cache)");
+        app.add_flag("--dry-run", dry_run,
+                     "Print the card compiler's command and its files; start and write nothing");
         tools::AddCompileOptions(app, arguments);
       },
       [&]() -> Status {
+        if (dry_run) return PrintPlan(input, output, tools::ToCompileOptions(arguments));
         QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder,
                               stages::Compile(input, output, tools::ToCompileOptions(arguments)));
         tools::PrintResult(folder.string());

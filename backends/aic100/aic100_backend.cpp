@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Cloud AI 100 behind the common interface: the vendor's compiler makes the program from the ONNX
+// file, in a process of its own.
+#include <algorithm>
+
+#include "backends/aic100/check_support.h"
+#include "backends/aic100/compile_plan.h"
+#include "backends/aic100/run_compiler.h"
+#include "backends/backend.h"
+#include "backends/program_file.h"
+#include "lib/artifact/qpc.h"
+#include "lib/support/log.h"
+
+namespace qeff {
+namespace {
+
+// Both from the SDK's documentation: cores of a program per SoC, SoCs of a program.
+constexpr int kMostCores = 16;
+constexpr int64_t kMostDevices = 16;
+
+class Aic100Backend : public Backend {
+ public:
+  std::string_view name() const override { return "aic100"; }
+  int DefaultCores() const override { return kMostCores; }
+  bool CompilesOnnx() const override { return true; }
+  passes::Pipeline Pipeline() const override { return {}; }
+
+  void CheckSupport(const ir::Graph& graph, Diagnostics& diagnostics) const override {
+    aic100::CheckSupport(graph, diagnostics);
+  }
+
+  Result<std::map<std::string, artifact::OptionValue>> ResolveOptions(
+      BackendCompileOptions& options) const override {
+    QEFF_RETURN_IF_ERROR(CheckOptions(options));
+    CardCompileOptions& card = options.card;
+    if (card.hardware_version.empty())
+      card.hardware_version = aic100::DetectHardwareVersion(card.sdk);
+    return std::map<std::string, artifact::OptionValue>{
+        {"aic_hw_version", card.hardware_version},
+        {"mxfp6_matmul", card.mxfp6_matmul},
+        {"mxint8_kv_cache", card.mxint8_kv_cache},
+        {"num_devices", card.num_devices},
+        {"mdp_partitions", card.mdp_partitions},
+        {"compiler_options", card.compiler_options},
+        {"sdk_apps_version", aic100::ReadSdkVersions(card.sdk).apps.value_or("unknown")}};
+  }
+
+  Result<OnnxCompilePlan> PlanOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
+                                   const std::filesystem::path& folder) const override {
+    return aic100::PlanCompile(program, options, ShownCompiler(options.card.sdk), folder, folder);
+  }
+
+  Status CompileOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
+                     const std::filesystem::path& final_folder,
+                     artifact::ArtifactWriter& out) const override {
+    QEFF_ASSIGN_OR_RETURN(const aic100::Compiler compiler, aic100::FindCompiler(options.card.sdk));
+    const std::filesystem::path folder = std::filesystem::absolute(out.temporary_path());
+    QEFF_ASSIGN_OR_RETURN(const OnnxCompilePlan plan,
+                          aic100::PlanCompile(program, options, compiler, folder, final_folder));
+    for (const auto& [name, content] : plan.files)
+      QEFF_RETURN_IF_ERROR(out.WriteFile(name, content));
+    const std::filesystem::path log = final_folder.string() + ".compile.log";
+    QEFF_RETURN_IF_ERROR(aic100::RunCompiler(plan.command, log));
+    return TakeBinaries(folder, compiler.path, log, out);
+  }
+
+  Status Compile(const std::vector<SpecializedGraph>&, const BackendCompileOptions&,
+                 artifact::ArtifactWriter&) const override {
+    QEFF_CHECK(false, "the card's compiler takes ONNX files, not graphs");
+  }
+
+  Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
+                                        const BackendOpenOptions&) const override {
+    return Unsupported(Location::File(folder.string()),
+                       "this build of qeff opens no programs of a card",
+                       {"run it with the vendor's qaic-runner, or compile with --backend cpu"});
+  }
+
+ private:
+  static Status CheckOptions(const BackendCompileOptions& options) {
+    const CardCompileOptions& card = options.card;
+    if (options.num_cores > kMostCores) {
+      return UsageError(
+          Location::Flag("--num-cores"),
+          fmt::format("a card has at most {} cores per SoC, got {}", kMostCores, options.num_cores),
+          {"16 on Pro and Ultra, 14 on Standard, 8 on AI 080 Ultra"});
+    }
+    if (card.num_devices > kMostDevices) {
+      return UsageError(Location::Flag("--num-devices"),
+                        fmt::format("a program spans at most {} devices, got {}", kMostDevices,
+                                    card.num_devices));
+    }
+    if (options.weight_storage != WeightStorage::kAuto) {
+      return UsageError(Location::Flag("--weight-storage"), "is for the CPU",
+                        {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
+    }
+    return Status::Ok();
+  }
+
+  /// The compiler that is there, else the one that is usually there.
+  static aic100::Compiler ShownCompiler(const std::filesystem::path& sdk) {
+    const Result<aic100::Compiler> found = aic100::FindCompiler(sdk);
+    return found.ok() ? *found : aic100::DefaultCompiler(sdk);
+  }
+
+  /// Enters what the compiler wrote. Errors: kBackend if it wrote no program.
+  static Status TakeBinaries(const std::filesystem::path& folder,
+                             const std::filesystem::path& compiler,
+                             const std::filesystem::path& log, artifact::ArtifactWriter& out) {
+    const std::filesystem::path binaries = folder / aic100::kBinaryFolder;
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(binaries / kProgramFileName, error)) {
+      return Error(ErrorCode::kBackend, Location::File(compiler.string()),
+                   fmt::format("the compiler succeeded but wrote no {}", kProgramFileName),
+                   {fmt::format("all it printed: {}", log.string())});
+    }
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(binaries, error)) {
+      if (entry.is_regular_file(error))
+        names.push_back(std::filesystem::relative(entry.path(), folder, error).string());
+    }
+    if (error)
+      return IoError(Location::File(binaries.string()), "cannot list the folder", error.value());
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names)
+      QEFF_RETURN_IF_ERROR(out.AddWrittenFile(name, artifact::HashKind::kXxh3));
+    const Result<artifact::QpcFile> program = artifact::QpcFile::Open(binaries / kProgramFileName);
+    if (!program.ok()) {
+      LogWarning("the compiler's program is not in the container format that qeff knows: {}",
+                 program.diagnostic().ToString());
+    }
+    return Status::Ok();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeAic100Backend() { return std::make_unique<Aic100Backend>(); }
+
+}  // namespace qeff
