@@ -33,6 +33,7 @@ ALLOWED = {
     "include": ["lib/support/status.h"],
     "tools": ["lib", "passes", "backends", "stages", "include"],
     "tests": ["lib", "passes", "backends", "stages", "tools", "include"],
+    "tests/standins": ["lib", "passes", "backends", "QAicApi.hpp"],
     "examples": ["include"],
 }
 # Third-party headers that belong to one folder.

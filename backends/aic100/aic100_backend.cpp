@@ -5,6 +5,7 @@
 // file, in a process of its own.
 #include <algorithm>
 
+#include "backends/aic100/card_session.h"
 #include "backends/aic100/check_support.h"
 #include "backends/aic100/compile_plan.h"
 #include "backends/aic100/run_compiler.h"
@@ -72,10 +73,9 @@ class Aic100Backend : public Backend {
   }
 
   Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
-                                        const BackendOpenOptions&) const override {
-    return Unsupported(Location::File(folder.string()),
-                       "this build of qeff opens no programs of a card",
-                       {"run it with the vendor's qaic-runner, or compile with --backend cpu"});
+                                        const BackendOpenOptions& options) const override {
+    return aic100::OpenCardSession(folder,
+                                   {.devices = options.devices, .plugin = options.card_plugin});
   }
 
  private:

@@ -68,6 +68,8 @@ struct RunArguments {
   bool show_special = false;
   bool json = false;
   int num_threads = 0;
+  std::vector<int> devices;
+  std::string card_plugin;
 };
 void AddRunOptions(CLI::App& app, RunArguments& arguments);
 
@@ -83,6 +85,9 @@ Status RunChat(const stages::TextRequest& settings, const std::filesystem::path&
 Result<std::string> RenderMessages(const std::filesystem::path& qpc, const RunArguments& arguments);
 
 void PrintStatistics(const GenerationMetrics& metrics);
+
+/// Which card runs the program; apart, because --devices of qeff-infer compiles for them, too.
+void AddCardRunOptions(CLI::App& app, RunArguments& arguments);
 
 /// Generates text as the run arguments say: streams it to stdout (or prints JSON) and the
 /// statistics to stderr. With no prompt on the command line, standard input is the prompt.

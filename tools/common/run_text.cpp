@@ -196,12 +196,28 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
       ->group(output);
 }
 
+void AddCardRunOptions(CLI::App& app, RunArguments& arguments) {
+  const std::string group = "Card options";
+  app.add_option("--devices,--device-group,--device_group", arguments.devices,
+                 "Ids of the devices that a card's program runs on, e.g. 0,1 (default: 0)")
+      ->delimiter(',')
+      ->check(CLI::Range(0, 1 << 20))
+      ->group(group);
+  app.add_option("--card-plugin", arguments.card_plugin,
+                 "Library that reaches the card (default: libqeff_aic_session.so of this "
+                 "installation)")
+      ->type_name("FILE")
+      ->group(group);
+}
+
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                const RunArguments& arguments) {
   QEFF_RETURN_IF_ERROR(CheckTemplateOptions(app, arguments));
   QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, qpc, arguments));
   QEFF_ASSIGN_OR_RETURN(stages::TextModel model,
-                        stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads}));
+                        stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads,
+                                                      .devices = arguments.devices,
+                                                      .card_plugin = arguments.card_plugin}));
   if (arguments.chat) return RunChat(request, qpc, arguments, model);
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
   const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;

@@ -18,13 +18,15 @@ int main(int argc, char** argv) {
           "qeff-run qpc --prompt A --prompt B --temperature 0.8 --seed 7\n"
           "qeff-run qpc --chat --system \"You are brief.\"\n"
           "qeff-run qpc --messages messages.json\n"
-          "qeff-run qpc --input-ids 5,17,9 --json"};
+          "qeff-run qpc --input-ids 5,17,9 --json\n"
+          "qeff-run qpc --devices 0 --prompt \"Once upon a time\""};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
         parsed = &app;
         app.add_option("qpc", qpc, "QPC folder")->required();
         tools::AddRunOptions(app, arguments);
+        tools::AddCardRunOptions(app, arguments);
       },
       [&]() -> Status { return tools::RunText(*parsed, qpc, arguments); });
 }
