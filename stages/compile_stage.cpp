@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "backends/aic100/memory_plan.h"
 #include "lib/artifact/cache.h"
 #include "lib/artifact/input_identity.h"
 #include "lib/artifact/qconfig.h"
@@ -359,6 +360,29 @@ Result<OnnxCompilePlan> PlanCompile(const std::filesystem::path& onnx,
       std::filesystem::absolute(PathOf(compilation.destination, compilation.manifest));
   return compilation.backend->PlanOnnx(program, compilation.options.target,
                                        folder.lexically_normal());
+}
+
+Result<CardPlan> PlanCard(const std::filesystem::path& onnx, const CompileOptions& options,
+                          const std::string& target_name) {
+  QEFF_ASSIGN_OR_RETURN(const aic100::CardTarget target, aic100::ReadTarget(target_name));
+  QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
+  QEFF_ASSIGN_OR_RETURN(const ir::Model model, onnx_io::ReadOnnx(input.file));
+  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+                        ChooseSpecializations(model.graph, input.folder, options));
+  // Activations of the largest call, rows of the last one: that decodes.
+  aic100::ModelSize size;
+  for (const artifact::Specialization& specialization : specializations) {
+    const int64_t activations = size.activation_elements;
+    QEFF_ASSIGN_OR_RETURN(size, aic100::MeasureModel(model.graph, {specialization.symbols.begin(),
+                                                                   specialization.symbols.end()}));
+    size.activation_elements = std::max(size.activation_elements, activations);
+  }
+  const CardCompileOptions& card = options.target.card;
+  const auto plans = aic100::PlanDevices(
+      size, target, options.target.num_cores,
+      {.mxfp6_matmul = card.mxfp6_matmul, .mxint8_kv_cache = card.mxint8_kv_cache});
+  return CardPlan{.table = aic100::PrintPlan(target, size, plans),
+                  .json = aic100::PlanToJson(target, size, plans)};
 }
 
 Result<std::unique_ptr<Session>> OpenProgram(const std::filesystem::path& qpc,

@@ -17,6 +17,7 @@
 #include "lib/generation/generation_config.h"
 #include "lib/hub/cache.h"
 #include "lib/support/dtype.h"
+#include "lib/support/json.h"
 #include "lib/support/status.h"
 
 namespace qeff::stages {
@@ -110,6 +111,16 @@ Result<std::filesystem::path> Compile(const std::filesystem::path& onnx,
 Result<OnnxCompilePlan> PlanCompile(const std::filesystem::path& onnx,
                                     const std::filesystem::path& output,
                                     const CompileOptions& options);
+
+/// What the model would need on a card, for numbers of devices.
+struct CardPlan {
+  std::string table;  ///< for people
+  Json json;
+};
+/// `target` is the name of a card or a file that describes one. Nothing is compiled. Errors: those
+/// of Compile for the model and the lengths; kUsage (no such card).
+Result<CardPlan> PlanCard(const std::filesystem::path& onnx, const CompileOptions& options,
+                          const std::string& target);
 
 // --- run: a QPC folder, opened
 

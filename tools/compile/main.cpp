@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/aic100/memory_plan.h"
 #include "backends/aic100/process.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
@@ -19,6 +20,23 @@ qeff::Status PrintPlan(const std::string& input, const std::string& output,
   return qeff::Status::Ok();
 }
 
+/// Where a plan is asked for, and as what it is printed.
+struct PlanArguments {
+  bool wanted = false;
+  std::string target = "ai100-pro";
+  bool json = false;
+};
+
+qeff::Status PrintCardPlan(const std::string& input, const qeff::tools::CompileArguments& arguments,
+                           const PlanArguments& plan_arguments) {
+  qeff::stages::CompileOptions options = qeff::tools::ToCompileOptions(arguments);
+  options.target.num_cores = arguments.num_cores.value_or(0);
+  QEFF_ASSIGN_OR_RETURN(const qeff::stages::CardPlan plan,
+                        qeff::stages::PlanCard(input, options, plan_arguments.target));
+  qeff::tools::PrintText(plan_arguments.json ? qeff::DumpPretty(plan.json) : plan.table);
+  return qeff::Status::Ok();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -26,6 +44,7 @@ int main(int argc, char** argv) {
   std::string input;
   std::string output;
   bool dry_run = false;
+  PlanArguments plan;
   tools::CompileArguments arguments;
   const tools::ToolInfo info{
       .name = "qeff-compile",
@@ -37,6 +56,7 @@ int main(int argc, char** argv) {
           "qeff-compile onnx --prefill-seq-len 128 --ctx-len 2048 --batch-size 4\n"
           "qeff-compile onnx --backend aic100 --num-cores 16 --mxfp6-matmul --num-devices 4\n"
           "qeff-compile onnx --backend aic100 --dry-run\n"
+          "qeff-compile onnx --plan --target ai100-ultra --ctx-len 4096 --mxfp6-matmul\n"
           "qeff-compile Model.onnx --backend reference -o qpc"};
   return tools::RunTool(
       argc, argv, info,
@@ -47,9 +67,19 @@ int main(int argc, char** argv) {
                        "QPC folder (default: one in the cache)");
         app.add_flag("--dry-run", dry_run,
                      "Print the card compiler's command and its files; start and write nothing");
+        CLI::Option* wanted =
+            app.add_flag("--plan", plan.wanted,
+                         "Print what the model needs on a card, by number of devices; estimates");
+        app.add_option("--target", plan.target,
+                       fmt::format("Card of --plan: {}, or a file like configs/targets/*.json",
+                                   fmt::join(aic100::TargetNames(), ", ")))
+            ->needs(wanted)
+            ->capture_default_str();
+        app.add_flag("--json", plan.json, "The plan as JSON")->needs(wanted);
         tools::AddCompileOptions(app, arguments);
       },
       [&]() -> Status {
+        if (plan.wanted) return PrintCardPlan(input, arguments, plan);
         if (dry_run) return PrintPlan(input, output, tools::ToCompileOptions(arguments));
         QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder,
                               stages::Compile(input, output, tools::ToCompileOptions(arguments)));

@@ -14,6 +14,8 @@ struct Arguments {
   bool dot = false;
   bool verify = false;
   bool all = false;
+  bool device = false;
+  std::string sdk = "/opt/qti-aic";
   inspect::ReadOptions read;
   inspect::TokenizeOptions tokenize;
   inspect::TemplateRequest chat_template;
@@ -60,6 +62,15 @@ Status Draw(const inspect::Subject& subject) {
 }
 
 Status Run(const Arguments& arguments) {
+  if (arguments.device) {
+    const inspect::Report report = inspect::ReadDevice(arguments.sdk);
+    tools::PrintText(arguments.json ? PrintJson(report) : PrintText(report, {.row_limit = 0}));
+    return Status::Ok();
+  }
+  if (arguments.path.empty()) {
+    return UsageError(Location::Flag("path"), "expected a folder or file, got none",
+                      {"or --device, for the card of this machine"});
+  }
   if (arguments.tokenize.is_asked_for()) {
     inspect::TokenizeOptions options = arguments.tokenize;
     options.prints_json = arguments.json;
@@ -115,11 +126,19 @@ int main(int argc, char** argv) {
           "qeff-inspect graph --dot | dot -Tsvg > graph.svg\n"
           "qeff-inspect ./my-model --encode 'Hello, world!' --json\n"
           "qeff-inspect ./my-model --decode 15496,11,995\n"
+          "qeff-inspect --device                    # is there a card, can it be used?\n"
           "qeff-inspect ./my-model --apply-template messages.json --add-generation-prompt"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
-        app.add_option("path", arguments.path, "Folder or file")->required();
+        CLI::Option* path = app.add_option("path", arguments.path, "Folder or file");
+        CLI::Option* device = app.add_flag("--device", arguments.device,
+                                           "What this machine has of a Cloud AI card, its driver "
+                                           "and its software");
+        device->excludes(path);
+        app.add_option("--sdk", arguments.sdk, "Folder of the vendor's SDK")
+            ->needs(device)
+            ->capture_default_str();
         CLI::Option* json = app.add_flag("--json", arguments.json, "Print one JSON object");
         app.add_flag("--dot", arguments.dot, "Print the graph in Graphviz's language")
             ->excludes(json);

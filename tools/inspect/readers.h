@@ -36,6 +36,10 @@ Status ReadQpc(const std::filesystem::path& file, const std::filesystem::path& f
 Status ReadTokenizer(const std::filesystem::path& file, Report& report);
 void AddManifest(const artifact::Manifest& manifest, Report& report);
 
+/// What this machine has of a Cloud AI card and its software: "pass", or what is missing. `sdk` is
+/// the folder of the vendor's SDK.
+Report ReadDevice(const std::filesystem::path& sdk);
+
 /// Everything about `subject`.
 Result<Report> MakeReport(const Subject& subject, const ReadOptions& options);
 

@@ -60,7 +60,13 @@ Result<Subject> RecognizeArtifact(Subject subject) {
                  : format == artifact::kOnnxFormat ? Kind::kOnnx
                  : format == artifact::kQpcFormat  ? Kind::kQpc
                                                    : Kind::kArtifact;
-  if (subject.kind == Kind::kQpc) subject.file = subject.folder / kProgramName;
+  if (subject.kind == Kind::kQpc) {
+    subject.file = subject.folder / kProgramName;
+    // The card's compiler insists on a folder of its own.
+    const std::filesystem::path card_program = subject.folder / "qpc" / kProgramName;
+    std::error_code error;
+    if (std::filesystem::exists(card_program, error)) subject.file = card_program;
+  }
   if (subject.kind == Kind::kGraph || subject.kind == Kind::kOnnx)
     subject.file = subject.folder / "model.onnx";
   return subject;
