@@ -47,7 +47,6 @@ struct CardCompileOptions {
   bool mxfp6_matmul = false;     ///< weights of matrix products in MXFP6
   bool mxint8_kv_cache = false;  ///< retained state in MXINT8 instead of f16
   int64_t num_devices = 1;       ///< tensors are sliced over so many; 0 counts as 1
-  int64_t mdp_partitions = 1;    ///< pipeline stages that the devices are divided into
   std::filesystem::path mdp_load_partition_config;  ///< the user's own partition
   std::filesystem::path mdp_dump_partition_config;  ///< where the compiler writes its partition
   std::filesystem::path node_precision_info;        ///< nodes that keep f32

@@ -43,7 +43,6 @@ class Aic100Backend : public Backend {
         {"mxfp6_matmul", card.mxfp6_matmul},
         {"mxint8_kv_cache", card.mxint8_kv_cache},
         {"num_devices", card.num_devices},
-        {"mdp_partitions", card.mdp_partitions},
         {"compiler_options", card.compiler_options},
         {"sdk_apps_version", aic100::ReadSdkVersions(card.sdk).apps.value_or("unknown")}};
   }
@@ -74,8 +73,8 @@ class Aic100Backend : public Backend {
 
   Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
                                         const BackendOpenOptions& options) const override {
-    return aic100::OpenCardSession(folder,
-                                   {.devices = options.devices, .plugin = options.card_plugin});
+    QEFF_ASSIGN_OR_RETURN(const std::vector<int> devices, ChooseDevices(folder, options.devices));
+    return aic100::OpenCardSession(folder, {.devices = devices, .plugin = options.card_plugin});
   }
 
  private:
@@ -97,6 +96,26 @@ class Aic100Backend : public Backend {
                         {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
     }
     return Status::Ok();
+  }
+
+  /// The devices to run on: `given`, else as many as the program was compiled for, from 0 on.
+  /// Errors: kUsage if `given` is another number of devices.
+  static Result<std::vector<int>> ChooseDevices(const std::filesystem::path& folder,
+                                                std::vector<int> given) {
+    QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest,
+                          artifact::ReadManifest(folder, artifact::kQpcFormat));
+    const auto option = manifest.options.find("num_devices");
+    const auto* number =
+        option == manifest.options.end() ? nullptr : std::get_if<int64_t>(&option->second);
+    const int64_t compiled = number == nullptr ? 1 : std::max<int64_t>(*number, 1);
+    if (given.empty()) {
+      for (int id = 0; id < compiled; ++id) given.push_back(id);
+    } else if (compiled > 1 && static_cast<int64_t>(given.size()) != compiled) {
+      return UsageError(
+          Location::Flag("--devices"),
+          fmt::format("the program was compiled for {} devices, got {}", compiled, given.size()));
+    }
+    return given;
   }
 
   /// The compiler that is there, else the one that is usually there.

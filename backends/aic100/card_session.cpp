@@ -282,8 +282,7 @@ class CardSession : public Session {
 
   static uint32_t ElementBytes(DType dtype) { return static_cast<uint32_t>(DTypeBytes(dtype, 1)); }
 
-  Status Load(std::vector<int> devices) {
-    if (devices.empty()) devices = {0};
+  Status Load(const std::vector<int>& devices) {
     const std::string folder = path_.string();
     const std::vector<int32_t> ids(devices.begin(), devices.end());
     const QeffAicOpenOptions options{.folder = folder.c_str(),

@@ -14,7 +14,7 @@
 namespace qeff::aic100 {
 
 struct CardOpenOptions {
-  std::vector<int> devices;      ///< ids; empty: as many as the program spans, from 0 on
+  std::vector<int> devices;      ///< ids, at least one
   std::filesystem::path plugin;  ///< empty: where the installation has it
 };
 

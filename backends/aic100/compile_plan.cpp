@@ -26,11 +26,6 @@ Result<Partition> ChoosePartition(const BackendCompileOptions& options) {
     QEFF_ASSIGN_OR_RETURN(partition.json, ReadJsonFile(card.mdp_load_partition_config));
     return partition;
   }
-  if (card.mdp_partitions > 1) {
-    return Unsupported(Location::Flag("--mdp-partitions"),
-                       "pipeline stages are not written by qeff-compile",
-                       {"name a partition file: --mdp-load-partition-config FILE"});
-  }
   if (card.num_devices <= 1 || !card.mdp_dump_partition_config.empty()) return partition;
   partition.name = fmt::format("mdp_ts_{}.json", card.num_devices);
   partition.content = artifact::WriteTensorSlicing(card.num_devices, options.num_cores);
@@ -62,7 +57,6 @@ Json CompileCall(const OnnxProgram& program, const BackendCompileOptions& option
                {"retain_full_kv", nullptr},
                {"use_onnx_subfunctions", !program.model->functions.empty()}};
   if (has_state) call["retained_state"] = true;
-  if (card.mdp_partitions > 1) call["mdp_num_partitions"] = card.mdp_partitions;
   for (const std::string& option : card.compiler_options) {
     const size_t equals = option.find('=');
     std::string name = option.substr(1, equals == std::string::npos ? equals : equals - 1);
@@ -158,7 +152,6 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
                                     .custom_io = state,
                                     .specializations = program.specializations,
                                     .device_count = card.num_devices,
-                                    .partition_count = card.mdp_partitions,
                                     .partition = partition.json,
                                     .num_speculative_tokens = program.num_speculative_tokens,
                                     .prefill_only = program.prefill_only}));

@@ -97,7 +97,7 @@ std::string WriteCompileParams(const CompileParams& params) {
   return DumpPythonStyle(
       {{"command", params.command},
        {"custom_io", params.custom_io.empty() ? Json(nullptr) : std::move(custom_io)},
-       {"mdp_num_partitions", params.partition_count},
+       {"mdp_num_partitions", 1},
        {"mdp_strategy", "onnx"},
        {"mdp_ts_json", params.partition},
        {"mdp_ts_num_devices", params.device_count},

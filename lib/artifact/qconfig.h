@@ -56,7 +56,6 @@ struct CompileParams {
   std::vector<CustomIo> custom_io;
   std::vector<Specialization> specializations;
   int64_t device_count = 1;
-  int64_t partition_count = 1;
   Json partition = nullptr;  ///< content of the mdp file
   std::vector<int64_t> num_speculative_tokens;
   std::optional<bool> prefill_only;

@@ -2,14 +2,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common/options.h"
 
+#include <algorithm>
 #include <charconv>
-#include <set>
 #include <sstream>
 
 #include "backends/aic100/compiler_command.h"
 #include "lib/support/log.h"
 
 namespace qeff::tools {
+
+std::vector<int> ParseDevices(std::string text) {
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    text = text.substr(1, text.size() - 2);
+  std::vector<int> devices;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::string number = part.substr(std::min(part.size(), part.find_first_not_of(' ')));
+    constexpr size_t kMostDigits = 4;
+    const bool is_number = !number.empty() && number.size() <= kMostDigits &&
+                           number.find_first_not_of("0123456789") == std::string::npos;
+    const int device = is_number ? std::stoi(number) : -1;
+    if (device < 0 || std::find(devices.begin(), devices.end(), device) != devices.end())
+      throw CLI::ValidationError(
+          "--devices", fmt::format("expected device ids like 0,1, each once, got '{}'", text));
+    devices.push_back(device);
+  }
+  if (devices.empty())
+    throw CLI::ValidationError("--devices", "expected device ids like 0,1, got none");
+  return devices;
+}
 
 void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
   const std::string group = "Model options";
@@ -83,26 +104,6 @@ std::pair<std::string, int64_t> ParseDim(const std::string& text) {
   return {text.substr(0, equals), size};
 }
 
-/// "0,1" or "[0,1]" as QEfficient's --device_group has it; returns how many.
-int64_t CountDevices(std::string text) {
-  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
-    text = text.substr(1, text.size() - 2);
-  std::set<std::string> devices;
-  std::istringstream parts(text);
-  int64_t count = 0;
-  for (std::string part; std::getline(parts, part, ','); ++count) {
-    const size_t first = part.find_first_not_of(' ');
-    const std::string number = first == std::string::npos ? "" : part.substr(first);
-    const bool is_number = !number.empty() && number.size() < 5 &&
-                           number.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_number || !devices.insert(number).second)
-      throw CLI::ValidationError(
-          "--devices", fmt::format("expected device ids like 0,1, each once, got '{}'", text));
-  }
-  if (count == 0) throw CLI::ValidationError("--devices", "expected device ids like 0,1, got none");
-  return count;
-}
-
 /// Appends an option that goes to the compiler as it is.
 void PassOn(const std::string& argument, std::vector<std::string>& further) {
   const Result<std::optional<std::string>> checked = aic100::CheckCompilerArgument(argument);
@@ -120,8 +121,9 @@ void PassOn(const std::string& argument, std::vector<std::string>& further) {
 
 /// What only a card's compiler understands. Options that the compiler sees in the user's order are
 /// taken when they are parsed.
-void AddCardOptions(CLI::App& app, CardCompileOptions& card) {
+void AddCardOptions(CLI::App& app, CompileArguments& arguments) {
   const std::string group = "Card options (--backend aic100)";
+  CardCompileOptions& card = arguments.options.target.card;
   std::vector<std::string>& further = card.compiler_options;
   app.add_option("--sdk", card.sdk, "Folder of the vendor's SDK")
       ->type_name("DIR")
@@ -137,8 +139,12 @@ void AddCardOptions(CLI::App& app, CardCompileOptions& card) {
                            ->group(group);
   app.add_option_function<std::string>(
          "--devices,--device-group,--device_group",
-         [&card](const std::string& text) { card.num_devices = CountDevices(text); },
-         "The same as a list, e.g. 0,1; which devices it runs on is said to qeff-run")
+         [&arguments](const std::string& text) {
+           arguments.devices = ParseDevices(text);
+           arguments.options.target.card.num_devices =
+               static_cast<int64_t>(arguments.devices.size());
+         },
+         "The same as a list, e.g. 0,1; qeff-run says anew which devices it runs on")
       ->type_name("IDS")
       ->excludes(count)
       ->group(group);
@@ -276,7 +282,7 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str()
       ->group(group);
-  AddCardOptions(app, options.target.card);
+  AddCardOptions(app, arguments);
 }
 
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {

@@ -28,8 +28,13 @@ void AddExportOptions(CLI::App& app, ExportArguments& arguments);
 stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
                                       const stages::TransformOptions& transform);
 
+/// Reads "0,1", or "[0,1]" as QEfficient's --device_group has it. Throws CLI::ValidationError for
+/// anything else and for a device twice.
+std::vector<int> ParseDevices(std::string text);
+
 struct CompileArguments {
   stages::CompileOptions options;
+  std::vector<int> devices;      ///< of --devices; empty: not said
   std::optional<int> num_cores;  ///< absent: the backend's default
   std::string weight_storage = "auto";
   std::vector<std::pair<std::string, int64_t>> dims;

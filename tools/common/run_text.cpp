@@ -191,23 +191,23 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
                  "Write the logits of each chosen token to this safetensors file")
       ->excludes(conversation)
       ->group(output);
+  app.add_option("--card-plugin", arguments.card_plugin,
+                 "Library that reaches the card (default: libqeff_aic_session.so of this "
+                 "installation)")
+      ->type_name("FILE")
+      ->group("Card options");
   app.add_option("--num-threads", arguments.num_threads, "Threads to use (default: as compiled)")
       ->check(CLI::Range(1, 1024))
       ->group(output);
 }
 
 void AddCardRunOptions(CLI::App& app, RunArguments& arguments) {
-  const std::string group = "Card options";
-  app.add_option("--devices,--device-group,--device_group", arguments.devices,
-                 "Ids of the devices that a card's program runs on, e.g. 0,1 (default: 0)")
-      ->delimiter(',')
-      ->check(CLI::Range(0, 1 << 20))
-      ->group(group);
-  app.add_option("--card-plugin", arguments.card_plugin,
-                 "Library that reaches the card (default: libqeff_aic_session.so of this "
-                 "installation)")
-      ->type_name("FILE")
-      ->group(group);
+  app.add_option_function<std::string>(
+         "--devices,--device-group,--device_group",
+         [&arguments](const std::string& text) { arguments.devices = ParseDevices(text); },
+         "Ids of the devices that a card's program runs on, e.g. 0,1 (default: from 0 on)")
+      ->type_name("IDS")
+      ->group("Card options");
 }
 
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,

@@ -34,12 +34,17 @@ int main(int argc, char** argv) {
       },
       [&]() -> Status {
         QEFF_ASSIGN_OR_RETURN(const std::filesystem::path checkpoint, stages::Fetch(model, {}));
+        QEFF_ASSIGN_OR_RETURN(const Backend* backend,
+                              FindBackend(compile_arguments.options.backend));
+        // A compiler that is not ours reads weights from the ONNX folder only.
+        if (backend->CompilesOnnx()) export_arguments.weights = "external";
         QEFF_ASSIGN_OR_RETURN(
             const std::filesystem::path onnx,
             stages::Export(checkpoint, "", tools::ToExportOptions(export_arguments, transform)));
         QEFF_ASSIGN_OR_RETURN(
             const std::filesystem::path qpc,
             stages::Compile(onnx, "", tools::ToCompileOptions(compile_arguments)));
+        run_arguments.devices = compile_arguments.devices;
         return tools::RunText(*parsed, qpc, run_arguments);
       });
 }

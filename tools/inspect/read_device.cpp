@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/aic100/card_session.h"
+#include "backends/aic100/compiler_messages.h"
 #include "backends/aic100/process.h"
 #include "backends/aic100/sdk.h"
 #include "tools/inspect/readers.h"
@@ -37,10 +38,13 @@ Report ReadDevice(const std::filesystem::path& sdk) {
   fields.Add("apps_sdk", versions.apps.value_or("unknown"));
   fields.Add("platform_sdk", versions.platform.value_or("unknown"));
   fields.Add("hardware_version", aic100::DetectHardwareVersion(sdk));
+  const std::string listed = ListDevices(sdk);
+  if (const aic100::KnownMessage* known = aic100::Recognize(listed))
+    fields.Add("problem", fmt::format("{}: {}", known->meaning, known->remedy));
   report.Add(std::move(fields));
   Table devices{.name = "devices", .columns = {"line"}, .rows = {}};
   std::string line;
-  for (const char character : ListDevices(sdk) + "\n") {
+  for (const char character : listed + "\n") {
     if (character != '\n') {
       line += character == '\t' ? ' ' : character;
     } else if (!line.empty()) {
