@@ -49,9 +49,9 @@ struct TransformOptions {
   bool compute_context_length =
       false;  ///< attention over the first n slots, n by the input comp_ctx_lengths
   bool speculative_target =
-      false;  ///< logits of the last n tokens, n by the input num_logits_to_keep
+      false;                     ///< logits of the last n tokens, n by the input num_logits_to_keep
   bool strict_contract = false;  ///< caches as the original exporter's files have them
-  bool latent_cache = false;  ///< latent attention keeps its latents instead of keys and values
+  bool latent_cache = false;     ///< latent attention keeps its latents instead of keys and values
   std::optional<int64_t>
       max_positions;  ///< rows of position tables; absent: max_position_embeddings of config.json
   friend bool operator==(const TransformOptions&, const TransformOptions&) = default;

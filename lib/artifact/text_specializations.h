@@ -45,9 +45,9 @@ struct TextSpecializationOptions {
 
 /// Returns prefill entries, then decode entries. A prefill_seq_len of 1 makes decode entries
 /// superfluous: then there is one entry, named "Prefill" unless prefill_only is false. Generated
-/// compute context lengths round ctx_len up to a multiple of 1024 if asked to. Errors: kUsage with the flag (a
-/// length below 1, prefill longer than the context, an option that the graph needs or does not
-/// have).
+/// compute context lengths round ctx_len up to a multiple of 1024 if asked to. Errors: kUsage with
+/// the flag (a length below 1, prefill longer than the context, an option that the graph needs or
+/// does not have).
 Result<std::vector<Specialization>> BuildTextSpecializations(
     const TextSpecializationOptions& options);
 

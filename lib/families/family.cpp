@@ -36,9 +36,9 @@ std::vector<std::string> UnknownTypeNotes(const checkpoint::ConfigReader& config
 }
 
 /// By model_type, else by architecture: files of the hub may have a type of their own for an
-/// architecture that they share ("kimi_k2" for DeepSeek V3).
-Result<const FamilyInfo*> FindFamily(const checkpoint::ConfigReader& config) {
-  QEFF_ASSIGN_OR_RETURN(const std::string model_type, config.String("model_type"));
+/// architecture that they share ("kimi_k2" for DeepSeek V3). Null if it is none of ours.
+Result<const FamilyInfo*> LookUpFamily(const checkpoint::ConfigReader& config) {
+  QEFF_ASSIGN_OR_RETURN(const auto model_type, config.OptionalString("model_type"));
   for (const FamilyInfo& family : AllFamilies()) {
     if (family.model_type == model_type) return &family;
   }
@@ -49,6 +49,26 @@ Result<const FamilyInfo*> FindFamily(const checkpoint::ConfigReader& config) {
       if (family.architecture == architecture) return &family;
     }
   }
+  return nullptr;
+}
+
+/// What computes text in a checkpoint: all of it, or a part with a section of config.json.
+struct TextPart {
+  const FamilyInfo* family;
+  checkpoint::ConfigReader config;
+  std::string section;  ///< "text_config" or "llm_config"; empty: all of it
+};
+
+Result<TextPart> FindTextPart(const checkpoint::ConfigReader& config) {
+  QEFF_ASSIGN_OR_RETURN(const FamilyInfo* whole, LookUpFamily(config));
+  if (whole != nullptr) return TextPart{whole, config, ""};
+  for (const char* key : {"text_config", "llm_config"}) {
+    if (!config.IsObject(key)) continue;
+    QEFF_ASSIGN_OR_RETURN(checkpoint::ConfigReader section, config.Section(key));
+    QEFF_ASSIGN_OR_RETURN(const FamilyInfo* part, LookUpFamily(section));
+    if (part != nullptr) return TextPart{part, std::move(section), key};
+  }
+  QEFF_ASSIGN_OR_RETURN(const std::string model_type, config.String("model_type"));
   return config.ErrorAt(ErrorCode::kUnsupported, "model_type",
                         fmt::format("unknown model type '{}'", model_type),
                         UnknownTypeNotes(config, model_type));
@@ -100,6 +120,20 @@ WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
   return table;
 }
 
+/// The tensors of the text part under the names of a checkpoint of its own. Both spellings of
+/// transformers: "language_model.model.norm.weight" (4) and "model.language_model.norm.weight" (5).
+WeightTable OfTextPart(const WeightTable& all) {
+  constexpr std::string_view kPart = "language_model.";
+  WeightTable text{.path = all.path, .weights = {}};
+  for (const auto& [name, weight] : all.weights) {
+    const size_t at = name.find(kPart);
+    if (name.starts_with("lm_head.")) text.weights.emplace(name, weight);
+    if (at != 0 && !(at == 6 && name.starts_with("model."))) continue;
+    text.weights.emplace(name.substr(0, at) + name.substr(at + kPart.size()), weight);
+  }
+  return text;
+}
+
 }  // namespace
 
 const std::vector<FamilyInfo>& AllFamilies() {
@@ -118,15 +152,23 @@ const std::vector<FamilyInfo>& AllFamilies() {
 Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
                               const BuildOptions& options) {
   QEFF_ASSIGN_OR_RETURN(const checkpoint::ConfigReader config, checkpoint.OpenConfig());
-  QEFF_ASSIGN_OR_RETURN(const FamilyInfo* family, FindFamily(config));
+  QEFF_ASSIGN_OR_RETURN(const TextPart part, FindTextPart(config));
   QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config));
-  const WeightTable weights = CollectWeights(checkpoint);
-  QEFF_ASSIGN_OR_RETURN(ir::Graph graph, family->build({config, weights, options.max_positions,
-                                                        options.strict_contract}));
+  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(part.config));
+  const WeightTable all = CollectWeights(checkpoint);
+  const WeightTable weights = part.section.empty() ? all : OfTextPart(all);
+  QEFF_ASSIGN_OR_RETURN(
+      ir::Graph graph,
+      part.family->build({part.config, weights, options.max_positions, options.strict_contract}));
   BuiltModel built{.graph = std::move(graph),
-                   .architecture = std::string(family->architecture),
-                   .input_order = InputOrderOf(family->model_type),
+                   .architecture = std::string(part.family->architecture),
+                   .input_order = InputOrderOf(part.family->model_type),
                    .notes = {}};
+  if (!part.section.empty()) {
+    built.notes.push_back(fmt::format(
+        "only the text part is built, as '{}' says; {} tensors of other parts are left out",
+        part.section, all.weights.size() - weights.weights.size()));
+  }
   Diagnostics findings;
   config.ReportUnread(findings);
   for (const Diagnostic& finding : findings.findings()) built.notes.push_back(finding.ToString());

@@ -25,7 +25,7 @@ struct GenerationOptions {
   SamplingOptions sampling;
   std::vector<int64_t> eos_ids;  ///< each ends its prompt; empty: none does
   int64_t pad_id = 0;  ///< fills inputs that hold no token; any id below the vocabulary size
-  int64_t added_vocab_size = 0;  ///< see GenerationConfig
+  int64_t added_vocab_size = 0;           ///< see GenerationConfig
   std::vector<std::string> stop_strings;  ///< need a tokenizer
   std::optional<int64_t> max_new_tokens;  ///< > 0; absent: ctx_len - prompt tokens, at least 1
   bool show_special_tokens = false;       ///< also in the text

@@ -211,6 +211,7 @@ Result<GenerationConfig> LoadGenerationConfig(const std::filesystem::path& folde
   QEFF_ASSIGN_OR_RETURN(const Json config_json, ReadOptional(config_path));
 
   const Json* text_json = Find(config_json, "text_config");
+  if (text_json == nullptr) text_json = Find(config_json, "llm_config");
   const Json no_text_config;
   if (text_json == nullptr) text_json = &no_text_config;
   int64_t vocab_size = kNoVocabSize;

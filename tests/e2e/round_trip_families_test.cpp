@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// For every family: what its graph is lowered to, in the compiler's ops, is recognized again node by
-// node, with every combination of features. So a file that another exporter wrote in these ops
+// For every family: what its graph is lowered to, in the compiler's ops, is recognized again node
+// by node, with every combination of features. So a file that another exporter wrote in these ops
 // reaches the fast path, too.
 #include <catch2/catch.hpp>
 #include <cstdlib>

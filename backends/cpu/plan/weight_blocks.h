@@ -35,8 +35,8 @@ struct RowBlock {
 /// Reads them as f32 into `out` [count, K]; rows past the end of the matrix are zeros.
 Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<float>& out);
 
-/// Returns true if every element is a bf16 value exactly. Stops at the first that is not. Lets go of
-/// the file pages of each matrix after it.
+/// Returns true if every element is a bf16 value exactly. Stops at the first that is not. Lets go
+/// of the file pages of each matrix after it.
 Result<bool> IsExactlyBf16(const ir::Weight& weight);
 
 /// Writes `rows` [32, depth] as one panel (see kernels/kernels.h) to `out`, PanelBytes(depth,
