@@ -3,6 +3,7 @@
 #include "stages/hub_fetch.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "lib/hub/cache.h"
 #include "lib/hub/client/download.h"
@@ -69,6 +70,10 @@ std::string Gigabytes(int64_t bytes) {
 }
 
 }  // namespace
+
+int DefaultConnections() {
+  return static_cast<int>(std::clamp(2 * std::thread::hardware_concurrency(), 4U, 8U));
+}
 
 Result<fs::path> FetchFromHub(const std::string& model, const HubFetchOptions& options) {
   QEFF_ASSIGN_OR_RETURN(const hub::ModelSource source, hub::ParseModelSource(model));
