@@ -71,8 +71,10 @@ Result<std::optional<int64_t>> WindowOfConfig(const std::filesystem::path& folde
   return text.OptionalInt("sliding_window", checkpoint::kPositive);
 }
 
+/// `is_for_card`: the lengths of compute contexts follow the rules of the vendor's compiler.
 Result<std::vector<artifact::Specialization>> ChooseSpecializations(
-    const ir::Graph& graph, const std::filesystem::path& folder, const CompileOptions& options) {
+    const ir::Graph& graph, const std::filesystem::path& folder, const CompileOptions& options,
+    bool is_for_card) {
   const std::set<std::string> symbols = InputSymbols(graph);
   artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
                                            .ctx_len = options.ctx_len,
@@ -87,7 +89,7 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(
     text.num_speculative_tokens = {*options.num_speculative_tokens};
   text.comp_ctx_lengths_prefill = options.ccl_prefill;
   text.comp_ctx_lengths_decode = options.ccl_decode;
-  text.rounds_ctx_len = options.backend != "cpu" && options.backend != "reference";
+  text.rounds_ctx_len = is_for_card;
   std::vector<std::pair<std::string, int64_t>> dims = options.dims;
   for (const auto& [name, size] : dims) {
     if (symbols.contains(name)) continue;
@@ -255,8 +257,9 @@ Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptio
   pipeline.insert(pipeline.end(), own.begin(), own.end());
   if (Result<passes::Change> change = passes::RunPipeline(model, pipeline); !change.ok())
     return std::move(change).status();
-  QEFF_ASSIGN_OR_RETURN(const auto specializations,
-                        ChooseSpecializations(model.graph, input.folder, options));
+  QEFF_ASSIGN_OR_RETURN(
+      const auto specializations,
+      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/false));
   QEFF_ASSIGN_OR_RETURN(const std::vector<SpecializedGraph> graphs,
                         SpecializeAll(model, specializations));
   Diagnostics diagnostics;
@@ -316,8 +319,9 @@ Result<OnnxProgram> DescribeOnnxProgram(const ir::Model& model, const Compilatio
                       .prefill_only = options.prefill_only,
                       .config = {},
                       .name_or_path = input.folder.filename().string()};
-  QEFF_ASSIGN_OR_RETURN(program.specializations,
-                        ChooseSpecializations(model.graph, input.folder, options));
+  QEFF_ASSIGN_OR_RETURN(
+      program.specializations,
+      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/true));
   if (options.num_speculative_tokens)
     program.num_speculative_tokens = {*options.num_speculative_tokens};
   if (std::filesystem::exists(input.folder / "config.json", error)) {
@@ -367,8 +371,9 @@ Result<CardPlan> PlanCard(const std::filesystem::path& onnx, const CompileOption
   QEFF_ASSIGN_OR_RETURN(const aic100::CardTarget target, aic100::ReadTarget(target_name));
   QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
   QEFF_ASSIGN_OR_RETURN(const ir::Model model, onnx_io::ReadOnnx(input.file));
-  QEFF_ASSIGN_OR_RETURN(const auto specializations,
-                        ChooseSpecializations(model.graph, input.folder, options));
+  QEFF_ASSIGN_OR_RETURN(
+      const auto specializations,
+      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/true));
   // Activations of the largest call, rows of the last one: that decodes.
   aic100::ModelSize size;
   for (const artifact::Specialization& specialization : specializations) {
