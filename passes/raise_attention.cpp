@@ -24,6 +24,7 @@
 #include "passes/emitter.h"
 #include "passes/match.h"
 #include "passes/pass.h"
+#include "passes/tidy.h"
 
 namespace qeff::passes {
 namespace {
@@ -497,12 +498,7 @@ Result<Change> RaiseAttention(ir::Model& model, const PassContext&) {
     QEFF_RETURN_IF_ERROR(Replace(graph, *match, product));
     change = Change::kChanged;
   }
-  if (change == Change::kChanged) {
-    graph.DropDead();
-    // The cache's readers may stand before the node that makes it now.
-    if (!graph.SortTopologically())
-      return InvalidInput(Location::File(model.path), "the graph has a cycle");
-  }
+  if (change == Change::kChanged) QEFF_RETURN_IF_ERROR(DropDeadAndSort(model));
   return change;
 }
 

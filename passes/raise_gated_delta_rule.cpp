@@ -14,6 +14,7 @@
 #include "passes/pass.h"
 #include "passes/recurrence.h"
 #include "passes/template_match.h"
+#include "passes/tidy.h"
 
 namespace qeff::passes {
 namespace {
@@ -179,11 +180,7 @@ Result<Change> RaiseGatedDeltaRule(ir::Model& model, const PassContext&) {
     QEFF_ASSIGN_OR_RETURN(const Change raised, raiser.Raise(node));
     change = change | raised;
   }
-  if (change == Change::kChanged) {
-    model.graph.DropDead();
-    if (!model.graph.SortTopologically())
-      return InvalidInput(Location::File(model.path), "the graph has a cycle");
-  }
+  if (change == Change::kChanged) QEFF_RETURN_IF_ERROR(DropDeadAndSort(model));
   return change;
 }
 

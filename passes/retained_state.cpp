@@ -10,7 +10,8 @@ const StatefulOp* FindStatefulOp(const ir::Node& node) {
        .positions = 3,
        .first_state = 4,
        .batch_index = 6,
-       .names = {"past_key", "past_value"}},
+       .names = {"past_key", "past_value"},
+       .can_take_back = true},
       {.op_type = "CausalConv",
        .positions = 2,
        .first_state = 4,
@@ -45,5 +46,12 @@ std::vector<ir::Node*> Select(const ir::Graph& graph, bool with_state) {
 std::vector<ir::Node*> NodesWithState(const ir::Graph& graph) { return Select(graph, true); }
 
 std::vector<ir::Node*> NodesWithoutState(const ir::Graph& graph) { return Select(graph, false); }
+
+const ir::Node* FindUnforgetting(const ir::Graph& graph) {
+  for (const ir::Node* node : NodesWithState(graph)) {
+    if (!FindStatefulOp(*node)->can_take_back) return node;
+  }
+  return nullptr;
+}
 
 }  // namespace qeff::passes

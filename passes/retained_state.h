@@ -19,6 +19,9 @@ struct StatefulOp {
   size_t first_state;
   size_t batch_index;
   std::vector<std::string_view> names;  ///< of graph inputs for its states, before ".<number>"
+  /// A token whose position comes again replaces the earlier one. Otherwise each token has changed
+  /// the state for good, and a rejected guess cannot be taken back.
+  bool can_take_back = false;
 };
 
 /// Null if the node's op never remembers anything.
@@ -27,5 +30,7 @@ const StatefulOp* FindStatefulOp(const ir::Node& node);
 /// graph's order.
 std::vector<ir::Node*> NodesWithState(const ir::Graph& graph);
 std::vector<ir::Node*> NodesWithoutState(const ir::Graph& graph);
+/// The first node whose state cannot take a token back; null if all can, or nothing is kept.
+const ir::Node* FindUnforgetting(const ir::Graph& graph);
 
 }  // namespace qeff::passes

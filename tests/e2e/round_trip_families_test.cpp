@@ -14,6 +14,7 @@
 #include "lib/ir/equal.h"
 #include "lib/support/json.h"
 #include "passes/pipelines.h"
+#include "passes/retained_state.h"
 
 namespace qeff {
 namespace {
@@ -54,6 +55,13 @@ std::string RoundTripDifference(const fs::path& folder, const passes::Features& 
   return ir::FindDifference(original, model.graph);
 }
 
+/// A recurrent state cannot take back tokens.
+bool CanBeTarget(const fs::path& folder) {
+  ir::Model model = Build(folder);
+  Run(model, passes::TransformPipeline({}));
+  return passes::FindUnforgetting(model.graph) == nullptr;
+}
+
 }  // namespace
 
 TEST_CASE("lowering and raising give back the graph of every family") {
@@ -73,7 +81,9 @@ TEST_CASE("lowering and raising give back the graph of every family") {
       CHECK(RoundTripDifference(cases / name,
                                 {.compute_context_length = true, .continuous_batching = true},
                                 "") == "");
-      CHECK(RoundTripDifference(cases / name, {.speculative_target = true}, "") == "");
+      if (CanBeTarget(cases / name)) {
+        CHECK(RoundTripDifference(cases / name, {.speculative_target = true}, "") == "");
+      }
       CHECK(RoundTripDifference(cases / name, {.latent_cache = true}, "") == "");
     }
   }
