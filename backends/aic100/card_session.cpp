@@ -25,8 +25,6 @@ namespace qeff::aic100 {
 namespace {
 
 constexpr std::string_view kPluginName = "libqeff_aic_session.so";
-/// A segment of programs that were made by a stand-in of the compiler, for tests.
-constexpr std::string_view kSimulatedSegment = "qeff.simulated";
 
 struct StatusMeaning {
   int32_t status;
@@ -209,7 +207,7 @@ class CardSession : public Session {
                           artifact::ReadSpecializations(folder / artifact::kSpecializationsName));
     const std::filesystem::path file_path = session->path_ / kProgramFileName;
     QEFF_ASSIGN_OR_RETURN(const artifact::QpcFile file, artifact::QpcFile::Open(file_path));
-    if (file.Find(kSimulatedSegment) != nullptr) {
+    if (file.Find(artifact::kSimulatedSegment) != nullptr) {
       LogWarning("SIMULATED CARD: '{}' was made by a stand-in of the card's compiler",
                  folder.string());
     }
@@ -217,6 +215,11 @@ class CardSession : public Session {
     if (!network) {
       return InvalidInput(Location::File(file_path.string()),
                           "the program has no description of its inputs");
+    }
+    if (network->major_version != artifact::NetworkDesc::kMajorVersion) {
+      LogWarning("'{}': the program's description has version {}.{}, expected {}.x",
+                 file_path.string(), network->major_version, network->minor_version,
+                 artifact::NetworkDesc::kMajorVersion);
     }
     QEFF_ASSIGN_OR_RETURN(session->plugin_, Plugin::Load(options.plugin));
     QEFF_RETURN_IF_ERROR(session->Load(options.devices));

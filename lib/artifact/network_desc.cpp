@@ -22,7 +22,10 @@ enum : uint32_t {
   kName = 3,
   kInputs = 4,
   kOutputs = 5,
+  kDmaBuffers = 6,
   kNumCores = 7,
+  kNumThreads = 8,
+  kNumHvxThreads = 9,
   kBatchSize = 14,
   kAllowedShapes = 18,
 };
@@ -44,6 +47,9 @@ namespace transform {
 enum : uint32_t { kKind = 1, kCopyDmaBuffer = 9 };
 enum : uint32_t { kBufferOffset = 2, kBufferNumber = 3 };  // inside kCopyDmaBuffer
 }  // namespace transform
+namespace dma_buffer {
+enum : uint32_t { kSize = 1, kDirection = 2 };
+}  // namespace dma_buffer
 namespace shapes {
 enum : uint32_t { kShapes = 1 };
 enum : uint32_t { kType = 1, kDims = 2 };  // inside one shape
@@ -82,6 +88,13 @@ WireWriter Encode(const IoBinding& value) {
     writer.Message(binding::kTransforms, Encode(step));
   writer.Bool(binding::kIsPartialAllowed, value.is_partial_allowed);
   writer.Uint32(binding::kAlignment, value.alignment_bytes);
+  return writer;
+}
+
+WireWriter Encode(const DmaBuffer& value) {
+  WireWriter writer;
+  writer.Uint32(dma_buffer::kSize, value.size_bytes);
+  writer.Int32(dma_buffer::kDirection, value.direction);
   return writer;
 }
 
@@ -216,6 +229,14 @@ Status Decode(const FieldChecker& checker, const WireField& message, IoBinding& 
   });
 }
 
+Status Decode(const FieldChecker& checker, const WireField& message, DmaBuffer& value) {
+  return checker.ReadMessage(message, [&](const WireField& field) {
+    if (field.number == dma_buffer::kSize) return checker.Read(field, value.size_bytes);
+    if (field.number == dma_buffer::kDirection) return checker.Read(field, value.direction);
+    return Status::Ok();
+  });
+}
+
 Status Decode(const FieldChecker& checker, const WireField& message,
               std::vector<TensorShape>& specialization) {
   return checker.ReadMessage(message, [&](const WireField& field) {
@@ -285,7 +306,11 @@ std::string EncodeNetworkDesc(const NetworkDesc& desc) {
   writer.String(network::kName, desc.network_name);
   for (const IoBinding& input : desc.inputs) writer.Message(network::kInputs, Encode(input));
   for (const IoBinding& output : desc.outputs) writer.Message(network::kOutputs, Encode(output));
+  for (const DmaBuffer& buffer : desc.dma_buffers)
+    writer.Message(network::kDmaBuffers, Encode(buffer));
   writer.Uint32(network::kNumCores, desc.num_cores);
+  writer.Uint32(network::kNumThreads, desc.num_threads);
+  writer.Uint32(network::kNumHvxThreads, desc.num_hvx_threads);
   writer.Int32(network::kBatchSize, desc.batch_size);
   for (const auto& specialization : desc.allowed_shapes) {
     writer.Message(network::kAllowedShapes, Encode(specialization));
@@ -321,8 +346,14 @@ Result<NetworkDesc> DecodeNetworkDesc(std::span<const std::byte> bytes, std::str
         return add_binding(field, desc.inputs);
       case network::kOutputs:
         return add_binding(field, desc.outputs);
+      case network::kDmaBuffers:
+        return Decode(checker, field, desc.dma_buffers.emplace_back());
       case network::kNumCores:
         return checker.Read(field, desc.num_cores);
+      case network::kNumThreads:
+        return checker.Read(field, desc.num_threads);
+      case network::kNumHvxThreads:
+        return checker.Read(field, desc.num_hvx_threads);
       case network::kBatchSize:
         return checker.Read(field, desc.batch_size);
       case network::kAllowedShapes:

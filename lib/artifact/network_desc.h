@@ -68,6 +68,12 @@ struct IoBinding {
   uint32_t alignment_bytes = 0;
 };
 
+/// Memory that host and card share; its place in the list is its number.
+struct DmaBuffer {
+  uint32_t size_bytes = 0;
+  int32_t direction = 0;  ///< 0 to the card, 1 from it
+};
+
 struct TensorShape {
   NetworkType type = NetworkType::kFloat;
   std::vector<int32_t> dims;
@@ -80,7 +86,10 @@ struct NetworkDesc {
   std::string network_name;
   std::vector<IoBinding> inputs;
   std::vector<IoBinding> outputs;
+  std::vector<DmaBuffer> dma_buffers;
   uint32_t num_cores = 0;
+  uint32_t num_threads = 0;      ///< of each core
+  uint32_t num_hvx_threads = 0;  ///< of these, with a vector unit
   int32_t batch_size = 0;
   /// One entry per specialization: the shapes of all inputs in order, then of all outputs.
   std::vector<std::vector<TensorShape>> allowed_shapes;

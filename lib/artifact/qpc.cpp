@@ -224,6 +224,13 @@ bool IsQpc(std::span<const std::byte> bytes) {
   return bytes.size() >= kHeaderBytes && std::memcmp(bytes.data(), &kMagic, sizeof(kMagic)) == 0;
 }
 
+QpcVersion ReadQpcVersion(std::span<const std::byte> bytes) {
+  constexpr size_t kMajorAt = 4;
+  constexpr size_t kMinorAt = 5;
+  return {.major = static_cast<uint8_t>(bytes[kMajorAt]),
+          .minor = static_cast<uint8_t>(bytes[kMinorAt])};
+}
+
 Result<std::vector<QpcSegment>> ReadQpcSegments(std::span<const std::byte> bytes,
                                                 std::string_view path, int64_t base_offset_bytes) {
   ByteReader reader(bytes, path, base_offset_bytes);
@@ -269,6 +276,13 @@ Result<QpcFile> QpcFile::Open(const std::filesystem::path& path) {
   QEFF_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   QEFF_ASSIGN_OR_RETURN(std::vector<QpcSegment> segments,
                         ReadQpcSegments(file.bytes(), file.path()));
+  const QpcVersion version = ReadQpcVersion(file.bytes());
+  if (version.major > kMajorVersion) {
+    return Error(ErrorCode::kVersionMismatch, Location::File(path.string()),
+                 fmt::format("the container has version {}.{}, this qeff reads {}.x", version.major,
+                             version.minor, kMajorVersion),
+                 {"use a qeff that knows it, or compile again for this one"});
+  }
   QpcFile qpc(std::move(file), std::move(segments));
   for (const std::string_view name : {kConstantsDesc, kNetworkDesc, kNetworkElf}) {
     QEFF_RETURN_IF_ERROR(qpc.Get(name).status());

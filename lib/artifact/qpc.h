@@ -28,6 +28,8 @@ inline constexpr std::string_view kNetworkElf = "network.elf";
 inline constexpr std::string_view kNetworkDesc = "networkdesc.bin";
 inline constexpr std::string_view kConstantsDesc = "constantsdesc.bin";
 inline constexpr std::string_view kConstants = "constants.bin";
+/// Only in programs of a stand-in for the card's compiler (tests): they run on no card.
+inline constexpr std::string_view kSimulatedSegment = "qeff.simulated";
 
 /// What is known of a segment before its data is written.
 struct QpcSegmentPlan {
@@ -95,6 +97,14 @@ struct QpcSegment {
 /// multi-device container.
 bool IsQpc(std::span<const std::byte> bytes);
 
+/// Version of the layout. Readers of the vendor ignore it.
+struct QpcVersion {
+  uint8_t major = 0;
+  uint8_t minor = 0;
+};
+/// Requires: IsQpc(bytes).
+QpcVersion ReadQpcVersion(std::span<const std::byte> bytes);
+
 /// Returns the segments of a container in table order, a repeated name included; `path` names the
 /// file in errors and `base_offset_bytes` is where `bytes` starts in it (for nested containers).
 /// Every pointer is checked. Version fields are not judged. Errors: kInvalidInput (magic, size
@@ -106,8 +116,9 @@ Result<std::vector<QpcSegment>> ReadQpcSegments(std::span<const std::byte> bytes
 /// A mapped container. Unknown segments are kept; a repeated name means its first segment.
 class QpcFile {
  public:
-  /// Maps and checks the file. Errors: kIo; those of ReadQpcSegments; kInvalidInput if kNetworkElf,
-  /// kNetworkDesc or kConstantsDesc is missing, or kNetworkDesc is empty.
+  /// Maps and checks the file. Errors: kIo; those of ReadQpcSegments; kVersionMismatch for a later
+  /// major version; kInvalidInput if kNetworkElf, kNetworkDesc or kConstantsDesc is missing, or
+  /// kNetworkDesc is empty.
   static Result<QpcFile> Open(const std::filesystem::path& path);
 
   const std::vector<QpcSegment>& segments() const { return segments_; }

@@ -17,7 +17,7 @@ constexpr std::string_view kOfficial =
     "090801220501028001101a0908012205010280011028013040381070019201260a060807120201200a090801"
     "120501028001100a0612040101c0020a090801120501028001109201260a060807120201010a090801120501"
     "028001100a0612040101c0020a09080112050102800110";
-// The same with fields that this reader skips: dma_buffers, num_threads, thread_groups,
+// The same with dma_buffers, num_threads, and fields that this reader skips: thread_groups,
 // thread_group_names, cluster_offsets, and a second transform of the first input that has scale and
 // shuffle.
 constexpr std::string_view kOfficialWithMore =
@@ -86,6 +86,11 @@ TEST_CASE("a network description survives decoding, unknown fields are skipped")
   REQUIRE(more.ok());
   REQUIRE(more->inputs[0].transforms.size() == 2);
   CHECK(more->inputs[0].transforms[1].kind == 4);
+  REQUIRE(more->dma_buffers.size() == 1);
+  CHECK(more->dma_buffers[0].size_bytes == 4096);
+  CHECK(more->num_threads == 4);
+  more->dma_buffers.clear();
+  more->num_threads = 0;
   more->inputs[0].transforms.pop_back();
   CHECK(EncodeNetworkDesc(*more) == FromHex(kOfficial));
 }

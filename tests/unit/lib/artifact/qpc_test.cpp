@@ -3,62 +3,12 @@
 #include "lib/artifact/qpc.h"
 
 #include <catch2/catch.hpp>
-#include <cstring>
 
+#include "tests/unit/lib/artifact/hand_made_qpc.h"
 #include "tests/unit/lib/artifact/temporary_folder.h"
 
 namespace qeff::artifact {
 namespace {
-
-/// A container put together byte by byte, independently of QpcWriter, with every field open to
-/// damage.
-struct HandMade {
-  struct Segment {
-    std::string name;
-    std::string data;
-    uint64_t static_size_bytes = 0;
-  };
-  std::vector<Segment> segments = {{"network.elf", ""},
-                                   {"networkdesc.bin", "desc"},
-                                   {"constantsdesc.bin", std::string(24, '\0')},
-                                   {"constants.bin", "weights", 7}};
-  uint32_t magic = 0x00A1CD7C;
-  uint8_t major = 0;
-  uint8_t minor = 1;
-  uint16_t compression = 1;
-  uint64_t base = 0;
-  uint64_t alignment = 1;
-  int64_t size_error = 0;
-  // Where fields of the finished bytes lie.
-  static constexpr size_t kCountAt = 24, kTableAt = 32, kEntriesAt = 40, kEntryBytes = 32;
-
-  std::string Bytes() const {
-    std::string out(kEntriesAt + kEntryBytes * segments.size(), '\0');
-    const auto put = [&out](size_t at, auto value) {
-      std::memcpy(out.data() + at, &value, sizeof(value));
-    };
-    for (size_t i = 0; i < segments.size(); ++i) {
-      put(kEntriesAt + kEntryBytes * i + 16, base + out.size());
-      out += segments[i].name + '\0';
-    }
-    for (size_t i = 0; i < segments.size(); ++i) {
-      while (out.size() % alignment != 0) out += '\xEE';
-      put(kEntriesAt + kEntryBytes * i, uint64_t{segments[i].data.size()});
-      put(kEntriesAt + kEntryBytes * i + 8, segments[i].static_size_bytes);
-      put(kEntriesAt + kEntryBytes * i + 24, base + out.size());
-      out += segments[i].data;
-    }
-    put(0, magic);
-    put(4, major);
-    put(5, minor);
-    put(6, compression);
-    put(8, out.size() + size_error);
-    put(16, base);
-    put(kCountAt, uint64_t{segments.size()});
-    put(kTableAt, base + kEntriesAt);
-    return out;
-  }
-};
 
 Result<QpcFile> OpenBytes(const std::string& bytes) {
   const TemporaryFolder folder;
@@ -83,11 +33,11 @@ std::string Patched(std::string bytes, size_t at, uint64_t value) {
   return bytes;
 }
 
-TEST_CASE("segments are found whatever the alignment, base and version") {
+TEST_CASE("segments are found whatever the alignment, base and minor version") {
   for (const uint64_t alignment : {1, 8, 64, 4096}) {
     for (const uint64_t base : {uint64_t{0}, uint64_t{0x55c0d24001e0}}) {
       const Result<QpcFile> file =
-          OpenBytes(HandMade{.major = 3, .minor = 9, .base = base, .alignment = alignment}.Bytes());
+          OpenBytes(HandMade{.minor = 9, .base = base, .alignment = alignment}.Bytes());
       REQUIRE(file.ok());
       REQUIRE(file->segments().size() == 4);
       CHECK(file->segments()[0].name == "network.elf");
@@ -130,6 +80,17 @@ TEST_CASE("bad_header: magic, compression type and size are judged") {
   CHECK(MessageFor(good + '\0') ==
         fmt::format("the header says {} bytes, got {}", good.size(), good.size() + 1));
   CHECK(MessageFor("") == "magic number needs 4 bytes, 0 are left");
+}
+
+TEST_CASE("bad_version: programs of a later major version are not run; what is in them is shown") {
+  const std::string bytes = HandMade{.major = 3}.Bytes();
+  const Result<QpcFile> file = OpenBytes(bytes);
+  REQUIRE_FALSE(file.ok());
+  CHECK(file.diagnostic().code == ErrorCode::kVersionMismatch);
+  CHECK(file.diagnostic().message == "the container has version 3.1, this qeff reads 0.x");
+  const auto segments = ReadQpcSegments(std::as_bytes(std::span(bytes)), "programqpc.bin");
+  REQUIRE(segments.ok());
+  CHECK(segments->size() == 4);
 }
 
 TEST_CASE(
