@@ -157,10 +157,16 @@ Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
   QEFF_RETURN_IF_ERROR(CheckSpecialKeys(part.config));
   const WeightTable all = CollectWeights(checkpoint);
   const WeightTable weights = part.section.empty() ? all : OfTextPart(all);
-  QEFF_ASSIGN_OR_RETURN(
-      ir::Graph graph,
-      part.family->build({part.config, weights, options.max_positions, options.strict_contract}));
+  QEFF_ASSIGN_OR_RETURN(const std::optional<Task> named, ReadTask(part.config));
+  const Task task = options.task.value_or(named.value_or(Task::kCausalLm));
+  QEFF_ASSIGN_OR_RETURN(ir::Graph graph,
+                        part.family->build({.config = part.config,
+                                            .weights = weights,
+                                            .max_positions = options.max_positions,
+                                            .strict_contract = options.strict_contract,
+                                            .task = task}));
   BuiltModel built{.graph = std::move(graph),
+                   .task = task,
                    .architecture = std::string(part.family->architecture),
                    .input_order = InputOrderOf(part.family->model_type),
                    .notes = {}};

@@ -14,6 +14,7 @@
 #include "lib/checkpoint/checkpoint.h"
 #include "lib/checkpoint/model_config.h"
 #include "lib/families/blocks/builder.h"
+#include "lib/families/task.h"
 #include "lib/ir/graph.h"
 #include "lib/support/status.h"
 
@@ -28,6 +29,7 @@ struct FamilyInputs {
   std::optional<int64_t> max_positions;
   /// Caches as the original exporter's files have them, where ours differ on purpose.
   bool strict_contract = false;
+  Task task = Task::kCausalLm;
 };
 
 /// Where inputs of deployed graphs stand, by the name of the input before them, as in the original
@@ -49,10 +51,13 @@ const std::vector<FamilyInfo>& AllFamilies();
 struct BuildOptions {
   std::optional<int64_t> max_positions;
   bool strict_contract = false;
+  /// Absent: what `architectures` names, else logits of the next token.
+  std::optional<Task> task;
 };
 
 struct BuiltModel {
   ir::Graph graph;
+  Task task = Task::kCausalLm;
   std::string architecture;
   InputOrder input_order;
   /// Lines for the user: config keys that no one reads.

@@ -14,15 +14,20 @@ class DecoderBuilder {
     ir::Graph& graph = builder_.graph();
     const ir::Shape tokens = {"batch_size", "seq_len"};
     input_ids_ = graph.AddInput("input_ids", {DType::kI64, tokens});
-    position_ids_ = graph.AddInput("position_ids", {DType::kI64, tokens});
+    if (facts_.task == Task::kCausalLm) {
+      position_ids_ = visible_positions_ = graph.AddInput("position_ids", {DType::kI64, tokens});
+    } else {
+      NumberTokens(graph.AddInput("attention_mask", {DType::kI64, tokens}));
+    }
     ir::Value* embedding = EmbeddingWeight();
     ir::Value* x = Embed(embedding);
     for (size_t i = 0; i < facts_.rotaries.size(); ++i)
       rotaries_.push_back(AddRotary(builder_, facts_.rotaries[i], position_ids_, i));
     if (facts_.prepare) x = facts_.prepare(Context(0), x);
     for (size_t layer = 0; layer < facts_.layers.size(); ++layer) x = AddLayer(Context(layer), x);
-    graph.AddOutput("logits", AddHead(x, embedding));
-    graph.RenameValue(graph.outputs().back().value, "logits");
+    const std::string output = facts_.task == Task::kEmbedding ? "output" : "logits";
+    graph.AddOutput(output, AddOutput(FinishLayers(x), embedding));
+    graph.RenameValue(graph.outputs().back().value, output);
     for (const std::string& ignored : facts_.names.ignored) builder_.IgnorePrefix(ignored);
     return std::move(builder_).Finish();
   }
@@ -45,9 +50,26 @@ class DecoderBuilder {
             .name = fmt::format("{}{}.{}.", prefix_, facts_.names.layers, layer),
             .prefix = prefix_,
             .input_ids = input_ids_,
-            .position_ids = position_ids_,
+            .position_ids = visible_positions_,
             .rotaries = rotaries_,
             .shared = shared_};
+  }
+
+  /// Tokens stand where the text has them. Padding sees and is seen as if it stood behind all
+  /// texts: no token sees it, and its own rows are finite.
+  void NumberTokens(ir::Value* attention_mask) {
+    const std::string scope = "/model/position_ids";
+    const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs) {
+      return builder_.Onnx(scope, type, std::move(inputs));
+    };
+    ir::Value* dims = op("Shape", {input_ids_});
+    ir::Value* range =
+        op("Range", {builder_.Int(0), op("Gather", {dims, builder_.Int(1)}), builder_.Int(1)});
+    position_ids_ = op("Expand", {range, dims});
+    constexpr int64_t kBehindAllTexts = int64_t{1} << 30;
+    is_padding_ = op("Equal", {attention_mask, builder_.Int(0)});
+    ir::Value* behind = op("Add", {position_ids_, builder_.Int(kBehindAllTexts)});
+    visible_positions_ = op("Where", {is_padding_, behind, position_ids_});
   }
 
   int64_t EmbeddingSize() const {
@@ -149,12 +171,45 @@ class DecoderBuilder {
     return finish ? finish(context, x) : x;
   }
 
-  ir::Value* AddHead(ir::Value* x, ir::Value* embedding) {
+  ir::Value* FinishLayers(ir::Value* x) {
     x = NormIfNamed("/model/norm", prefix_ + facts_.names.final_norm, facts_.names.final_norm, x);
-    if (IsProjected()) {
-      x = AddLinear(builder_, "/model/project_out", prefix_ + facts_.names.project_out, x,
-                    facts_.hidden_size, EmbeddingSize(), /*has_bias=*/false);
+    if (!IsProjected()) return x;
+    return AddLinear(builder_, "/model/project_out", prefix_ + facts_.names.project_out, x,
+                     facts_.hidden_size, EmbeddingSize(), /*has_bias=*/false);
+  }
+
+  ir::Value* AddOutput(ir::Value* x, ir::Value* embedding) {
+    if (facts_.task == Task::kCausalLm) return AddHead(x, embedding);
+    // Files of the whole language model, or of a classifier, hold heads that others do not need.
+    builder_.IgnorePrefix(facts_.names.head + ".");
+    if (facts_.task == Task::kEmbedding) {
+      for (const char* head : {"score.", "classifier."}) builder_.IgnorePrefix(head);
+      return x;
     }
+    if (facts_.task == Task::kTokenClassification) {
+      return AddLinear(builder_, "/score",
+                       builder_.Has("classifier.weight") ? "classifier" : "score", x,
+                       EmbeddingSize(), facts_.num_labels, /*has_bias=*/true);
+    }
+    ir::Value* last = builder_.Qeff("/score", "SelectLastToken", {x, TextPositions()});
+    ir::Value* scores = AddLinear(builder_, "/score", "score", last, EmbeddingSize(),
+                                  facts_.num_labels, /*has_bias=*/false);
+    return AddReshape(builder_, "/score", scores, {0, facts_.num_labels});
+  }
+
+  /// The largest is that of the token that a text is classified by.
+  ir::Value* TextPositions() {
+    ir::Value* is_skipped = is_padding_;
+    if (facts_.pad_token_id) {
+      // transformers looks at the ids alone: the same, unless padding has another id.
+      ir::Value* is_pad_token =
+          builder_.Onnx("/score", "Equal", {input_ids_, builder_.Int(*facts_.pad_token_id)});
+      is_skipped = builder_.Onnx("/score", "Or", {is_padding_, is_pad_token});
+    }
+    return builder_.Onnx("/score", "Where", {is_skipped, builder_.Int(0), position_ids_});
+  }
+
+  ir::Value* AddHead(ir::Value* x, ir::Value* embedding) {
     const std::string scope = "/lm_head";
     const std::string weight = facts_.names.head + ".weight";
     std::vector<ir::Value*> inputs = {x, embedding};
@@ -174,7 +229,9 @@ class DecoderBuilder {
   Builder builder_;
   std::string prefix_;
   ir::Value* input_ids_ = nullptr;
-  ir::Value* position_ids_ = nullptr;
+  ir::Value* position_ids_ = nullptr;       // where rotation and position embedding have tokens
+  ir::Value* visible_positions_ = nullptr;  // where attention has them
+  ir::Value* is_padding_ = nullptr;         // bool [B, T]; null: padding has negative positions
   std::vector<RotaryValues> rotaries_;
   std::map<std::string, ir::Value*> shared_;
 };

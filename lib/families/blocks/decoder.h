@@ -10,6 +10,9 @@
 //   each layer:  x = x + r * post_norm(attention(norm(x)));  x = x + r * post_norm(mlp(norm(x)))
 //   parallel:    x = x + r * (attention(norm(x)) + mlp(norm(x)))
 //   logits = softcap(lm_head(norm(x)) * logits_scale)
+//
+// As an embedder it gives norm(x); as a classifier of texts score(norm(x)) of the last token that
+// neither padding nor pad_token_id; as a classifier of tokens score(norm(x)) of each.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +26,7 @@
 #include "lib/families/blocks/layer.h"
 #include "lib/families/blocks/mlp.h"
 #include "lib/families/blocks/rotary.h"
+#include "lib/families/task.h"
 
 namespace qeff::families {
 
@@ -101,16 +105,22 @@ struct DecoderFacts {
   bool head_is_tied = false;  ///< the head's weight is the embedding's
   bool head_has_bias = false;
 
+  Task task = Task::kCausalLm;
+  int64_t num_labels = 0;               ///< of classifiers
+  std::optional<int64_t> pad_token_id;  ///< of classifiers; padding is skipped in any case
+
   /// Called with the embedded tokens before the first layer; may replace them and leave values in
   /// LayerContext::shared.
   LayerBlock prepare;
 };
 
 /// Returns the graph in semantic ops, without any cache: inputs input_ids and position_ids i64
-/// [batch_size, seq_len], output logits f32 [batch_size, seq_len, V]. Tensor names as in hub
-/// checkpoints ("model.layers.0.self_attn.q_proj.weight"; also without "model.", as the base model
-/// alone is saved).
-/// Errors: kInvalidInput with every missing, wrong or left-over tensor.
+/// [batch_size, seq_len], output logits f32 [batch_size, seq_len, V]. The graphs of the other tasks
+/// have attention_mask (1: token, 0: padding, on either side) instead of position_ids, tokens stand
+/// at 0 .. seq_len - 1, and the output is that of the task. Tensor names as in hub checkpoints
+/// ("model.layers.0.self_attn.q_proj.weight"; also without "model.", as the base model alone is
+/// saved).
+/// Errors: kInvalidInput with every missing, wrong or left-over tensor; kUnsupported (kMaskedLm).
 Result<ir::Graph> BuildDecoder(const DecoderFacts& facts, const WeightTable& weights);
 
 }  // namespace qeff::families

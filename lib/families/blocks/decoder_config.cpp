@@ -69,6 +69,20 @@ Status ReadHeads(const ConfigReader& config, const DecoderDefaults& defaults,
   return Status::Ok();
 }
 
+Status ReadTaskFacts(const FamilyInputs& inputs, DecoderFacts& facts) {
+  facts.task = inputs.task;
+  if (facts.task == Task::kMaskedLm) {
+    return inputs.config.ErrorAt(ErrorCode::kUnsupported, "architectures",
+                                 "a decoder has no head for masked tokens");
+  }
+  const bool classifies_texts = facts.task == Task::kSequenceClassification;
+  if (!classifies_texts && facts.task != Task::kTokenClassification) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(facts.num_labels, ReadNumLabels(inputs.config));
+  if (!classifies_texts) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(facts.pad_token_id, inputs.config.OptionalInt("pad_token_id"));
+  return Status::Ok();
+}
+
 }  // namespace
 
 std::string FirstKey(const ConfigReader& config, std::initializer_list<std::string_view> names) {
@@ -249,6 +263,7 @@ Result<DecoderFacts> ReadDecoderFacts(const FamilyInputs& inputs, const DecoderD
   }
   QEFF_ASSIGN_OR_RETURN(facts.head_is_tied,
                         config.BoolOr("tie_word_embeddings", defaults.tie_word_embeddings));
+  QEFF_RETURN_IF_ERROR(ReadTaskFacts(inputs, facts));
   if (!defaults.has_rotary) {
     for (LayerFacts& layer : facts.layers) layer.rotary = -1;
     return facts;

@@ -20,11 +20,12 @@ struct LayerContext {
   Builder& builder;
   const DecoderFacts& facts;
   size_t layer = 0;
-  std::string scope;                          ///< of nodes, "/model/layers.0"
-  std::string name;                           ///< of tensors, "model.layers.0."
-  std::string prefix;                         ///< of tensors outside the layers, "model."
-  ir::Value* input_ids = nullptr;             ///< i64 [B, T]
-  ir::Value* position_ids = nullptr;          ///< i64 [B, T]
+  std::string scope;               ///< of nodes, "/model/layers.0"
+  std::string name;                ///< of tensors, "model.layers.0."
+  std::string prefix;              ///< of tensors outside the layers, "model."
+  ir::Value* input_ids = nullptr;  ///< i64 [B, T]
+  /// i64 [B, T]; padding is at negative positions, or behind all texts.
+  ir::Value* position_ids = nullptr;
   const std::vector<RotaryValues>& rotaries;  ///< one of each DecoderFacts::rotaries
   /// What layers leave for later layers, by a name that the family chooses.
   std::map<std::string, ir::Value*>& shared;
