@@ -9,6 +9,7 @@
 #include "lib/artifact/cache.h"
 #include "lib/artifact/input_identity.h"
 #include "lib/chat_template/template_files.h"
+#include "lib/checkpoint/sentence_transformers.h"
 #include "lib/support/log.h"
 #include "lib/support/progress.h"
 #include "lib/support/version.h"
@@ -72,6 +73,8 @@ Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter&
     if (std::filesystem::is_regular_file(source / name, error))
       QEFF_RETURN_IF_ERROR(out.CopyFile(source / name, name));
   }
+  for (const std::string& name : checkpoint::SentenceFiles(source))
+    QEFF_RETURN_IF_ERROR(out.CopyFile(source / name, name));
   std::vector<std::filesystem::path> templates;
   std::error_code error;
   for (const auto& entry :

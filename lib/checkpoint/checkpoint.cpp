@@ -6,6 +6,7 @@
 #include <map>
 
 #include "lib/checkpoint/safetensors.h"
+#include "lib/checkpoint/sentence_transformers.h"
 #include "lib/support/json.h"
 
 namespace qeff::checkpoint {
@@ -281,6 +282,12 @@ std::vector<InputFile> Checkpoint::input_files() const {
   std::sort(templates.begin(), templates.end());
   for (const fs::path& path : templates) files.push_back({.role = "tokenizer", .path = path});
   for (const fs::path& path : weight_files_) files.push_back({.role = "weights", .path = path});
+  for (const std::string& name : SentenceFiles(folder_)) {
+    files.push_back({.role = "modules", .path = folder_ / name});
+    const fs::path weights = (folder_ / name).parent_path() / "model.safetensors";
+    if (name.find('/') != name.npos && fs::is_regular_file(weights, error))
+      files.push_back({.role = "weights", .path = weights});
+  }
   return files;
 }
 

@@ -42,7 +42,7 @@ struct TensorRef {
 
 /// A file of the checkpoint, for the identity of a stage's inputs.
 struct InputFile {
-  std::string role;  ///< "config", "tokenizer" or "weights"
+  std::string role;  ///< "config", "tokenizer", "weights" or "modules" (of sentence-transformers)
   std::filesystem::path path;
 };
 
@@ -70,7 +70,8 @@ class Checkpoint {
   const std::vector<std::filesystem::path>& weight_files() const { return weight_files_; }
   /// Names, sorted, of the small files that later stages need: configs, tokenizer, chat template.
   const std::vector<std::string>& carried_files() const { return carried_files_; }
-  /// All files that the model's meaning depends on: carried files first, then weights.
+  /// All files that the model's meaning depends on: carried files first, then weights, then the
+  /// modules of sentence-transformers.
   std::vector<InputFile> input_files() const;
   /// Findings that do not stop anything, e.g. an index whose total size is wrong.
   const std::vector<Diagnostic>& warnings() const { return warnings_; }
