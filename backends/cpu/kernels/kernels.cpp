@@ -23,7 +23,8 @@ constexpr Kernels MakeTable(Isa machine) {
 }
 
 constexpr std::array kTables = {MakeTable(Isa::scalar), MakeTable(Isa::avx2),
-                                MakeTable(Isa::avx512), MakeTable(Isa::avx512_bf16)};
+                                MakeTable(Isa::avx512), MakeTable(Isa::avx512_bf16),
+                                MakeTable(Isa::amx)};
 
 }  // namespace
 

@@ -7,14 +7,17 @@
 // threads on disjoint parts. Floats are f32 unless said otherwise. Loops that are the
 // same on every machine are in runtime/steps.
 //
-// Packed layouts, the same on every machine:
+// Packed layouts. Those of weights and caches are the same on every machine:
 //   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32, or
 //   [ceil(K/2)][32][2] bf16 (two
 //     consecutive k beside each other; an odd K ends with a zero). N is filled up with zero
 //     columns.
 //   rows of a left operand [M, K]: tiles of 12 rows, the last one shorter; a tile of r rows is
 //   [K][r] f32 or
-//     [ceil(K/2)][r][2] bf16. Tile i starts at element 12 * i * K (bf16: K rounded up to even).
+//     [ceil(K/2)][r][2] bf16. Tile i starts at element 12 * i * K (bf16: 12 * i * Bf16RowDepth(K)).
+//     Sets with matrix tiles have their own order of bf16 rows: tiles of 16 rows, a tile of r rows
+//     is [ceil(K/32)][r][32], filled up with zeros; tile i starts at element 16 * i *
+//     Bf16RowDepth(K).
 //   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32].
 #pragma once
 
@@ -32,6 +35,8 @@ constexpr int64_t PanelCount(int64_t columns) {
   return (columns + kPanelColumns - 1) / kPanelColumns;
 }
 constexpr int64_t RoundUpToEven(int64_t value) { return value + (value & 1); }
+/// Elements that a packed bf16 row of K takes, whatever the instruction set.
+constexpr int64_t Bf16RowDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
 
 /// Stored in programs: only append. Formulas as in transformers' ACT2FN.
 enum class Activation : int32_t {
@@ -90,13 +95,16 @@ struct LinearArgs {
 };
 constexpr int64_t LinearScratchFloats(int64_t rows) { return 2 * rows * kPanelColumns; }
 
-/// Packs one tile of `rows` <= 12 rows, `x_stride` elements apart. bf16 rounds to nearest even.
+/// Packs rows [row_begin, row_begin + rows) of an operand of `total_rows`. row_begin is a multiple
+/// of 12, `rows` 12 or what is left. bf16 rounds to nearest even; matrix tiles take denormals as 0.
 struct PackRowsArgs {
-  const float* x = nullptr;
+  const float* x = nullptr;  ///< row `row_begin`; rows x_stride apart
   int64_t x_stride = 0;
+  int64_t row_begin = 0;
   int64_t rows = 0;
+  int64_t total_rows = 0;
   int64_t depth = 0;
-  void* out = nullptr;
+  void* out = nullptr;  ///< of row 0
 };
 
 /// For each row and each of `groups` runs of `group_size` channels:

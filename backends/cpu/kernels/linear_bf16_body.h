@@ -26,7 +26,7 @@ struct F32Rows {
 };
 struct Bf16Rows {
   using Element = uint16_t;
-  static int64_t StoredDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t StoredDepth(int64_t depth) { return Bf16RowDepth(depth); }
   QEFF_INLINE static float At(const uint16_t* a, int64_t, int half, int r) {
     const uint32_t bits = uint32_t{a[2 * r + half]} << 16;
     float value;

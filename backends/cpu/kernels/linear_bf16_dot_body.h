@@ -60,7 +60,7 @@ struct LinearBf16DotFormat {
   using Row = uint16_t;
   static constexpr int64_t kBlockDepth =
       512;  // 512 x 32 bf16 = 32 KiB: fits beside the rows in 48 KiB
-  static int64_t RowDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t RowDepth(int64_t depth) { return Bf16RowDepth(depth); }
   static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
   static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {

@@ -28,7 +28,7 @@ constexpr int64_t kPackBlock = 16;  // a cache line of each row at a time
 struct PackF32 {
   template <int kRows>
   static void Tile(const PackRowsArgs& args) {
-    auto* out = static_cast<float*>(args.out);
+    auto* out = static_cast<float*>(args.out) + args.row_begin * args.depth;
     for (int64_t begin = 0; begin < args.depth; begin += kPackBlock) {
       const int64_t end = args.depth - begin < kPackBlock ? args.depth : begin + kPackBlock;
       for (int64_t r = 0; r < kRows; ++r) {
@@ -42,7 +42,7 @@ struct PackF32 {
 struct PackBf16 {
   template <int kRows>
   static void Tile(const PackRowsArgs& args) {
-    auto* out = static_cast<uint16_t*>(args.out);
+    auto* out = static_cast<uint16_t*>(args.out) + args.row_begin * Bf16RowDepth(args.depth);
     for (int64_t begin = 0; begin < args.depth; begin += kPackBlock) {
       const int64_t end = args.depth - begin < kPackBlock ? args.depth : begin + kPackBlock;
       for (int64_t r = 0; r < kRows; ++r) {

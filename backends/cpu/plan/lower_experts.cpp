@@ -89,7 +89,7 @@ Result<View> AddPack(GraphLowering& lowering, const Routing& routing, const Rout
   const Rows rows = RowsOrDie(x);
   const bool halves = format == RowFormat::kBf16;
   const View packed = lowering.builder().NewDense(
-      DType::kF32, {routing.slots(), halves ? RoundUpToEven(spec.depth) / 2 : spec.depth});
+      DType::kF32, {routing.slots(), halves ? Bf16RowDepth(spec.depth) / 2 : spec.depth});
   const PackRoutedParams params = {.rows = is_gathered ? routing.rows : routing.slots(),
                                    .choices = routing.choices,
                                    .slots = routing.slots(),

@@ -269,7 +269,7 @@ PackedRows GraphLowering::PackNormed(const DeferredNorm& norm, RowFormat format,
   if (rows.count != 1 || norm.kind != NormKind::kNone || format != RowFormat::kF32) {
     const bool halves = format == RowFormat::kBf16;
     packed.view = builder_.NewDense(
-        DType::kF32, {rows.count, halves ? RoundUpToEven(rows.width) / 2 : rows.width});
+        DType::kF32, {rows.count, halves ? Bf16RowDepth(rows.width) / 2 : rows.width});
     const PackRowsParams params = {.rows = rows.count,
                                    .depth = rows.width,
                                    .x_stride = rows.stride,

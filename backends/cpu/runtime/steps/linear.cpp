@@ -28,7 +28,7 @@ void Check(StepCheck& check) {
   const int64_t panels = units * UnitPanels(p);
   const bool halves = p.weights == WeightFormat::kBf16;
   const bool half_rows = p.row_format == RowFormat::kBf16;
-  check.Read(kX, Product({p.rows, half_rows ? RoundUpToEven(p.depth) : p.depth}),
+  check.Read(kX, Product({p.rows, half_rows ? Bf16RowDepth(p.depth) : p.depth}),
              half_rows ? 2 : 4);
   check.Read(kWeights, Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
              halves ? 2 : 4);

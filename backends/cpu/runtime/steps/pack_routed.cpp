@@ -24,7 +24,7 @@ void Check(StepCheck& check) {
   check.ReadOptional(kOrder, p.slots, 8);
   check.ReadOptional(kWeights, p.slots, 4);
   if (p.format == RowFormat::kBf16) {
-    check.Write(kOut, Product({p.slots, RoundUpToEven(p.depth)}), 2);
+    check.Write(kOut, Product({p.slots, Bf16RowDepth(p.depth)}), 2);
   } else {
     check.Write(kOut, Product({p.slots, p.depth}), 4);
   }
@@ -49,7 +49,7 @@ void Gather(const StepRun& run, const PackRoutedParams& p, int64_t begin, int64_
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackRoutedParams>();
   const bool halves = p.format == RowFormat::kBf16;
-  const int64_t row_bytes = halves ? RoundUpToEven(p.depth) * 2 : p.depth * 4;
+  const int64_t row_bytes = halves ? Bf16RowDepth(p.depth) * 2 : p.depth * 4;
   for (int64_t expert = run.begin; expert < run.end; ++expert) {
     const RoutedRows routed = RowsOfExpert(run.operand<int64_t>(kStarts), expert, p.slots);
     for (int64_t first = routed.begin; first < routed.end; first += kTileRows) {
@@ -64,9 +64,11 @@ void Run(const StepRun& run) {
       }
       const PackRowsArgs args = {.x = x,
                                  .x_stride = x_stride,
+                                 .row_begin = first - routed.begin,
                                  .rows = rows,
+                                 .total_rows = routed.count(),
                                  .depth = p.depth,
-                                 .out = run.operands[kOut] + first * row_bytes};
+                                 .out = run.operands[kOut] + routed.begin * row_bytes};
       halves ? run.kernels.pack_rows_bf16(args) : run.kernels.pack_rows_f32(args);
     }
   }

@@ -20,7 +20,7 @@ void Check(StepCheck& check) {
   check.ReadOptional(kGamma, p.depth, 4);
   check.ReadOptional(kBeta, p.depth, 4);
   if (p.format == RowFormat::kBf16) {
-    check.Write(kOut, Product({p.rows, RoundUpToEven(p.depth)}), 2);
+    check.Write(kOut, Product({p.rows, Bf16RowDepth(p.depth)}), 2);
   } else {
     check.Write(kOut, Product({p.rows, p.depth}), 4);
   }
@@ -31,7 +31,6 @@ void Check(StepCheck& check) {
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackRowsParams>();
   const bool halves = p.format == RowFormat::kBf16;
-  const int64_t row_bytes = halves ? RoundUpToEven(p.depth) * 2 : p.depth * 4;
   for (int64_t tile = run.begin; tile < run.end; ++tile) {
     const int64_t first = tile * kTileRows;
     const int64_t rows = std::min(kTileRows, p.rows - first);
@@ -55,9 +54,11 @@ void Run(const StepRun& run) {
     }
     const PackRowsArgs args = {.x = x,
                                .x_stride = x_stride,
+                               .row_begin = first,
                                .rows = rows,
+                               .total_rows = p.rows,
                                .depth = p.depth,
-                               .out = run.operands[kOut] + first * row_bytes};
+                               .out = run.operands[kOut]};
     halves ? run.kernels.pack_rows_bf16(args) : run.kernels.pack_rows_f32(args);
   }
 }

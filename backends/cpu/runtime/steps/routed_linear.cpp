@@ -31,7 +31,7 @@ void Check(StepCheck& check) {
   const int64_t panels = Product({p.experts, units, UnitPanels(p)});
   const bool halves = p.weights == WeightFormat::kBf16;
   const bool half_rows = p.row_format == RowFormat::kBf16;
-  check.Read(kX, Product({p.slots, half_rows ? RoundUpToEven(p.depth) : p.depth}),
+  check.Read(kX, Product({p.slots, half_rows ? Bf16RowDepth(p.depth) : p.depth}),
              half_rows ? 2 : 4);
   check.Read(kStarts, p.experts + 1, 8);
   check.Read(kWeights, Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
@@ -47,7 +47,7 @@ void Run(const StepRun& run) {
   const int64_t expert_panels = PanelCount(p.columns) * unit_panels;
   const bool halves = p.weights == WeightFormat::kBf16;
   const bool half_rows = p.row_format == RowFormat::kBf16;
-  const int64_t row_bytes = half_rows ? RoundUpToEven(p.depth) * 2 : p.depth * 4;
+  const int64_t row_bytes = half_rows ? Bf16RowDepth(p.depth) * 2 : p.depth * 4;
   const int64_t panel_bytes = kPanelColumns * (halves ? RoundUpToEven(p.depth) * 2 : p.depth * 4);
   for (int64_t expert = 0; expert < p.experts; ++expert) {
     const RoutedRows routed = RowsOfExpert(run.operand<int64_t>(kStarts), expert, p.slots);

@@ -66,6 +66,10 @@ std::vector<LinearCase> LinearCases() {
     cases.push_back({1, depth, 33});
     cases.push_back({25, depth, 65});
   }
+  for (const int64_t rows : {15, 16, 17, 31, 32, 33, 49, 64}) {  // around matrix tiles
+    cases.push_back({rows, 31, 70});
+    cases.push_back({rows, 64, 70, true, true, true});
+  }
   for (const int64_t columns : {1, 31, 32, 33, 64, 100}) {
     cases.push_back({5, 20, columns, true, false});
     cases.push_back({30, 300, columns, true, true});
@@ -78,14 +82,25 @@ std::vector<LinearCase> LinearCases() {
 
 double Silu(double x) { return x / (1 + std::exp(-x)); }
 
-/// Runs one case; `weights_bf16`: weights are bf16, `rows_bf16`: rows too.
+enum class RowOrder { kF32, kBf16, kBf16ForAmx };
+
+RowOrder Bf16Order(const Kernels& kernels) {
+  return &kernels == &KernelsFor(Isa::amx) ? RowOrder::kBf16ForAmx : RowOrder::kBf16;
+}
+
+std::vector<std::byte> PackOrdered(const Floats& x, int64_t rows, int64_t depth, RowOrder order) {
+  return order == RowOrder::kBf16ForAmx ? PackTestRowsForAmx(x, rows, depth)
+                                        : PackTestRows(x, rows, depth, order != RowOrder::kF32);
+}
+
+/// Runs all cases with f32 or bf16 weights and rows.
 void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool weights_bf16,
-                 bool rows_bf16) {
+                 RowOrder order) {
   uint32_t seed = 1;
   for (const LinearCase& c : LinearCases()) {
     const int64_t kinds = c.is_gated ? 2 : 1;
     Floats x = RandomFloats(c.rows * c.depth, ++seed);
-    if (rows_bf16) x = RoundedToBf16(x);
+    if (order != RowOrder::kF32) x = RoundedToBf16(x);
     std::vector<Floats> w;
     std::vector<Floats> bias;
     for (int64_t kind = 0; kind < kinds; ++kind) {
@@ -94,7 +109,7 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
       bias.push_back(RandomFloats(c.columns, ++seed));
     }
     const Floats residual = RandomFloats(c.rows * c.columns, ++seed);
-    const auto packed_x = PackTestRows(x, c.rows, c.depth, rows_bf16);
+    const auto packed_x = PackOrdered(x, c.rows, c.depth, order);
     const auto packed_w = PackTestWeights(w, c.columns, c.depth, weights_bf16);
     const Floats packed_bias = PackTestBias(bias, c.columns);
     const int64_t out_stride = c.columns + 3;
@@ -153,13 +168,13 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
 }
 
 /// A NaN in one row must not reach another.
-void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, bool rows_bf16) {
+void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, RowOrder order) {
   const int64_t rows = 14;
   const int64_t depth = 34;
   Floats x(static_cast<size_t>(rows * depth), 1.0f);
   x[3 * depth + 5] = std::numeric_limits<float>::quiet_NaN();
   x[13 * depth] = std::numeric_limits<float>::infinity();
-  const auto packed_x = PackTestRows(x, rows, depth, rows_bf16);
+  const auto packed_x = PackOrdered(x, rows, depth, order);
   const auto packed_w =
       PackTestWeights({Floats(static_cast<size_t>(depth), 1.0f)}, 1, depth, weights_bf16);
   Floats out(rows);
@@ -185,8 +200,8 @@ void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, boo
   }
 }
 
-void SweepPackRows(void (*kernel)(const PackRowsArgs&), bool halves) {
-  for (int64_t rows = 1; rows <= kTileRows; ++rows) {
+void SweepPackRows(void (*kernel)(const PackRowsArgs&), RowOrder order) {
+  for (int64_t rows = 1; rows <= 38; ++rows) {
     for (const int64_t depth : {0, 1, 2, 15, 16, 17, 33}) {
       const int64_t stride = depth + 5;
       Floats x = RandomFloats(rows * stride, 3);
@@ -195,9 +210,17 @@ void SweepPackRows(void (*kernel)(const PackRowsArgs&), bool halves) {
       for (int64_t r = 0; r < rows; ++r) {
         dense.insert(dense.end(), x.begin() + r * stride, x.begin() + r * stride + depth);
       }
-      const auto expected = PackTestRows(dense, rows, depth, halves);
+      const auto expected = PackOrdered(dense, rows, depth, order);
       std::vector<std::byte> out(expected.size());
-      kernel({.x = x.data(), .x_stride = stride, .rows = rows, .depth = depth, .out = out.data()});
+      for (int64_t row = 0; row < rows; row += kTileRows) {
+        kernel({.x = x.data() + row * stride,
+                .x_stride = stride,
+                .row_begin = row,
+                .rows = std::min(kTileRows, rows - row),
+                .total_rows = rows,
+                .depth = depth,
+                .out = out.data()});
+      }
       REQUIRE(out == expected);
     }
   }
@@ -521,21 +544,21 @@ const std::map<std::string, Sweep>& Sweeps() {
   static const std::map<std::string, Sweep> sweeps = {
       {"linear_f32",
        [](const Kernels& k) {
-         SweepLinear(k.linear_f32, k, false, false);
-         CheckRowsAreApart(k.linear_f32, false, false);
+         SweepLinear(k.linear_f32, k, false, RowOrder::kF32);
+         CheckRowsAreApart(k.linear_f32, false, RowOrder::kF32);
        }},
       {"linear_bf16",
        [](const Kernels& k) {
-         SweepLinear(k.linear_bf16, k, true, false);
-         CheckRowsAreApart(k.linear_bf16, true, false);
+         SweepLinear(k.linear_bf16, k, true, RowOrder::kF32);
+         CheckRowsAreApart(k.linear_bf16, true, RowOrder::kF32);
        }},
       {"linear_bf16_dot",
        [](const Kernels& k) {
-         SweepLinear(k.linear_bf16_dot, k, true, true);
-         CheckRowsAreApart(k.linear_bf16_dot, true, true);
+         SweepLinear(k.linear_bf16_dot, k, true, Bf16Order(k));
+         CheckRowsAreApart(k.linear_bf16_dot, true, Bf16Order(k));
        }},
-      {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, false); }},
-      {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, true); }},
+      {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, RowOrder::kF32); }},
+      {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, Bf16Order(k)); }},
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
       {"attention_f32", [](const Kernels& k) { SweepAttention(k.attention_f32); }},

@@ -27,7 +27,7 @@ inline void StoreElement(std::vector<std::byte>& out, int64_t index, float value
 /// x [rows, depth] as row tiles.
 inline std::vector<std::byte> PackTestRows(const std::vector<float>& x, int64_t rows, int64_t depth,
                                            bool is_bf16) {
-  const int64_t stored = is_bf16 ? depth + depth % 2 : depth;
+  const int64_t stored = is_bf16 ? (depth + 31) / 32 * 32 : depth;
   std::vector<std::byte> out(static_cast<size_t>(rows * stored * (is_bf16 ? 2 : 4)));
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t tile = row / 12 * 12;
@@ -36,6 +36,22 @@ inline std::vector<std::byte> PackTestRows(const std::vector<float>& x, int64_t 
       const int64_t place =
           is_bf16 ? k / 2 * tile_rows * 2 + (row - tile) * 2 + k % 2 : k * tile_rows + (row - tile);
       StoreElement(out, tile * stored + place, x[row * depth + k], is_bf16);
+    }
+  }
+  return out;
+}
+
+/// x [rows, depth] as bf16 row tiles for matrix tiles.
+inline std::vector<std::byte> PackTestRowsForAmx(const std::vector<float>& x, int64_t rows,
+                                                 int64_t depth) {
+  const int64_t stored = (depth + 31) / 32 * 32;
+  std::vector<std::byte> out(static_cast<size_t>(rows * stored * 2));
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t tile = row / 16 * 16;
+    const int64_t tile_rows = std::min<int64_t>(16, rows - tile);
+    for (int64_t k = 0; k < depth; ++k) {
+      const int64_t place = k / 32 * tile_rows * 32 + (row - tile) * 32 + k % 32;
+      StoreElement(out, tile * stored + place, x[row * depth + k], true);
     }
   }
   return out;

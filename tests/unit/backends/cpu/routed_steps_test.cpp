@@ -100,7 +100,7 @@ TEST_CASE("bad_routing that a damaged program wires stays inside of the buffers"
   std::vector<float> packed(4 * 2);
   Kernels kernels;
   kernels.pack_rows_f32 = [](const PackRowsArgs& args) {
-    auto* to = static_cast<float*>(args.out);
+    auto* to = static_cast<float*>(args.out) + args.row_begin * args.depth;
     for (int64_t i = 0; i < args.rows * args.depth; ++i) to[i] = args.x[i];
   };
   RunFault fault;
