@@ -49,7 +49,12 @@ struct CardCompileOptions {
   int64_t num_devices = 1;       ///< tensors are sliced over so many; 0 counts as 1
   std::filesystem::path mdp_load_partition_config;  ///< the user's own partition
   std::filesystem::path mdp_dump_partition_config;  ///< where the compiler writes its partition
-  std::filesystem::path node_precision_info;        ///< nodes that keep f32
+  /// Stages of a pipeline over the devices, each with the nodes of some layers; 1: none.
+  int64_t mdp_partitions = 1;
+  /// A partition that the compiler has dumped: stages list only the nodes that it names. Empty:
+  /// all.
+  std::filesystem::path mdp_compiler_dump;
+  std::filesystem::path node_precision_info;  ///< nodes that keep f32
   /// Further options as the compiler spells them, in the user's order: "-mos=2".
   std::vector<std::string> compiler_options;
   friend bool operator==(const CardCompileOptions&, const CardCompileOptions&) = default;

@@ -195,7 +195,8 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
   QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));
   manifest.options.merge(own_options);
   for (const std::filesystem::path& file :
-       {target.card.mdp_load_partition_config, target.card.node_precision_info}) {
+       {target.card.mdp_load_partition_config, target.card.mdp_compiler_dump,
+        target.card.node_precision_info}) {
     if (file.empty()) continue;
     QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry, artifact::IdentifyInput("option", file));
     manifest.inputs.push_back(std::move(entry));

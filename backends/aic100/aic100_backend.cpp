@@ -43,6 +43,7 @@ class Aic100Backend : public Backend {
         {"mxfp6_matmul", card.mxfp6_matmul},
         {"mxint8_kv_cache", card.mxint8_kv_cache},
         {"num_devices", card.num_devices},
+        {"mdp_partitions", card.mdp_partitions},
         {"compiler_options", card.compiler_options},
         {"sdk_apps_version", aic100::ReadSdkVersions(card.sdk).apps.value_or("unknown")}};
   }
@@ -90,6 +91,16 @@ class Aic100Backend : public Backend {
       return UsageError(Location::Flag("--num-devices"),
                         fmt::format("a program spans at most {} devices, got {}", kMostDevices,
                                     card.num_devices));
+    }
+    if (card.mdp_partitions > 1 && !card.mdp_load_partition_config.empty()) {
+      return UsageError(Location::Flag("--mdp-partitions"),
+                        "excludes --mdp-load-partition-config, which says the same by hand");
+    }
+    if (card.mdp_partitions > 1 && card.mdp_partitions > card.num_devices) {
+      return UsageError(Location::Flag("--mdp-partitions"),
+                        fmt::format("{} stages need at least as many devices, got {}",
+                                    card.mdp_partitions, card.num_devices),
+                        {"say how many: --num-devices N"});
     }
     if (options.weight_storage != WeightStorage::kAuto) {
       return UsageError(Location::Flag("--weight-storage"), "is for the CPU",

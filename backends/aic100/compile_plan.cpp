@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "backends/aic100/compiler_command.h"
+#include "backends/aic100/pipeline_stages.h"
 #include "lib/artifact/qconfig.h"
 #include "lib/support/log.h"
 
@@ -19,16 +20,38 @@ struct Partition {
   Json json = nullptr;
 };
 
-Result<Partition> ChoosePartition(const BackendCompileOptions& options) {
+/// Writes the nodes of each stage down.
+Result<std::string> WriteStages(const std::filesystem::path& onnx,
+                                const BackendCompileOptions& options) {
+  const CardCompileOptions& card = options.card;
+  QEFF_ASSIGN_OR_RETURN(const onnx_io::NodeNames nodes, onnx_io::ReadNodeNames(onnx));
+  QEFF_ASSIGN_OR_RETURN(std::vector<std::vector<std::string>> stages,
+                        AssignStages(nodes, card.mdp_partitions, onnx));
+  if (!card.mdp_compiler_dump.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const auto dumped, ReadPartitionNodes(card.mdp_compiler_dump));
+    for (std::vector<std::string>& names : stages)
+      std::erase_if(names, [&](const std::string& name) { return !dumped.contains(name); });
+  }
+  return artifact::WritePipelinePartition(card.num_devices, options.num_cores, stages);
+}
+
+Result<Partition> ChoosePartition(const std::filesystem::path& onnx,
+                                  const BackendCompileOptions& options) {
   const CardCompileOptions& card = options.card;
   Partition partition;
   if (!card.mdp_load_partition_config.empty()) {
     QEFF_ASSIGN_OR_RETURN(partition.json, ReadJsonFile(card.mdp_load_partition_config));
     return partition;
   }
-  if (card.num_devices <= 1 || !card.mdp_dump_partition_config.empty()) return partition;
-  partition.name = fmt::format("mdp_ts_{}.json", card.num_devices);
-  partition.content = artifact::WriteTensorSlicing(card.num_devices, options.num_cores);
+  if (card.mdp_partitions > 1) {
+    partition.name = fmt::format("mdp_disagg_{}d_{}p.json", card.num_devices, card.mdp_partitions);
+    QEFF_ASSIGN_OR_RETURN(partition.content, WriteStages(onnx, options));
+  } else if (card.num_devices > 1 && card.mdp_dump_partition_config.empty()) {
+    partition.name = fmt::format("mdp_ts_{}.json", card.num_devices);
+    partition.content = artifact::WriteTensorSlicing(card.num_devices, options.num_cores);
+  } else {
+    return partition;
+  }
   QEFF_ASSIGN_OR_RETURN(partition.json, ParseJson(partition.content, partition.name));
   return partition;
 }
@@ -57,6 +80,7 @@ Json CompileCall(const OnnxProgram& program, const BackendCompileOptions& option
                {"retain_full_kv", nullptr},
                {"use_onnx_subfunctions", !program.model->functions.empty()}};
   if (has_state) call["retained_state"] = true;
+  if (card.mdp_partitions > 1) call["mdp_num_partitions"] = card.mdp_partitions;
   for (const std::string& option : card.compiler_options) {
     const size_t equals = option.find('=');
     std::string name = option.substr(1, equals == std::string::npos ? equals : equals - 1);
@@ -114,7 +138,7 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
                                     const std::filesystem::path& folder,
                                     const std::filesystem::path& shown_folder) {
   const CardCompileOptions& card = options.card;
-  QEFF_ASSIGN_OR_RETURN(const Partition partition, ChoosePartition(options));
+  QEFF_ASSIGN_OR_RETURN(const Partition partition, ChoosePartition(program.onnx, options));
   const std::vector<artifact::CustomIo> state =
       ListStateIo(program.model->graph, card.mxint8_kv_cache);
   // bfloat16 is what such a model has anyway: the original lists nothing then.
@@ -134,7 +158,8 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
                       .specializations_file = where / artifact::kSpecializationsName,
                       .custom_io_file = {},
                       .binary_folder = where / kBinaryFolder};
-    if (!partition.name.empty()) call.slicing_file = where / partition.name;
+    if (!partition.name.empty())
+      (card.mdp_partitions > 1 ? call.partition_file : call.slicing_file) = where / partition.name;
     if (lists_state) call.custom_io_file = where / artifact::kCustomIoName;
     return ComposeCommand(call);
   };
@@ -148,13 +173,16 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
   if (!partition.name.empty()) plan.files.emplace_back(partition.name, partition.content);
   plan.files.emplace_back(
       artifact::kCompileParamsName,
-      artifact::WriteCompileParams({.command = compose(shown_folder),
-                                    .custom_io = state,
-                                    .specializations = program.specializations,
-                                    .device_count = card.num_devices,
-                                    .partition = partition.json,
-                                    .num_speculative_tokens = program.num_speculative_tokens,
-                                    .prefill_only = program.prefill_only}));
+      artifact::WriteCompileParams(
+          {.command = compose(shown_folder),
+           .custom_io = state,
+           .specializations = program.specializations,
+           .device_count = card.num_devices,
+           .partition = partition.json,
+           .partition_count = card.mdp_partitions,
+           .partition_strategy = card.mdp_compiler_dump.empty() ? "onnx" : "intersection",
+           .num_speculative_tokens = program.num_speculative_tokens,
+           .prefill_only = program.prefill_only}));
   if (program.config) {
     plan.files.emplace_back(artifact::kQconfigName,
                             QconfigOf(program, options, shown_folder, !state.empty()));

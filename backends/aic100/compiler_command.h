@@ -19,7 +19,7 @@ struct CompilerCall {
   Compiler compiler;
   std::string hardware_version;  ///< "ai100", "ai200"
   std::filesystem::path onnx;
-  std::filesystem::path partition_file;  ///< the user's, or of pipeline stages; empty: none
+  std::filesystem::path partition_file;  ///< the user's, or that of a pipeline; empty: none
   bool retained_state = false;           ///< the graph has state that stays on the card
   bool mxfp6_matmul = false;
   int num_cores = 16;

@@ -60,6 +60,23 @@ Result<Specialization> ParseEntry(const Json& entry, size_t index, std::string_v
   return specialization;
 }
 
+/// Entry `index` of the partitions: `count` devices from `first` on.
+Json PartitionEntry(int64_t index, int64_t first, int64_t count, int64_t num_cores) {
+  Json devices = Json::array();
+  for (int64_t id = first; id < first + count; ++id)
+    devices.push_back({{"deviceId", id}, {"numCores", num_cores}});
+  return {{"name", fmt::format("Partition{}", index)}, {"devices", std::move(devices)}};
+}
+
+/// A partition file: all devices talk to each other directly.
+std::string WritePartitions(int64_t device_count, Json partitions) {
+  Json ids = Json::array();
+  for (int64_t id = 0; id < device_count; ++id) ids.push_back(id);
+  const Json connection{{"devices", std::move(ids)}, {"type", "p2p"}};
+  return DumpPythonStyle(
+      {{"connections", Json::array({connection})}, {"partitions", std::move(partitions)}});
+}
+
 /// Plain YAML scalars of our files: no quotes are ever needed for what this accepts.
 bool IsPlainScalar(std::string_view text) {
   constexpr std::string_view kAllowed =
@@ -159,16 +176,21 @@ Result<std::string> WriteCustomIo(const std::vector<CustomIo>& entries) {
 }
 
 std::string WriteTensorSlicing(int64_t device_count, int64_t num_cores) {
-  Json ids = Json::array();
-  Json devices = Json::array();
-  for (int64_t id = 0; id < device_count; ++id) {
-    ids.push_back(id);
-    devices.push_back({{"deviceId", id}, {"numCores", num_cores}});
+  return WritePartitions(device_count,
+                         Json::array({PartitionEntry(0, 0, device_count, num_cores)}));
+}
+
+std::string WritePipelinePartition(int64_t device_count, int64_t num_cores,
+                                   const std::vector<std::vector<std::string>>& stages) {
+  const int64_t devices_of_stage = device_count / static_cast<int64_t>(stages.size());
+  Json partitions = Json::array();
+  for (const std::vector<std::string>& nodes : stages) {
+    const auto index = static_cast<int64_t>(partitions.size());
+    Json entry = PartitionEntry(index, index * devices_of_stage, devices_of_stage, num_cores);
+    entry["nodeList"] = nodes;
+    partitions.push_back(std::move(entry));
   }
-  const Json connection{{"devices", std::move(ids)}, {"type", "p2p"}};
-  const Json partition{{"name", "Partition0"}, {"devices", std::move(devices)}};
-  return DumpPythonStyle(
-      {{"connections", Json::array({connection})}, {"partitions", Json::array({partition})}});
+  return WritePartitions(device_count, std::move(partitions));
 }
 
 }  // namespace qeff::artifact

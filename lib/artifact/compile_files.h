@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The files beside a program that tell a compiler what to build and a user what was built, byte for
-// byte as QEfficient writes them: specializations.json, custom_io.yaml and mdp_ts_N.json. Every
-// backend writes them, qeff-run and qeff-inspect read them. Nothing here knows a model;
-// text_specializations.h says which specializations a text model has.
+// byte as QEfficient writes them: specializations.json, custom_io.yaml, mdp_ts_N.json and
+// mdp_disagg_*. Every backend writes them, qeff-run and qeff-inspect read them. Nothing here knows
+// a model; text_specializations.h says which specializations a text model has.
 #pragma once
 
 #include <cstdint>
@@ -66,5 +66,11 @@ Result<std::string> WriteCustomIo(const std::vector<CustomIo>& entries);
 /// Returns the bytes of mdp_ts_<device_count>.json: every tensor sliced over devices 0 to
 /// device_count - 1, each with `num_cores` cores.
 std::string WriteTensorSlicing(int64_t device_count, int64_t num_cores);
+
+/// Returns the bytes of mdp_disagg_<device_count>d_<stages>p.json: a pipeline with one stage for
+/// each list of nodes, each on the next device_count / stages devices. Requires device_count >=
+/// stages.
+std::string WritePipelinePartition(int64_t device_count, int64_t num_cores,
+                                   const std::vector<std::vector<std::string>>& stages);
 
 }  // namespace qeff::artifact

@@ -97,8 +97,8 @@ std::string WriteCompileParams(const CompileParams& params) {
   return DumpPythonStyle(
       {{"command", params.command},
        {"custom_io", params.custom_io.empty() ? Json(nullptr) : std::move(custom_io)},
-       {"mdp_num_partitions", 1},
-       {"mdp_strategy", "onnx"},
+       {"mdp_num_partitions", params.partition_count},
+       {"mdp_strategy", params.partition_strategy},
        {"mdp_ts_json", params.partition},
        {"mdp_ts_num_devices", params.device_count},
        {"num_speculative_tokens", SpeculativeTokens(params.num_speculative_tokens)},

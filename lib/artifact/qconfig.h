@@ -56,7 +56,9 @@ struct CompileParams {
   std::vector<CustomIo> custom_io;
   std::vector<Specialization> specializations;
   int64_t device_count = 1;
-  Json partition = nullptr;  ///< content of the mdp file
+  Json partition = nullptr;                 ///< content of the mdp file
+  int64_t partition_count = 1;              ///< stages of the pipeline
+  std::string partition_strategy = "onnx";  ///< which names of nodes the stages list
   std::vector<int64_t> num_speculative_tokens;
   std::optional<bool> prefill_only;
 };

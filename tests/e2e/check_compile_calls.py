@@ -27,7 +27,6 @@ NOT_REPLAYED = {
                     NO_MODEL),
     "cli_basic": "the legacy command line: another token order",
     "cli_pass_through": "the legacy command line: another token order",
-    "llama_pipeline_2_stages_4_devices": "pipeline stages are not written",
     "lora_single": "an adapter class without a family here",
     "gemma4_text_basic": "no model of this export is recorded",
     "gpt_oss_subfunctions": "no model of this export is recorded",
@@ -43,7 +42,7 @@ VALUES = {"prefill_seq_len": "--prefill-seq-len", "ctx_len": "--ctx-len", "num_c
           "full_batch_size": "--full-batch-size", "kv_cache_batch_size": "--kv-cache-batch-size", "num_devices": "--num-devices",
           "aic_hw_version": "--aic-hw-version", "num_speculative_tokens": "--num-speculative-tokens", "mos": "--mos",
           "comp_ctx_lengths_prefill": "--ccl-prefill", "comp_ctx_lengths_decode": "--ccl-decode",
-          "mdp_load_partition_config": "--mdp-load-partition-config"}
+          "mdp_load_partition_config": "--mdp-load-partition-config", "mdp_num_partitions": "--mdp-partitions"}
 FLAGS = {"mxfp6_matmul": "--mxfp6-matmul", "mxint8_kv_cache": "--mxint8-kv-cache", "allow_mxint8_mdp_io": "--allow-mxint8-mdp-io",
          "aic_enable_depth_first": "--aic-enable-depth-first"}
 # Properties of the export, not of the compile call.
@@ -113,6 +112,8 @@ class Replay:
         if done.returncode != 0:
             return [f"exit {done.returncode}: {done.stderr}"]
         text = done.stdout
+        # The original's file of pipeline stages lies beside the model, where the next call overwrites it; ours in the program's folder.
+        text = text.replace(f"{qpc}/mdp_disagg", "{ONNX_DIR}/mdp_disagg")
         for path, placeholder in ((str(qpc), "{QPC_DIR}"), (str(folder), "{ONNX_DIR}"), (str(partition.parent), "{WORK}")):
             text = text.replace(path, placeholder)
         text = text.replace('"_name_or_path":"llama"', '"_name_or_path":"{CHECKPOINTS}/llama"')

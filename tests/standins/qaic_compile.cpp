@@ -17,6 +17,7 @@
 #include "lib/artifact/artifact_folder.h"
 #include "lib/artifact/compile_files.h"
 #include "lib/artifact/qpc.h"
+#include "lib/onnx_io/node_names.h"
 #include "lib/onnx_io/reader.h"
 #include "lib/support/json.h"
 #include "passes/pipelines.h"
@@ -212,16 +213,23 @@ Status CheckCustomIo(const Options& options, const ir::Graph& graph) {
   return Status::Ok();
 }
 
-/// Devices are 0 to n-1, each in one partition, with cores that there are; nodes are the graph's.
-Status CheckPartitions(const Options& options, const ir::Graph& graph) {
+/// Devices are 0 to n-1, each in one partition, with cores that there are; nodes are the file's.
+Status CheckPartitions(const Options& options) {
   const auto file = options.find("mdp-load-partition-config");
   if (file == options.end()) return Status::Ok();
   QEFF_ASSIGN_OR_RETURN(const Json mdp, ReadJsonFile(file->second));
   const Json* partitions = Find(mdp, "partitions");
   if (partitions == nullptr || !partitions->is_array() || partitions->empty())
     return Failure("the partition file has no list 'partitions'");
+  QEFF_ASSIGN_OR_RETURN(const onnx_io::NodeNames file_nodes,
+                        onnx_io::ReadNodeNames(options.at("m")));
   std::set<std::string> nodes;
-  for (const auto& node : graph.nodes()) nodes.insert(node->name());
+  for (const onnx_io::NamedNode& node : file_nodes.nodes) {
+    nodes.insert(node.name);
+    const auto function = file_nodes.functions.find({node.domain, node.op_type});
+    if (function == file_nodes.functions.end()) continue;
+    for (const std::string& inner : function->second) nodes.insert(node.name + "/" + inner);
+  }
   std::set<int64_t> devices;
   for (const Json& partition : *partitions) {
     for (const Json& device : partition.at("devices")) {
@@ -337,7 +345,7 @@ Status Run(int argc, char** argv) {
   QEFF_RETURN_IF_ERROR(CheckOperators(model.graph));
   QEFF_ASSIGN_OR_RETURN(const auto specializations, ReadSpecializationsFor(options, model.graph));
   QEFF_RETURN_IF_ERROR(CheckCustomIo(options, model.graph));
-  QEFF_RETURN_IF_ERROR(CheckPartitions(options, model.graph));
+  QEFF_RETURN_IF_ERROR(CheckPartitions(options));
   std::printf("Compile started .............\n");
   if (options.contains("convert-to-fp16")) std::printf("Compiling model with FP16 precision.\n");
   std::fflush(stdout);

@@ -119,6 +119,21 @@ void PassOn(const std::string& argument, std::vector<std::string>& further) {
     LogWarning("'{}' is not needed: it is dropped", argument);
 }
 
+void AddPipelineOptions(CLI::App& app, const std::string& group, CardCompileOptions& card) {
+  app.add_option("--mdp-partitions,--mdp-num-partitions,--mdp_num_partitions", card.mdp_partitions,
+                 "Stages of a pipeline over the devices, each with some of the layers")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--mdp-compiler-dump,--mdp-compiler-dump-path,--mdp_compiler_dump_path",
+                 card.mdp_compiler_dump,
+                 "Partition that the compiler has dumped: stages list only nodes that are in it")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile)
+      ->needs("--mdp-partitions")
+      ->group(group);
+}
+
 /// What only a card's compiler understands. Options that the compiler sees in the user's order are
 /// taken when they are parsed.
 void AddCardOptions(CLI::App& app, CompileArguments& arguments) {
@@ -159,6 +174,7 @@ void AddCardOptions(CLI::App& app, CompileArguments& arguments) {
       ->type_name("FILE")
       ->check(CLI::ExistingFile)
       ->group(group);
+  AddPipelineOptions(app, group, card);
   const auto flag = [&](const std::string& names, std::string token, std::string help) {
     app.add_flag_callback(
            names, [&further, token = std::move(token)] { further.push_back(token); },

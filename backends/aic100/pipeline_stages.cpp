@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/aic100/pipeline_stages.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <numeric>
+#include <optional>
+
+#include "lib/ir/graph.h"
+#include "lib/support/json.h"
+
+namespace qeff::aic100 {
+namespace {
+
+using onnx_io::NamedNode;
+using onnx_io::NodeNames;
+
+constexpr size_t kLargestExpandedCall = 99;
+
+bool IsAlphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// The number after `mark`, which begins a word of the name.
+std::optional<int64_t> NumberAfter(std::string_view name, std::string_view mark) {
+  for (size_t at = name.find(mark); at != std::string_view::npos; at = name.find(mark, at + 1)) {
+    const bool begins_word = at == 0 || !IsAlphanumeric(name[at - 1]);
+    const char* begin = name.data() + at + mark.size();
+    const char* end = name.data() + name.size();
+    int64_t number = 0;
+    const auto parsed = std::from_chars(begin, end, number);
+    if (begins_word && parsed.ec == std::errc() && number >= 0 && *begin != '-') return number;
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> LayerOf(std::string_view name) {
+  for (const std::string_view mark : {"layers.", "h.", "layer_"}) {
+    if (const auto layer = NumberAfter(name, mark)) return layer;
+  }
+  return std::nullopt;
+}
+
+/// Whether each node has only inputs that are constants, or foldable themselves. Constant nodes
+/// stay, as do ops that the compiler never folds.
+std::vector<bool> FoldableNodes(const NodeNames& nodes) {
+  constexpr auto kNeverFolded = std::to_array<std::string_view>(
+      {"Constant", "Loop", "Const", "Identity", "If", "DequantizeLinear"});
+  std::set<std::string, std::less<>> constants = nodes.initializers;
+  std::vector<bool> foldable;
+  for (const NamedNode& node : nodes.nodes) {
+    const bool is_constant = node.domain.empty() && node.op_type == "Constant";
+    const bool never =
+        std::find(kNeverFolded.begin(), kNeverFolded.end(), node.op_type) != kNeverFolded.end();
+    const bool reads_constants_only =
+        !node.inputs.empty() &&
+        std::all_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
+          return input.empty() || constants.contains(input);
+        });
+    const bool folds = !never && reads_constants_only;
+    foldable.push_back(folds);
+    if (folds || is_constant) constants.insert(node.outputs.begin(), node.outputs.end());
+  }
+  return foldable;
+}
+
+/// The names that stand for `node` in a partition.
+std::vector<std::string> NamesOf(const NamedNode& node, const NodeNames& nodes) {
+  const auto function = nodes.functions.find({node.domain, node.op_type});
+  if (function == nodes.functions.end() || function->second.size() > kLargestExpandedCall ||
+      node.op_type == "CustomRMSNorm" || node.op_type == "CastToUInt4")
+    return {node.name};
+  std::vector<std::string> names;
+  for (const std::string& inner : function->second) names.push_back(node.name + "/" + inner);
+  return names;
+}
+
+/// The stage of each layer.
+std::vector<int64_t> StagesOfLayers(int64_t layers, int64_t stages) {
+  std::vector<int64_t> stage_of_layer;
+  int64_t stage = 0;
+  for (const int64_t count : SplitLayers(layers, stages)) {
+    stage_of_layer.insert(stage_of_layer.end(), static_cast<size_t>(count), stage);
+    ++stage;
+  }
+  return stage_of_layer;
+}
+
+Result<int64_t> CountLayers(const NodeNames& nodes, const std::filesystem::path& model) {
+  // No model comes near; bounds what a name can make us allocate.
+  constexpr int64_t kMostLayers = 1 << 16;
+  int64_t layers = 0;
+  for (size_t i = 0; i < nodes.nodes.size(); ++i) {
+    const NamedNode& node = nodes.nodes[i];
+    const Location where = Location::Node(model.string(), node.name, static_cast<int64_t>(i));
+    if (node.name.empty()) {
+      return InvalidInput(where, fmt::format("a node of op '{}' has no name", node.op_type),
+                          {"partitions list nodes by name: export the model with names"});
+    }
+    const auto layer = LayerOf(node.name);
+    if (!layer) continue;
+    if (*layer >= kMostLayers)
+      return InvalidInput(where, fmt::format("layer {} is beyond {}", *layer, kMostLayers));
+    layers = std::max(layers, *layer + 1);
+  }
+  if (layers == 0) {
+    return InvalidInput(Location::File(model.string()),
+                        "no node's name says its layer: expected layers.N, h.N or layer_N",
+                        {"write the partition by hand: --mdp-load-partition-config FILE"});
+  }
+  return layers;
+}
+
+}  // namespace
+
+std::vector<int64_t> SplitLayers(int64_t layers, int64_t stages) {
+  std::vector<int64_t> counts(static_cast<size_t>(stages), layers / stages);
+  std::vector<int64_t> takers;
+  for (int64_t stage = 1; stage + 1 < stages; ++stage) takers.push_back(stage);
+  // Twice the distance from the centre, so that it is a whole number.
+  const auto distance = [stages](int64_t stage) { return std::abs(2 * stage - (stages - 1)); };
+  std::stable_sort(takers.begin(), takers.end(),
+                   [&](int64_t a, int64_t b) { return distance(a) < distance(b); });
+  takers.push_back(0);
+  for (int64_t i = 0; i < layers % stages; ++i) ++counts[static_cast<size_t>(takers[i])];
+  return counts;
+}
+
+Result<std::vector<std::vector<std::string>>> AssignStages(const NodeNames& nodes, int64_t stages,
+                                                           const std::filesystem::path& model) {
+  QEFF_ASSIGN_OR_RETURN(const int64_t layers, CountLayers(nodes, model));
+  if (stages > layers) {
+    return UsageError(
+        Location::Flag("--mdp-partitions"),
+        fmt::format("the model has {} layers, too few for {} stages", layers, stages));
+  }
+  const std::vector<int64_t> stage_of_layer = StagesOfLayers(layers, stages);
+  const std::vector<bool> foldable = FoldableNodes(nodes);
+  std::vector<std::vector<std::string>> lists(static_cast<size_t>(stages));
+  int64_t stage = 0;
+  for (size_t i = 0; i < nodes.nodes.size(); ++i) {
+    const NamedNode& node = nodes.nodes[i];
+    if (const auto layer = LayerOf(node.name)) stage = stage_of_layer[static_cast<size_t>(*layer)];
+    if (foldable[i]) continue;
+    std::vector<std::string> names = NamesOf(node, nodes);
+    std::move(names.begin(), names.end(), std::back_inserter(lists[static_cast<size_t>(stage)]));
+  }
+  return lists;
+}
+
+Result<std::set<std::string, std::less<>>> ReadPartitionNodes(const std::filesystem::path& path) {
+  QEFF_ASSIGN_OR_RETURN(const Json json, ReadJsonFile(path));
+  std::set<std::string, std::less<>> names;
+  const Json* partitions = Find(json, "partitions");
+  if (partitions != nullptr && partitions->is_array()) {
+    for (const Json& partition : *partitions) {
+      const Json* nodes = Find(partition, "nodeList");
+      if (nodes == nullptr || !nodes->is_array()) continue;
+      for (const Json& node : *nodes) {
+        if (node.is_string()) names.insert(node.get<std::string>());
+      }
+    }
+  }
+  if (names.empty()) {
+    return InvalidInput(Location::File(path.string()),
+                        "expected a partition with a list 'nodeList' of names",
+                        {"the compiler writes one with --mdp-dump-partition-config FILE"});
+  }
+  return names;
+}
+
+}  // namespace qeff::aic100
