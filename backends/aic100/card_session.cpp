@@ -135,27 +135,6 @@ class Plugin {
 
 // ---- the program's description
 
-/// The network description with the model's inputs: of the container itself, or of the first
-/// container nested in it that has one (programs for several devices).
-Result<std::optional<artifact::NetworkDesc>> FindNetwork(
-    const std::vector<artifact::QpcSegment>& segments, const std::string& path) {
-  for (const artifact::QpcSegment& segment : segments) {
-    if (segment.name != artifact::kNetworkDesc || segment.data.empty()) continue;
-    QEFF_ASSIGN_OR_RETURN(
-        artifact::NetworkDesc network,
-        artifact::DecodeNetworkDesc(segment.data, path, segment.file_offset_bytes));
-    if (!network.inputs.empty()) return std::optional(std::move(network));
-  }
-  for (const artifact::QpcSegment& segment : segments) {
-    if (!artifact::IsQpc(segment.data)) continue;
-    QEFF_ASSIGN_OR_RETURN(const auto nested,
-                          artifact::ReadQpcSegments(segment.data, path, segment.file_offset_bytes));
-    QEFF_ASSIGN_OR_RETURN(auto network, FindNetwork(nested, path));
-    if (network) return network;
-  }
-  return std::optional<artifact::NetworkDesc>();
-}
-
 /// Bindings can carry a path before the tensor's name.
 std::string_view LastPart(std::string_view name) {
   const size_t slash = name.rfind('/');
@@ -211,20 +190,22 @@ class CardSession : public Session {
       LogWarning("SIMULATED CARD: '{}' was made by a stand-in of the card's compiler",
                  folder.string());
     }
-    QEFF_ASSIGN_OR_RETURN(const auto network, FindNetwork(file.segments(), file_path.string()));
-    if (!network) {
+    QEFF_ASSIGN_OR_RETURN(const auto found,
+                          artifact::FindNetworkDesc(file.segments(), file_path.string()));
+    if (!found) {
       return InvalidInput(Location::File(file_path.string()),
                           "the program has no description of its inputs");
     }
-    if (network->major_version != artifact::NetworkDesc::kMajorVersion) {
+    const artifact::NetworkDesc& network = found->desc;
+    if (network.major_version != artifact::NetworkDesc::kMajorVersion) {
       LogWarning("'{}': the program's description has version {}.{}, expected {}.x",
-                 file_path.string(), network->major_version, network->minor_version,
+                 file_path.string(), network.major_version, network.minor_version,
                  artifact::NetworkDesc::kMajorVersion);
     }
     QEFF_ASSIGN_OR_RETURN(session->plugin_, Plugin::Load(options.plugin));
     QEFF_RETURN_IF_ERROR(session->Load(options.devices));
     for (size_t i = 0; i < specializations.size(); ++i)
-      QEFF_RETURN_IF_ERROR(session->AddSpecialization(specializations[i], *network));
+      QEFF_RETURN_IF_ERROR(session->AddSpecialization(specializations[i], network));
     return std::unique_ptr<Session>(std::move(session));
   }
 
@@ -332,7 +313,7 @@ class CardSession : public Session {
     }
     const artifact::TensorShape* ids = FindShape(network, "input_ids", shape);
     const auto batch = specialization.Find("batch_size");
-    return ids == nullptr || !batch || ids->dims.front() == *batch;
+    return ids == nullptr || ids->dims.empty() || !batch || ids->dims.front() == *batch;
   }
 
   Status AddSpecialization(const artifact::Specialization& specialization,
@@ -389,6 +370,16 @@ class CardSession : public Session {
       return Unsupported(Location::Tensor(path_.string(), name),
                          fmt::format("element type {} of the runtime is not known",
                                      static_cast<int32_t>(described->type)));
+    }
+    QEFF_ASSIGN_OR_RETURN(const int64_t size_bytes,
+                          artifact::TensorBytes({.type = described->type, .dims = described->dims},
+                                                path_.string(), name));
+    if (static_cast<uint64_t>(size_bytes) > binding.size_bytes) {
+      return InvalidInput(
+          Location::Tensor(path_.string(), name),
+          fmt::format("its shape [{}] takes {} bytes, but the runtime's buffer has {}",
+                      fmt::join(described->dims, ", "), size_bytes, binding.size_bytes),
+          {"the program is damaged: compile it again"});
     }
     CallTensor tensor{.name = name,
                       .is_input = binding.is_input != 0,

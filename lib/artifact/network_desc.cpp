@@ -373,6 +373,49 @@ Result<NetworkDesc> DecodeNetworkDesc(std::span<const std::byte> bytes, std::str
   return desc;
 }
 
+namespace {
+
+Result<std::optional<FoundNetworkDesc>> FindBelow(const std::vector<QpcSegment>& segments,
+                                                  std::string_view path, const std::string& prefix,
+                                                  int depth, size_t& segment_count) {
+  // The same bytes can be nested in themselves again and again.
+  constexpr int kDeepestNesting = 4;
+  constexpr size_t kMostSegments = 65536;
+  segment_count += segments.size();
+  if (segment_count > kMostSegments) {
+    return InvalidInput(Location::File(path),
+                        fmt::format("expected at most {} segments, got more", kMostSegments));
+  }
+  for (const QpcSegment& segment : segments) {
+    if (segment.name != kNetworkDesc || segment.data.empty()) continue;
+    QEFF_ASSIGN_OR_RETURN(NetworkDesc desc,
+                          DecodeNetworkDesc(segment.data, path, segment.file_offset_bytes));
+    if (!desc.inputs.empty()) {
+      return std::optional(
+          FoundNetworkDesc{.desc = std::move(desc), .segment = prefix + std::string(segment.name)});
+    }
+  }
+  if (depth == kDeepestNesting) return std::optional<FoundNetworkDesc>();
+  for (const QpcSegment& segment : segments) {
+    if (!IsQpc(segment.data)) continue;
+    QEFF_ASSIGN_OR_RETURN(const auto nested,
+                          ReadQpcSegments(segment.data, path, segment.file_offset_bytes));
+    QEFF_ASSIGN_OR_RETURN(
+        auto found, FindBelow(nested, path, prefix + std::string(segment.name) + "/", depth + 1,
+                              segment_count));
+    if (found) return found;
+  }
+  return std::optional<FoundNetworkDesc>();
+}
+
+}  // namespace
+
+Result<std::optional<FoundNetworkDesc>> FindNetworkDesc(const std::vector<QpcSegment>& segments,
+                                                        std::string_view path) {
+  size_t segment_count = 0;
+  return FindBelow(segments, path, "", 0, segment_count);
+}
+
 Result<int64_t> TensorBytes(const TensorDesc& tensor, std::string_view path,
                             std::string_view name) {
   const std::optional<DType> dtype = StorageDType(tensor.type);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/artifact/qpc.h"
 #include "lib/support/dtype.h"
 #include "lib/support/status.h"
 
@@ -104,6 +105,17 @@ std::string EncodeNetworkDesc(const NetworkDesc& desc);
 /// allowed_shapes whose length is not the number of inputs and outputs).
 Result<NetworkDesc> DecodeNetworkDesc(std::span<const std::byte> bytes, std::string_view path,
                                       int64_t base_offset_bytes = 0);
+
+/// A description and the segment that it was found in, with the names of the containers around it.
+struct FoundNetworkDesc {
+  NetworkDesc desc;
+  std::string segment;
+};
+/// Finds the description of the model's inputs: that of the container itself, or of the first
+/// container nested in it that has inputs (programs for several devices, up to 4 containers deep).
+/// Errors: those of reading; kInvalidInput for more than 65536 segments in all.
+Result<std::optional<FoundNetworkDesc>> FindNetworkDesc(const std::vector<QpcSegment>& segments,
+                                                        std::string_view path);
 
 /// Returns the bytes of a tensor as runtimes count them: product of the dims that are not 0, times
 /// the element. Errors: kUnsupported for an unknown type; kInvalidInput for a negative dim or more

@@ -224,11 +224,14 @@ bool IsQpc(std::span<const std::byte> bytes) {
   return bytes.size() >= kHeaderBytes && std::memcmp(bytes.data(), &kMagic, sizeof(kMagic)) == 0;
 }
 
-QpcVersion ReadQpcVersion(std::span<const std::byte> bytes) {
+QpcHeader ReadQpcHeader(std::span<const std::byte> bytes) {
   constexpr size_t kMajorAt = 4;
   constexpr size_t kMinorAt = 5;
-  return {.major = static_cast<uint8_t>(bytes[kMajorAt]),
-          .minor = static_cast<uint8_t>(bytes[kMinorAt])};
+  constexpr size_t kBaseAt = 16;
+  QpcHeader header{.major_version = static_cast<uint8_t>(bytes[kMajorAt]),
+                   .minor_version = static_cast<uint8_t>(bytes[kMinorAt])};
+  std::memcpy(&header.base, bytes.data() + kBaseAt, sizeof(header.base));
+  return header;
 }
 
 Result<std::vector<QpcSegment>> ReadQpcSegments(std::span<const std::byte> bytes,
@@ -276,11 +279,11 @@ Result<QpcFile> QpcFile::Open(const std::filesystem::path& path) {
   QEFF_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   QEFF_ASSIGN_OR_RETURN(std::vector<QpcSegment> segments,
                         ReadQpcSegments(file.bytes(), file.path()));
-  const QpcVersion version = ReadQpcVersion(file.bytes());
-  if (version.major > kMajorVersion) {
+  const QpcHeader header = ReadQpcHeader(file.bytes());
+  if (header.major_version > kMajorVersion) {
     return Error(ErrorCode::kVersionMismatch, Location::File(path.string()),
-                 fmt::format("the container has version {}.{}, this qeff reads {}.x", version.major,
-                             version.minor, kMajorVersion),
+                 fmt::format("the container has version {}.{}, this qeff reads {}.x",
+                             header.major_version, header.minor_version, kMajorVersion),
                  {"use a qeff that knows it, or compile again for this one"});
   }
   QpcFile qpc(std::move(file), std::move(segments));

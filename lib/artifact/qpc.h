@@ -97,13 +97,14 @@ struct QpcSegment {
 /// multi-device container.
 bool IsQpc(std::span<const std::byte> bytes);
 
-/// Version of the layout. Readers of the vendor ignore it.
-struct QpcVersion {
-  uint8_t major = 0;
-  uint8_t minor = 0;
+/// What else the header says.
+struct QpcHeader {
+  uint8_t major_version = 0;  ///< of the layout; readers of the vendor ignore it
+  uint8_t minor_version = 0;
+  uint64_t base = 0;  ///< what pointers are relative to
 };
 /// Requires: IsQpc(bytes).
-QpcVersion ReadQpcVersion(std::span<const std::byte> bytes);
+QpcHeader ReadQpcHeader(std::span<const std::byte> bytes);
 
 /// Returns the segments of a container in table order, a repeated name included; `path` names the
 /// file in errors and `base_offset_bytes` is where `bytes` starts in it (for nested containers).

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "lib/artifact/manifest.h"
@@ -32,6 +33,10 @@ Status ReadSafetensors(const std::filesystem::path& file, Report& report);
 Status ReadOnnxModel(const std::filesystem::path& file, const ReadOptions& options, Report& report);
 /// The container and, if `folder` is not empty, the files beside it.
 Status ReadQpc(const std::filesystem::path& file, const std::filesystem::path& folder,
+               Report& report);
+/// The ELF file in `bytes`, which starts at `offset_bytes` of file `path`. Errors: kInvalidInput
+/// (not 32 bits, a table outside of it).
+Status ReadElf(std::span<const std::byte> bytes, const std::string& path, int64_t offset_bytes,
                Report& report);
 Status ReadTokenizer(const std::filesystem::path& file, Report& report);
 void AddManifest(const artifact::Manifest& manifest, Report& report);
