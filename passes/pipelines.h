@@ -28,6 +28,7 @@ Pipeline TransformPipeline(const Features& features);
 
 struct LoweringOptions {
   DType dtype = DType::kF32;
+  bool clip_to_f16 = false;  ///< for a compiler that computes in f16
   /// Function name of a layer; empty: layers are not outlined.
   std::string layer_function;
 };

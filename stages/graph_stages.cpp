@@ -98,6 +98,7 @@ Result<ExportInput> OpenExportInput(const std::filesystem::path& input,
       .carried_from = input};
   opened.manifest.options["dtype"] = std::string(DTypeName(options.dtype));
   opened.manifest.options["subfunctions"] = options.subfunctions;
+  opened.manifest.options["clip_to_f16"] = options.clip_to_f16;
   opened.manifest.options["weights"] =
       options.weights == WeightPlacement::kReference ? "reference" : "external";
   QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> manifest, FindManifest(input));
@@ -170,6 +171,7 @@ Result<std::filesystem::path> Export(const std::filesystem::path& input,
                  [&](artifact::ArtifactWriter& out) -> Status {
                    const passes::Pipeline pipeline = passes::LoweringPipeline(
                        {.dtype = options.dtype,
+                        .clip_to_f16 = options.clip_to_f16,
                         .layer_function = options.subfunctions ? layer + "DecoderLayer" : ""});
                    QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
                    const bool reference = options.weights == WeightPlacement::kReference;

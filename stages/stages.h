@@ -73,6 +73,7 @@ enum class WeightPlacement {
 struct ExportOptions {
   DType dtype = DType::kF32;  ///< f32, f16 or bf16
   bool subfunctions = false;  ///< one ONNX function for each repeated layer
+  bool clip_to_f16 = false;   ///< constants within the range of f16, which a card computes in
   WeightPlacement weights = WeightPlacement::kExternal;
   TransformOptions
       transform;  ///< used if the input is a checkpoint; must be the default for a graph folder

@@ -145,7 +145,8 @@ void CheckConstantValues(const ir::Value& value, Diagnostics& diagnostics) {
         where,
         fmt::format("element {} is {}, beyond the largest f16, {}: it becomes infinite on the card",
                     beyond - floats->begin(), *beyond, kLargestF16),
-        {"clip it in the model, or keep its nodes in f32 with --node-precision-info FILE"});
+        {"export again with qeff-export --clip-to-f16, or keep its nodes in f32 with "
+         "--node-precision-info FILE"});
   } else if (weight.dtype() == DType::kI64) {
     const Result<std::vector<int64_t>> ints = ir::ReadInts(weight);
     if (!ints.ok()) return;

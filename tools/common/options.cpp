@@ -74,12 +74,16 @@ void AddExportOptions(CLI::App& app, ExportArguments& arguments) {
   app.add_flag("--subfunctions", arguments.subfunctions,
                "One ONNX function for each repeated layer")
       ->group(group);
+  app.add_flag("--clip-to-f16", arguments.clip_to_f16,
+               "Bring constants into the range of f16, which a card computes in")
+      ->group(group);
 }
 
 stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
                                       const stages::TransformOptions& transform) {
   return {.dtype = *DTypeFromName(arguments.dtype),
           .subfunctions = arguments.subfunctions,
+          .clip_to_f16 = arguments.clip_to_f16,
           .weights = arguments.weights == "reference" ? stages::WeightPlacement::kReference
                                                       : stages::WeightPlacement::kExternal,
           .transform = transform};

@@ -23,6 +23,7 @@ struct ExportArguments {
   std::string dtype = "f32";
   std::string weights = "external";
   bool subfunctions = false;
+  bool clip_to_f16 = false;
 };
 void AddExportOptions(CLI::App& app, ExportArguments& arguments);
 stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
