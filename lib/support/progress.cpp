@@ -38,14 +38,36 @@ void Progress::Add(int64_t amount) {
   if (on_terminal_) Draw();
 }
 
-void Progress::Draw() {
+void Progress::Set(int64_t amount, double share) {
+  done_ = amount;
+  if (on_terminal_ && IsDue()) DrawRate(share);
+}
+
+bool Progress::IsDue() {
   const auto now = std::chrono::steady_clock::now();
-  if (now - start_ < kFirstDraw || now - last_draw_ < kRedraw) return;
+  if (now - start_ < kFirstDraw || now - last_draw_ < kRedraw) return false;
   last_draw_ = now;
   drawn_ = true;
+  return true;
+}
+
+void Progress::DrawRate(double share) {
+  const double seconds = std::chrono::duration<double>(last_draw_ - start_).count();
+  std::string line = fmt::format("\r\033[K{}: {}  {:.1f} {}/s", title_, Amount(done_, unit_),
+                                 static_cast<double>(done_) / seconds, unit_);
+  if (share > 0) {
+    line += fmt::format("  {:3.0f} %  {:.0f} s left", std::min(1.0, share) * 100,
+                        std::max(0.0, seconds / share - seconds));
+  }
+  std::fputs(line.c_str(), stderr);
+  std::fflush(stderr);
+}
+
+void Progress::Draw() {
+  if (!IsDue()) return;
   const double share =
       total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
-  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double seconds = std::chrono::duration<double>(last_draw_ - start_).count();
   const double left = share > 0 ? seconds / share - seconds : 0;
   std::fputs(fmt::format("\r\033[K{}: {:3.0f} %  {} of {}  {:.0f} s left", title_, share * 100,
                          Amount(done_, unit_), Amount(total_, unit_), left)

@@ -18,9 +18,14 @@ class Progress {
   Progress(const Progress&) = delete;
   ~Progress();  ///< clears the line
   void Add(int64_t amount);
+  /// For work whose end is known by other means than the amount: `share` of it is done, 0 if that
+  /// is not known. The line shows the amount in a second, too.
+  void Set(int64_t amount, double share);
 
  private:
   void Draw();
+  void DrawRate(double share);
+  bool IsDue();
   std::string title_;
   std::string unit_;
   int64_t total_;

@@ -13,6 +13,7 @@
 #include "lib/chat_template/template_files.h"
 #include "stages/stages.h"
 #include "stages/text.h"
+#include "tools/common/run_encoder.h"
 
 namespace qeff::tools {
 
@@ -53,6 +54,7 @@ void AddTemplateOptions(CLI::App& app, const std::string& group, TemplateArgumen
 Status ApplyTemplateArguments(const TemplateArguments& arguments, ChatRequest& request);
 
 struct RunArguments {
+  EncoderArguments encoder;
   std::vector<std::string> prompts;
   std::string prompts_file;
   std::vector<std::string> input_ids;
@@ -96,7 +98,8 @@ void PrintStatistics(const GenerationMetrics& metrics);
 void AddCardRunOptions(CLI::App& app, RunArguments& arguments);
 
 /// Generates text as the run arguments say: streams it to stdout (or prints JSON) and the
-/// statistics to stderr. With no prompt on the command line, standard input is the prompt.
+/// statistics to stderr. With no prompt on the command line, standard input is the prompt. With
+/// --embed, --classify or --rerank it is RunEncoder instead.
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                const RunArguments& arguments);
 

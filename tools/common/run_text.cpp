@@ -129,6 +129,7 @@ void PrintStatistics(const GenerationMetrics& m) {
 }
 
 void AddRunOptions(CLI::App& app, RunArguments& arguments) {
+  AddEncoderOptions(app, arguments.encoder);
   const std::string prompts = "Prompts";
   CLI::Option* raw[] = {
       app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times"),
@@ -212,12 +213,18 @@ void AddCardRunOptions(CLI::App& app, RunArguments& arguments) {
 
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                const RunArguments& arguments) {
+  QEFF_RETURN_IF_ERROR(CheckEncoderOptions(app));
+  const BackendOpenOptions open_options = {.num_threads = arguments.num_threads,
+                                           .devices = arguments.devices,
+                                           .card_plugin = arguments.card_plugin};
+  if (WantsEncoder(app)) {
+    constexpr int64_t kNeighbors = 10;
+    return RunEncoder(app, qpc, arguments.encoder, open_options,
+                      app.count("--top-k") > 0 ? arguments.top_k : kNeighbors);
+  }
   QEFF_RETURN_IF_ERROR(CheckTemplateOptions(app, arguments));
   QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, qpc, arguments));
-  QEFF_ASSIGN_OR_RETURN(stages::TextModel model,
-                        stages::TextModel::Open(qpc, {.num_threads = arguments.num_threads,
-                                                      .devices = arguments.devices,
-                                                      .card_plugin = arguments.card_plugin}));
+  QEFF_ASSIGN_OR_RETURN(stages::TextModel model, stages::TextModel::Open(qpc, open_options));
   if (arguments.chat) return RunChat(request, qpc, arguments, model);
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
   const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;

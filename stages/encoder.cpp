@@ -1,0 +1,273 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/encoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/checkpoint/model_config.h"
+#include "lib/tokenizer/unicode.h"
+
+namespace qeff::stages {
+namespace {
+
+using checkpoint::ConfigReader;
+
+// Texts of like length run together, so a window should be many batches; its rows are in memory.
+constexpr size_t kWindowTexts = 1024;
+constexpr size_t kWindowTextsPerToken = 32;  // of programs with a row for each token
+constexpr size_t kWindowBytes = size_t{8} << 20;
+
+/// Lower case as the normalizer "Lowercase" of tokenizers has it.
+std::string LowerCase(std::string_view text) {
+  std::string lower;
+  for (size_t position = 0; position < text.size();)
+    AppendLowerCase(NextCharacter(text, position), lower);
+  return lower;
+}
+
+Result<std::optional<int64_t>> TokenizerLimit(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "tokenizer_config.json";
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return std::optional<int64_t>();
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(path));
+  QEFF_ASSIGN_OR_RETURN(const std::optional<double> limit,
+                        config.OptionalFloat("model_max_length"));
+  // Tokenizers without a limit have a number beyond all others, 1e30.
+  constexpr double kNoLimit = 1e9;
+  if (!limit || *limit < 1 || *limit > kNoLimit) return std::optional<int64_t>();
+  return std::optional(static_cast<int64_t>(*limit));
+}
+
+/// "torch.nn.modules.linear.Identity" -> kNone. Errors: kUnsupported.
+Result<ScoreFunction> FunctionOfTorch(const ConfigReader& config, std::string_view key,
+                                      std::string_view name) {
+  const std::string_view kind = name.substr(name.rfind('.') + 1);
+  if (kind == "Identity") return ScoreFunction::kNone;
+  if (kind == "Sigmoid") return ScoreFunction::kSigmoid;
+  return config.ErrorAt(ErrorCode::kUnsupported, key,
+                        fmt::format("expected Identity or Sigmoid, got '{}'", name));
+}
+
+Result<ScoreFunction> ReadRerankFunction(const ConfigReader& config) {
+  constexpr std::string_view kSection = "sentence_transformers";
+  constexpr std::string_view kOldKey = "sbert_ce_default_activation_function";
+  if (config.IsObject(kSection)) {
+    QEFF_ASSIGN_OR_RETURN(const ConfigReader section, config.Section(kSection));
+    QEFF_ASSIGN_OR_RETURN(const auto name, section.OptionalString("activation_fn"));
+    if (name) return FunctionOfTorch(section, "activation_fn", *name);
+  }
+  QEFF_ASSIGN_OR_RETURN(const auto name, config.OptionalString(kOldKey));
+  if (name) return FunctionOfTorch(config, kOldKey, *name);
+  return ScoreFunction::kSigmoid;
+}
+
+Result<ScoreFunction> ReadScoreFunction(const ConfigReader& config, size_t label_count) {
+  QEFF_ASSIGN_OR_RETURN(const auto problem, config.OptionalString("problem_type"));
+  if (problem == "regression") return ScoreFunction::kNone;
+  if (problem == "multi_label_classification" || label_count == 1) return ScoreFunction::kSigmoid;
+  if (!problem || problem == "single_label_classification") return ScoreFunction::kSoftmax;
+  return config.ErrorAt(ErrorCode::kUnsupported, "problem_type",
+                        fmt::format("unknown problem type '{}'", *problem));
+}
+
+/// The names of `count` labels. Errors: kInvalidInput if the config names another number.
+Result<std::vector<std::string>> ReadLabels(const ConfigReader& config, size_t count) {
+  std::vector<std::string> labels;
+  for (size_t i = 0; i < count; ++i) labels.push_back(fmt::format("LABEL_{}", i));
+  if (!config.IsObject("id2label")) return labels;
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader names, config.Section("id2label"));
+  if (names.Keys().size() != count) {
+    return config.ErrorAt(
+        ErrorCode::kInvalidInput, "id2label",
+        fmt::format("expected {} labels, as many as the model has outputs, got {}", count,
+                    names.Keys().size()));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    QEFF_ASSIGN_OR_RETURN(labels[i], names.String(std::to_string(i)));
+  }
+  return labels;
+}
+
+Status CheckVocabulary(const ConfigReader& config, const Tokenizer& tokenizer,
+                       const std::filesystem::path& folder) {
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader text, config.TextConfig());
+  QEFF_ASSIGN_OR_RETURN(const auto size, text.OptionalInt("vocab_size"));
+  if (!size || tokenizer.vocab_size() <= *size) return Status::Ok();
+  return InvalidInput(Location::File((folder / "tokenizer.json").string()),
+                      fmt::format("the tokenizer has ids up to {}, the model embeddings for {}",
+                                  tokenizer.vocab_size() - 1, *size),
+                      {"tokenizer and weights are not of the same model"});
+}
+
+}  // namespace
+
+void ApplyScoreFunction(ScoreFunction function, std::span<float> logits) {
+  if (function == ScoreFunction::kNone || logits.empty()) return;
+  if (function == ScoreFunction::kSigmoid) {
+    for (float& x : logits) x = 1 / (1 + std::exp(-x));
+    return;
+  }
+  const float largest = *std::ranges::max_element(logits);
+  float sum = 0;
+  for (float& x : logits) sum += x = std::exp(x - largest);
+  for (float& x : logits) x /= sum;
+}
+
+Result<std::optional<int64_t>> MaxTextTokens(const std::filesystem::path& folder) {
+  QEFF_ASSIGN_OR_RETURN(const checkpoint::SentenceTexts texts,
+                        checkpoint::ReadSentenceTexts(folder));
+  if (texts.max_tokens) return texts.max_tokens;
+  return TokenizerLimit(folder);
+}
+
+Result<EncoderModel> EncoderModel::Open(const std::filesystem::path& qpc,
+                                        const BackendOpenOptions& options) {
+  EncoderModel model;
+  model.folder_ = qpc;
+  QEFF_ASSIGN_OR_RETURN(model.session_, OpenProgram(qpc, options));
+  QEFF_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Load(qpc));
+  model.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
+  QEFF_RETURN_IF_ERROR(model.ReadSettings());
+  return model;
+}
+
+Status EncoderModel::ReadSettings() {
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(folder_ / "config.json"));
+  QEFF_RETURN_IF_ERROR(CheckVocabulary(config, *tokenizer_, folder_));
+  // Models that look for the end of a text among its ids look for this one.
+  QEFF_ASSIGN_OR_RETURN(const auto pad_id,
+                        config.OptionalInt("pad_token_id", checkpoint::kNotNegative));
+  QEFF_ASSIGN_OR_RETURN(
+      EncoderProgram program,
+      EncoderProgram::Open(*session_, pad_id.value_or(tokenizer_->pad_id().value_or(0))));
+  program_ = std::make_unique<EncoderProgram>(std::move(program));
+  if (output() == EncoderOutput::kClassLogits || output() == EncoderOutput::kTokenLogits) {
+    const auto count = static_cast<size_t>(features());
+    QEFF_ASSIGN_OR_RETURN(labels_, stages::ReadLabels(config, count));
+    QEFF_ASSIGN_OR_RETURN(score_function_, ReadScoreFunction(config, count));
+    QEFF_ASSIGN_OR_RETURN(rerank_function_, ReadRerankFunction(config));
+  }
+  QEFF_ASSIGN_OR_RETURN(texts_, checkpoint::ReadSentenceTexts(folder_));
+  similarity_ = SimilarityFromName(texts_.similarity).value_or(Similarity::kCosine);
+  QEFF_ASSIGN_OR_RETURN(const auto modules, checkpoint::ReadSentenceModules(folder_));
+  pools_prompt_ = !modules || !modules->pooling || modules->pooling->includes_prompt;
+  QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> limit, MaxTextTokens(folder_));
+  max_tokens_ = std::min(limit.value_or(program_->max_tokens()), program_->max_tokens());
+  return Status::Ok();
+}
+
+Result<std::string> EncoderModel::Prompt(const std::string& name) const {
+  QEFF_ASSIGN_OR_RETURN(std::string prompt, texts_.Prompt(name));
+  if (prompt.empty() || pools_prompt_) return prompt;
+  return Unsupported(Location::File((folder_ / "modules.json").string()),
+                     "the prompt's tokens must be left out of pooling ('include_prompt' is false), "
+                     "which is not supported");
+}
+
+Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSettings& settings,
+                                         const Location& where) {
+  std::string first = settings.prompt + std::string(text.first);
+  std::string second(text.second.value_or(""));
+  if (texts_.lowercases) {
+    first = LowerCase(first);
+    second = LowerCase(second);
+  }
+  TextPair prepared{.first = first, .second = {}};
+  if (text.second) prepared.second = second;
+  BatchOptions options;
+  QEFF_ASSIGN_OR_RETURN(std::vector<Encoding> encoded,
+                        tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
+  const auto tokens = static_cast<int64_t>(encoded[0].ids.size());
+  if (tokens == 0) return InvalidInput(where, "the tokenizer makes no token of this text");
+  if (tokens <= max_tokens_) return std::move(encoded[0]);
+  if (!settings.truncates) {
+    return InvalidInput(
+        where,
+        fmt::format("the text has {} tokens, the model takes at most {}", tokens, max_tokens_),
+        {"without --no-truncate it is cut, or compile for a longer --seq-len"});
+  }
+  ++cut_texts_;
+  options.truncation = Truncation{.max_tokens = max_tokens_};
+  QEFF_ASSIGN_OR_RETURN(encoded, tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
+  return std::move(encoded[0]);
+}
+
+Status EncoderModel::Encode(std::span<const TextPair> texts, const EncodeSettings& settings,
+                            const TextOrigin& origin, std::vector<Encoding>& encodings) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const Location where =
+        Location::Line(origin.name, origin.first_line + static_cast<int64_t>(i), 0);
+    QEFF_ASSIGN_OR_RETURN(Encoding encoding, EncodeOne(texts[i], settings, where));
+    encodings.push_back(std::move(encoding));
+  }
+  return Status::Ok();
+}
+
+Status EncoderModel::RunBatches(std::span<const TextPair> texts,
+                                std::span<const Encoding> encodings, const OnRow& on_row) {
+  std::vector<int64_t> lengths;
+  for (const Encoding& encoding : encodings)
+    lengths.push_back(static_cast<int64_t>(encoding.ids.size()));
+  const bool is_per_token =
+      output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
+  std::vector<std::vector<float>> rows(encodings.size());
+  for (const Batch& batch : PlanBatches(lengths, program_->shapes())) {
+    std::vector<const Encoding*> inputs;
+    for (const size_t item : batch.items) inputs.push_back(&encodings[item]);
+    QEFF_RETURN_IF_ERROR(program_->Run(batch.shape, inputs));
+    for (size_t i = 0; i < batch.items.size(); ++i) {
+      std::span<const float> row = program_->Row(i);
+      if (is_per_token) row = row.first(static_cast<size_t>(lengths[batch.items[i]] * features()));
+      rows[batch.items[i]].assign(row.begin(), row.end());
+    }
+  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    QEFF_RETURN_IF_ERROR(on_row(texts[i].second.value_or(texts[i].first), rows[i]));
+  return Status::Ok();
+}
+
+Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& settings,
+                         const TextOrigin& origin, const OnRow& on_row) {
+  std::vector<Encoding> encodings;
+  Status status = Encode(texts, settings, origin, encodings);
+  QEFF_RETURN_IF_ERROR(RunBatches(texts, encodings, on_row));
+  return status;
+}
+
+Status EncoderModel::RunAll(TextSource& source, const EncodeSettings& settings, const OnRow& on_row,
+                            const std::function<Status()>& on_window) {
+  const bool is_per_token =
+      output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
+  const size_t most_texts = is_per_token ? kWindowTextsPerToken : kWindowTexts;
+  std::vector<std::string> window;
+  Status status = Status::Ok();
+  for (bool has_more = true; has_more && status.ok();) {
+    window.clear();
+    const TextOrigin origin{source.name(), source.line() + 1};
+    size_t bytes = 0;
+    while (window.size() < most_texts && bytes < kWindowBytes) {
+      std::string text;
+      Result<bool> next = source.Next(text);
+      has_more = next.ok() && *next;
+      if (!has_more) {
+        status = std::move(next).status();
+        break;
+      }
+      bytes += text.size();
+      window.push_back(std::move(text));
+    }
+    std::vector<TextPair> texts;
+    for (const std::string& text : window) {
+      TextPair pair{.first = text, .second = {}};
+      if (settings.query) pair = {.first = *settings.query, .second = text};
+      texts.push_back(pair);
+    }
+    Status run = Run(texts, settings, origin, on_row);
+    QEFF_RETURN_IF_ERROR(on_window());
+    if (!run.ok()) return run;
+  }
+  return status;
+}
+
+}  // namespace qeff::stages

@@ -1,0 +1,466 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/common/run_encoder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <span>
+
+#include "lib/artifact/cache.h"
+#include "lib/embedding/npy.h"
+#include "lib/support/json.h"
+#include "lib/support/log.h"
+#include "lib/support/progress.h"
+#include "stages/encoder.h"
+#include "tools/common/encoder_output.h"
+#include "tools/common/run_tool.h"
+
+namespace qeff::tools {
+namespace {
+
+/// Results that are sorted or compared with each other are kept in memory.
+constexpr size_t kMostKept = 100'000;
+constexpr size_t kMostCompared = 2'000;
+
+/// The shortest text that reads back to the same float.
+std::string Number(float value) { return fmt::format("{}", value); }
+
+std::string Numbers(std::span<const float> values) {
+  std::string text = "[";
+  for (const float value : values) text += (text.size() > 1 ? ", " : "") + Number(value);
+  return text + "]";
+}
+
+std::string Quoted(std::string_view text) { return Json(text).dump(); }
+
+Status TooMany(const char* flag, size_t most) {
+  return UsageError(Location::Flag(flag), fmt::format("expected at most {} texts", most),
+                    {"write embeddings with --output FILE.npy and search them with --search"});
+}
+
+/// One call of a tool: the model, where texts come from, and what is counted.
+class EncoderRun {
+ public:
+  EncoderRun(const EncoderArguments& arguments, stages::EncoderModel& model, TextSource& source,
+             stages::EncodeSettings settings)
+      : arguments_(arguments), model_(model), source_(source), settings_(std::move(settings)) {}
+
+  Status Embed(const std::string& identity) {
+    if (model_.output() == EncoderOutput::kTokenStates) return EmbedTokens();
+    return WriteRows(
+        identity, [](std::span<float>) {},
+        [](int64_t index, std::span<const float> row) {
+          return fmt::format(R"({{"index": {}, "embedding": {}}})", index, Numbers(row));
+        });
+  }
+
+  Status Classify(const std::string& identity) {
+    const auto score = [&](std::span<float> row) {
+      stages::ApplyScoreFunction(model_.score_function(), row);
+    };
+    return WriteRows(identity, score, [&](int64_t index, std::span<const float> row) {
+      return DescribeClasses(index, row);
+    });
+  }
+
+  /// Prints how alike the texts are, a row a line.
+  Status PrintSimilarity() {
+    std::vector<std::vector<float>> vectors;
+    QEFF_RETURN_IF_ERROR(Collect("--similarity", kMostCompared, vectors));
+    for (const std::vector<float>& a : vectors) {
+      std::string line;
+      for (const std::vector<float>& b : vectors)
+        line +=
+            fmt::format("{}{:.6f}", line.empty() ? "" : " ", Compare(model_.similarity(), a, b));
+      PrintResult(line);
+    }
+    return Status::Ok();
+  }
+
+  Status Search(size_t count) {
+    QEFF_ASSIGN_OR_RETURN(const NpyMatrix matrix, NpyMatrix::Open(arguments_.search));
+    if (matrix.columns() != model_.features()) {
+      return InvalidInput(Location::File(arguments_.search),
+                          fmt::format("expected vectors of {} elements, as the model's, got {}",
+                                      model_.features(), matrix.columns()));
+    }
+    std::vector<std::vector<float>> vectors;
+    QEFF_RETURN_IF_ERROR(Collect("--search", kMostCompared, vectors));
+    const std::vector<std::span<const float>> queries(vectors.begin(), vectors.end());
+    const auto nearest = FindNearest(matrix, model_.similarity(), queries, count);
+    std::map<int64_t, std::string> documents;
+    for (const auto& neighbors : nearest) {
+      for (const Neighbor& neighbor : neighbors) documents[neighbor.row];
+    }
+    QEFF_RETURN_IF_ERROR(FindDocuments(documents));
+    for (size_t i = 0; i < nearest.size(); ++i) PrintNeighbors(i, nearest[i], documents);
+    return Status::Ok();
+  }
+
+  Status Rerank() {
+    struct Scored {
+      int64_t index;
+      float score;
+      std::string text;
+    };
+    std::vector<Scored> documents;
+    QEFF_RETURN_IF_ERROR(RunAll(
+        [&](std::string_view text, std::span<const float> row) -> Status {
+          if (documents.size() == kMostKept) return TooMany("--documents", kMostKept);
+          float score = row[0];
+          stages::ApplyScoreFunction(model_.rerank_function(), std::span(&score, 1));
+          documents.push_back({static_cast<int64_t>(documents.size()), score, std::string(text)});
+          return Status::Ok();
+        },
+        [] { return Status::Ok(); }));
+    std::ranges::stable_sort(documents, std::greater(), &Scored::score);
+    for (const Scored& document : documents) {
+      PrintResult(arguments_.is_table
+                      ? fmt::format("{:.6f}  {}", document.score, document.text)
+                      : fmt::format(R"({{"index": {}, "score": {}, "text": {}}})", document.index,
+                                    Number(document.score), Quoted(document.text)));
+    }
+    return Status::Ok();
+  }
+
+  void PrintStatistics() const {
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    LogInfo("{} texts in {:.3f} s, {:.1f} texts/s", texts_, seconds,
+            static_cast<double>(texts_) / seconds);
+    if (model_.cut_texts() == 0) return;
+    LogInfo("{} of them had more than {} tokens and were cut", model_.cut_texts(),
+            model_.max_tokens());
+  }
+
+ private:
+  Status RunAll(const stages::OnRow& on_row, const std::function<Status()>& on_window) {
+    Progress progress("encoding", 0, "texts");
+    const auto count = [&](std::string_view text, std::span<const float> row) {
+      ++texts_;
+      return on_row(text, row);
+    };
+    return model_.RunAll(source_, settings_, count, [&] {
+      const double size = static_cast<double>(source_.size_bytes());
+      progress.Set(texts_, size > 0 ? static_cast<double>(source_.bytes_read()) / size : 0);
+      return on_window();
+    });
+  }
+
+  Status Collect(const char* flag, size_t most, std::vector<std::vector<float>>& vectors) {
+    return RunAll(
+        [&](std::string_view, std::span<const float> row) -> Status {
+          if (vectors.size() == most) return TooMany(flag, most);
+          vectors.emplace_back(row.begin(), row.end());
+          return Status::Ok();
+        },
+        [] { return Status::Ok(); });
+  }
+
+  /// Reads over the texts whose rows are there already.
+  Status SkipResumed(ResultFile& file) {
+    std::string text;
+    for (int64_t i = 0; i < file.resumed_rows(); ++i) {
+      QEFF_ASSIGN_OR_RETURN(const bool has_text, source_.Next(text));
+      if (!has_text) break;
+      file.SkipInput(text);
+    }
+    if (file.resumed_rows() > 0)
+      LogInfo("going on after {} rows of '{}'", file.resumed_rows(), file.part_path());
+    return file.CheckResumed();
+  }
+
+  template <typename Score, typename Describe>
+  Status WriteRows(const std::string& identity, const Score& score, const Describe& describe) {
+    QEFF_ASSIGN_OR_RETURN(EncoderOutputFile output,
+                          EncoderOutputFile::Open(arguments_.output, model_.features(), identity,
+                                                  arguments_.resumes));
+    if (output.file() != nullptr) QEFF_RETURN_IF_ERROR(SkipResumed(*output.file()));
+    std::vector<float> scored;
+    const auto on_row = [&](std::string_view text, std::span<const float> row) {
+      scored.assign(row.begin(), row.end());
+      score(std::span(scored));
+      if (output.is_npy()) {
+        output.AddRow(text, scored);
+      } else {
+        output.AddLine(text, describe(output.rows(), scored));
+      }
+      return Status::Ok();
+    };
+    Status status = RunAll(on_row, [&] { return output.EndWindow(); });
+    if (status.ok()) return output.Finish();
+    if (output.file() == nullptr || output.rows() == 0) return status;
+    return std::move(status).WithNote(
+        fmt::format("{} rows are in '{}': --resume goes on after them", output.rows(),
+                    output.file()->part_path()));
+  }
+
+  Status EmbedTokens() {
+    if (!arguments_.output.empty() || arguments_.shows_similarity || !arguments_.search.empty()) {
+      return UsageError(Location::Flag("--embed"),
+                        "the program gives a vector for each token, not one for a text",
+                        {"compile the model with --pooling mean, cls, max or last"});
+    }
+    int64_t index = 0;
+    const auto features = static_cast<size_t>(model_.features());
+    std::string lines;
+    return RunAll(
+        [&](std::string_view, std::span<const float> row) {
+          std::string tokens;
+          for (size_t begin = 0; begin < row.size(); begin += features)
+            tokens += (begin == 0 ? "" : ", ") + Numbers(row.subspan(begin, features));
+          lines += fmt::format("{{\"index\": {}, \"embeddings\": [{}]}}\n", index++, tokens);
+          return Status::Ok();
+        },
+        [&] {
+          PrintText(lines);
+          lines.clear();
+          return Status::Ok();
+        });
+  }
+
+  std::string DescribeClasses(int64_t index, std::span<const float> row) const {
+    const auto best = static_cast<size_t>(std::ranges::max_element(row) - row.begin());
+    const std::string& label = model_.labels()[best];
+    if (arguments_.is_table) {
+      std::string line = fmt::format("{}  {}  {:.6f}", index, label, row[best]);
+      return line;
+    }
+    std::string scores;
+    for (size_t i = 0; i < row.size(); ++i) {
+      scores +=
+          fmt::format("{}{}: {}", i == 0 ? "" : ", ", Quoted(model_.labels()[i]), Number(row[i]));
+    }
+    return fmt::format(R"({{"index": {}, "label": {}, "score": {}, "scores": {{{}}}}})", index,
+                       Quoted(label), Number(row[best]), scores);
+  }
+
+  /// Fills in the texts of the rows asked for, from --documents.
+  Status FindDocuments(std::map<int64_t, std::string>& documents) const {
+    if (arguments_.documents.empty()) return Status::Ok();
+    QEFF_ASSIGN_OR_RETURN(TextSource source, TextSource::Open(arguments_.documents,
+                                                              {.field = arguments_.field,
+                                                               .is_lossy = arguments_.is_lossy}));
+    std::string text;
+    const int64_t last = documents.empty() ? -1 : documents.rbegin()->first;
+    for (int64_t row = 0; row <= last; ++row) {
+      QEFF_ASSIGN_OR_RETURN(const bool has_text, source.Next(text));
+      if (!has_text) {
+        return InvalidInput(Location::File(source.name()),
+                            fmt::format("expected a text for row {} of '{}', got {} texts", last,
+                                        arguments_.search, row));
+      }
+      if (const auto wanted = documents.find(row); wanted != documents.end()) wanted->second = text;
+    }
+    return Status::Ok();
+  }
+
+  void PrintNeighbors(size_t query, const std::vector<Neighbor>& neighbors,
+                      const std::map<int64_t, std::string>& documents) const {
+    std::string entries;
+    for (const Neighbor& neighbor : neighbors) {
+      const std::string& text = documents.at(neighbor.row);
+      if (arguments_.is_table) {
+        PrintResult(fmt::format("{}  {:.6f}  {}{}{}", query, neighbor.score, neighbor.row,
+                                text.empty() ? "" : "  ", text));
+        continue;
+      }
+      entries += fmt::format(R"({}{{"row": {}, "score": {}{}}})", entries.empty() ? "" : ", ",
+                             neighbor.row, Number(neighbor.score),
+                             arguments_.documents.empty() ? "" : ", \"text\": " + Quoted(text));
+    }
+    if (!arguments_.is_table)
+      PrintResult(fmt::format(R"({{"index": {}, "neighbors": [{}]}})", query, entries));
+  }
+
+  const EncoderArguments& arguments_;
+  stages::EncoderModel& model_;
+  TextSource& source_;
+  stages::EncodeSettings settings_;
+  int64_t texts_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Options that only say something together with another one.
+Status CheckCombinations(const CLI::App& app, const EncoderArguments& arguments) {
+  const auto needs = [&](const char* flag, bool is_there, const char* other) {
+    if (app.count(flag) == 0 || is_there) return Status::Ok();
+    return UsageError(Location::Flag(flag), fmt::format("expected {} with it", other));
+  };
+  const bool embeds = app.count("--embed") > 0;
+  const bool reranks = app.count("--rerank") > 0;
+  QEFF_RETURN_IF_ERROR(needs("--similarity", embeds, "--embed"));
+  QEFF_RETURN_IF_ERROR(needs("--search", embeds, "--embed"));
+  QEFF_RETURN_IF_ERROR(needs("--prompt-name", embeds, "--embed"));
+  QEFF_RETURN_IF_ERROR(needs("--resume", !arguments.output.empty(), "--output"));
+  QEFF_RETURN_IF_ERROR(needs("--rerank", !arguments.documents.empty(), "--documents"));
+  QEFF_RETURN_IF_ERROR(
+      needs("--documents", reranks || !arguments.search.empty(), "--rerank or --search"));
+  QEFF_RETURN_IF_ERROR(needs("--output",
+                             !reranks && !arguments.shows_similarity && arguments.search.empty(),
+                             "--embed or --classify alone"));
+  return needs("--table", !embeds || !arguments.search.empty(), "--classify, --rerank or --search");
+}
+
+Result<TextSource> OpenSource(const CLI::App& app, const EncoderArguments& arguments) {
+  TextSourceOptions options{.field = arguments.field, .is_lossy = arguments.is_lossy};
+  if (app.count("--rerank") > 0) return TextSource::Open(arguments.documents, options);
+  const auto& texts = app.count("--embed") > 0 ? arguments.embed : arguments.classify;
+  const bool names_no_text = texts.size() == 1 && texts[0].empty();
+  if (!names_no_text) return TextSource::FromTexts(texts, options);
+  if (!arguments.search.empty()) options.field.clear();  // it is that of --documents
+  if (arguments.input == "-" && ::isatty(STDIN_FILENO) == 1) {
+    return UsageError(Location::Flag("--input"), "no text given",
+                      {"name texts after the option, give --input FILE, or pipe lines in"});
+  }
+  return TextSource::Open(arguments.input, options);
+}
+
+/// Whether the program can do what is asked of it.
+Status CheckOutput(const CLI::App& app, const stages::EncoderModel& model) {
+  const EncoderOutput output = model.output();
+  const bool is_classifier = output == EncoderOutput::kClassLogits;
+  if (app.count("--embed") > 0) {
+    if (output == EncoderOutput::kEmbedding || output == EncoderOutput::kTokenStates)
+      return Status::Ok();
+    return UsageError(
+        Location::Flag("--embed"),
+        fmt::format("the program gives logits of {} labels, no embeddings", model.features()),
+        {is_classifier ? "use --classify or --rerank"
+                       : "export the model without its head: --pooling mean"});
+  }
+  const char* flag = app.count("--classify") > 0 ? "--classify" : "--rerank";
+  if (!is_classifier) {
+    return UsageError(Location::Flag(flag),
+                      output == EncoderOutput::kTokenLogits
+                          ? "the program gives logits for each token, not for a text"
+                          : "the program gives embeddings, no logits of labels");
+  }
+  if (app.count("--rerank") > 0 && model.features() != 1) {
+    return UsageError(
+        Location::Flag(flag),
+        fmt::format("a reranker has one output, this model has {} labels", model.features()));
+  }
+  return Status::Ok();
+}
+
+/// What rows depend on besides texts, so that a file is not resumed with something else.
+Result<std::string> Identity(const CLI::App& app, const std::filesystem::path& qpc,
+                             const EncoderArguments& arguments, const std::string& prompt) {
+  QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest,
+                        artifact::ReadManifest(qpc, artifact::kQpcFormat));
+  return fmt::format("program {}, {}, prompt {}", artifact::CacheKey(manifest),
+                     app.count("--embed") > 0 ? "embeddings" : "classes", Quoted(prompt)) +
+         (arguments.is_table ? ", table" : "");
+}
+
+}  // namespace
+
+void AddEncoderOptions(CLI::App& app, EncoderArguments& arguments) {
+  const std::string group = "Embeddings, classes, ranking";
+  const auto texts = [&](const std::string& name, std::vector<std::string>& values,
+                         const std::string& help) {
+    return app.add_option(name, values, help)
+        ->expected(0, 1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("[TEXT]")
+        ->group(group);
+  };
+  CLI::Option* embed =
+      texts("--embed", arguments.embed,
+            "Embed this text; may be given several times; without a text: --input");
+  CLI::Option* classify =
+      texts("--classify", arguments.classify, "Classify this text; likewise")->excludes(embed);
+  app.add_option("--rerank", arguments.query, "Sort --documents by their fit to this query")
+      ->type_name("QUERY")
+      ->excludes(embed)
+      ->excludes(classify)
+      ->group(group);
+  const auto file = [&](const std::string& name, std::string& value, const std::string& help) {
+    app.add_option(name, value, help)->type_name("FILE")->group(group);
+  };
+  file("--input", arguments.input, "File with one text a line (default: standard input)");
+  file("--documents", arguments.documents,
+       "File with one document a line, for --rerank, or to show what --search finds");
+  app.add_option("--field", arguments.field, "Lines are JSON objects with the text in this member")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_option("--prompt-name", arguments.prompt_name,
+                 "Which of the model's prompts stands before each text (default: as the model "
+                 "says)")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_flag("--lossy", arguments.is_lossy, "Replace bytes that are not UTF-8 by U+FFFD")
+      ->group(group);
+  app.add_flag("--no-truncate", arguments.refuses_long, "Refuse texts that are too long")
+      ->group(group);
+  app.add_option("--output", arguments.output,
+                 "Write rows to this file instead of stdout: float32 [texts, size] if its name "
+                 "ends in .npy, else JSON lines")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_flag("--resume", arguments.resumes, "Go on with an --output that was interrupted")
+      ->group(group);
+  app.add_flag("--table", arguments.is_table, "Lines for people instead of JSON")->group(group);
+  app.add_flag("--similarity", arguments.shows_similarity,
+               "Print how alike the texts are, as a matrix")
+      ->group(group);
+  file("--search", arguments.search,
+       "Find the --top-k rows of this .npy file that are most like each text (default: 10)");
+}
+
+Status CheckEncoderOptions(const CLI::App& app) {
+  constexpr auto kOfText =
+      std::to_array<const char*>({"--prompt", "--prompts-file", "--input-ids", "--chat",
+                                  "--messages", "--json", "--max-new-tokens", "--dump-logits"});
+  constexpr auto kOfEncoders = std::to_array<const char*>(
+      {"--input", "--documents", "--field", "--prompt-name", "--lossy", "--no-truncate", "--output",
+       "--resume", "--table", "--similarity", "--search"});
+  const bool wants_encoder = WantsEncoder(app);
+  for (const char* flag : wants_encoder ? std::span<const char* const>(kOfText)
+                                        : std::span<const char* const>(kOfEncoders)) {
+    if (app.count(flag) == 0) continue;
+    return UsageError(Location::Flag(flag),
+                      wants_encoder
+                          ? "the option is for generated text, not for embeddings and classes"
+                          : "expected --embed, --classify or --rerank with it");
+  }
+  return Status::Ok();
+}
+
+bool WantsEncoder(const CLI::App& app) {
+  return app.count("--embed") + app.count("--classify") + app.count("--rerank") > 0;
+}
+
+Status RunEncoder(const CLI::App& app, const std::filesystem::path& qpc,
+                  const EncoderArguments& arguments, const BackendOpenOptions& options,
+                  int64_t neighbors) {
+  QEFF_RETURN_IF_ERROR(CheckCombinations(app, arguments));
+  if (neighbors < 1) {
+    return UsageError(Location::Flag("--top-k"),
+                      fmt::format("expected a number from 1 on with --search, got {}", neighbors));
+  }
+  QEFF_ASSIGN_OR_RETURN(stages::EncoderModel model, stages::EncoderModel::Open(qpc, options));
+  QEFF_RETURN_IF_ERROR(CheckOutput(app, model));
+  QEFF_ASSIGN_OR_RETURN(TextSource source, OpenSource(app, arguments));
+  stages::EncodeSettings settings{.truncates = !arguments.refuses_long};
+  if (app.count("--embed") > 0) {
+    QEFF_ASSIGN_OR_RETURN(settings.prompt, model.Prompt(arguments.prompt_name));
+  }
+  if (app.count("--rerank") > 0) settings.query = arguments.query;
+  QEFF_ASSIGN_OR_RETURN(const std::string identity, Identity(app, qpc, arguments, settings.prompt));
+  EncoderRun run(arguments, model, source, settings);
+  QEFF_RETURN_IF_ERROR(settings.query                ? run.Rerank()
+                       : app.count("--classify") > 0 ? run.Classify(identity)
+                       : arguments.shows_similarity  ? run.PrintSimilarity()
+                       : !arguments.search.empty()   ? run.Search(static_cast<size_t>(neighbors))
+                                                     : run.Embed(identity));
+  run.PrintStatistics();
+  return Status::Ok();
+}
+
+}  // namespace qeff::tools
