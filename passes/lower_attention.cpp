@@ -18,7 +18,10 @@
 // one at or before the row's largest that is s mod C. mask (slot > position, or slot <= position -
 // window, or slot < position - position mod chunk), indices (slots up to the largest position of
 // the row, the others 2147483647: "do not touch") and their parts are made once and shared by all
-// layers. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the slots to
+// layers. A bias is added to the scores, and so is Where(key_mask == 0, -65504, 0): a number that f16
+// has, so padding weighs nothing beside a token and rows of padding stay finite. Without positions
+// the mask is only the window's, slots <= t - window or slots >= t + window, if there is one.
+// A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the slots to
 // its length. Without a cache the keys are those of the call. The option invalid-index=zero reads
 // slot 0 instead of 2147483647, as the original does when layers are functions: the value is masked
 // either way. Softmax runs in f32 whatever the dtype. A padding row (position -1) sees nothing: its
@@ -35,6 +38,8 @@
 namespace qeff::passes {
 namespace {
 
+/// What padding's scores are lowered by, as in the original exporter's encoders.
+constexpr float kPadding = -65504;
 constexpr int64_t kDoNotTouch = std::numeric_limits<int32_t>::max();
 
 /// What all attentions of a graph share, made before the first of them.
@@ -50,12 +55,21 @@ struct SharedValues {
   std::map<std::pair<int64_t, int64_t>, ir::Value*> masks;
   ir::Value* slot_numbers = nullptr;        ///< f32 [1 or B, 1, 1, S]
   std::map<int64_t, ir::Value*> sink_dims;  ///< by heads: i64 [4] = B, H, T, 1
+  std::map<ir::Value*, ir::Value*> paddings;  ///< by key_mask: f32 [B, 1, 1, S], 0 or kPadding
 };
 
 class AttentionLowering {
  public:
   AttentionLowering(ir::Graph& graph, int64_t invalid_index, bool is_ring)
       : graph_(graph), invalid_index_(invalid_index), is_ring_(is_ring) {}
+
+  /// `which` is "masked" for attentions of encoders: with a key_mask, a bias or a window without
+  /// positions.
+  static bool IsWanted(const ir::Node& node, std::string_view which) {
+    const bool has_window = node.IntAttribute("window_tokens", 0) > 0;
+    return which != "masked" || node.input(9) != nullptr || node.input(10) != nullptr ||
+           (node.input(3) == nullptr && has_window);
+  }
 
   Status Lower(ir::Node* node) {
     const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(*node);
@@ -93,8 +107,16 @@ class AttentionLowering {
     if (!attributes.alibi_slopes.empty()) {
       scores = emit.Op("Add", {scores, Alibi(*node, attributes)});
     }
-    ir::Value* mask = Mask(*node, attributes.window_tokens, attributes.chunk_tokens);
-    scores = emit.Op("Where", {mask, emit.Float(-std::numeric_limits<float>::infinity()), scores});
+    if (ir::Value* bias = node->input(10)) {
+      if (bias->type().dtype.value_or(DType::kF32) != DType::kF32)
+        bias = emit.Cast(bias, DType::kF32);
+      scores = emit.Op("Add", {scores, bias});
+    }
+    if (node->input(9) != nullptr) scores = emit.Op("Add", {scores, Padding(*node)});
+    if (ir::Value* mask = Mask(*node, attributes.window_tokens, attributes.chunk_tokens)) {
+      ir::Value* unseen = emit.Float(-std::numeric_limits<float>::infinity());
+      scores = emit.Op("Where", {mask, unseen, scores});
+    }
     if (ir::Value* sinks = node->input(8)) {
       sinks = emit.Unsqueeze(sinks, {0, 2, 3});
       if (dtype != DType::kF32) sinks = emit.Cast(sinks, DType::kF32);
@@ -194,7 +216,7 @@ class AttentionLowering {
   /// Without a cache the "slots" are the tokens of the call; each stands at its own position,
   /// padding at none.
   void MakeCacheless(const ir::Node& node) {
-    if (shared_.slots != nullptr) return;
+    if (shared_.slots != nullptr || node.input(3) == nullptr) return;
     const Emitter emit(graph_, &node, kScope);
     ir::Value* positions = node.input(3);
     shared_.slots = emit.Unsqueeze(positions, {1});
@@ -202,7 +224,36 @@ class AttentionLowering {
     cacheless_ = true;
   }
 
+  /// The window of an encoder: bool [1, 1, T, T]. Null if there is none.
+  ir::Value* SymmetricMask(const ir::Node& node, int64_t window) {
+    if (window == 0) return nullptr;
+    ir::Value*& mask = symmetric_masks_[window];
+    if (mask != nullptr) return mask;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* count = emit.Op("Gather", {emit.Op("Shape", {node.input(0)}), emit.Int(1)});
+    ir::Value* range = emit.Op("Range", {emit.Int(0), count, emit.Int(1)});
+    ir::Value* column = emit.Unsqueeze(range, {1});
+    ir::Value* before = emit.Op("Sub", {column, emit.Int(window)});
+    ir::Value* after = emit.Op("Add", {column, emit.Int(window)});
+    ir::Value* masked = emit.Op("Or", {emit.Op("LessOrEqual", {range, before}),
+                                       emit.Op("GreaterOrEqual", {range, after})});
+    mask = emit.Unsqueeze(masked, {0, 1});
+    return mask;
+  }
+
+  /// f32 [B, 1, 1, S]: 0 for tokens, kPadding for padding.
+  ir::Value* Padding(const ir::Node& node) {
+    ir::Value*& padding = shared_.paddings[node.input(9)];
+    if (padding != nullptr) return padding;
+    const Emitter emit(graph_, &node, kScope);
+    ir::Value* is_padding = emit.Op("Equal", {node.input(9), emit.Int(0)});
+    padding = emit.Unsqueeze(
+        emit.Op("Where", {is_padding, emit.Float(kPadding), emit.Float(0)}), {1, 2});
+    return padding;
+  }
+
   ir::Value* Mask(const ir::Node& node, int64_t window, int64_t chunk) {
+    if (node.input(3) == nullptr) return SymmetricMask(node, window);
     ir::Value*& mask = shared_.masks[{window, chunk}];
     if (mask != nullptr) return mask;
     const Emitter emit(graph_, &node, kScope);
@@ -262,6 +313,7 @@ class AttentionLowering {
   bool is_ring_;
   SharedValues shared_;
   std::map<std::string, ir::Value*> alibi_;
+  std::map<int64_t, ir::Value*> symmetric_masks_;
   bool cacheless_ = false;
 };
 
@@ -270,7 +322,8 @@ class AttentionLowering {
 Result<Change> LowerAttention(ir::Model& model, const PassContext& context) {
   std::vector<ir::Node*> attentions;
   for (const auto& node : model.graph.nodes()) {
-    if (node->IsQeff("Attention")) attentions.push_back(node.get());
+    if (node->IsQeff("Attention") && AttentionLowering::IsWanted(*node, context.Option("only")))
+      attentions.push_back(node.get());
   }
   const bool zero = context.Option("invalid-index") == "zero";
   AttentionLowering whole(model.graph, zero ? 0 : kDoNotTouch, /*is_ring=*/false);

@@ -10,12 +10,15 @@
 //            repeat(values))), [0, 0, H * E])
 //   After:   o, new_key, new_value = qeff.Attention<num_heads, num_kv_heads, scale, window_tokens,
 //   softcap>(
-//                q, k, v, position_ids, past_key, past_value, batch_index, comp_ctx_lengths)
+//                q, k, v, position_ids, past_key, past_value, batch_index, comp_ctx_lengths, sinks,
+//                key_mask, bias)
 // with q = Reshape(Transpose(qh)) and so on; fold-reshapes removes what cancels. Also without a
 // cache, when mask is made of the call's own positions. The mask must say: slot > position, or also
 // slot <= position - window, or slot < position - position mod chunk; scores may have an ALiBi bias
 // and a column of sinks as lower-attention makes them; indices must be the slots up to the row's
-// largest position. Every part is checked: a mask of another form (a ring buffer) leaves the graph
+// largest position. Attention of encoders has no positions: all keys are seen, or those of a
+// window around the query; a bias and lower-attention's padding may be added to the scores; the
+// scale may stand on query and key. Every part is checked: a mask of another form (a ring buffer) leaves the graph
 // as it is, and the backends run it op by op. Requires: inferred types; no-op casts removed
 // (drop-noop-casts), shape inputs constant (fold-shapes).
 #include <cmath>
@@ -28,6 +31,8 @@
 
 namespace qeff::passes {
 namespace {
+
+constexpr float kPadding = -65504;  ///< as lower-attention writes it
 
 /// The values that one attention is made of.
 struct Match {
@@ -43,7 +48,9 @@ struct Match {
   ir::Value* batch_index = nullptr;
   ir::Value* compute_lengths = nullptr;
   ir::Value* sinks = nullptr;  ///< [H]
-  ir::Value* alibi = nullptr;  ///< what is added to the scores
+  ir::Value* added = nullptr;     ///< to the scores: ALiBi or the bias
+  ir::Value* bias = nullptr;      ///< [1 or B, 1 or H, 1 or T, S]
+  ir::Value* key_mask = nullptr;  ///< [B, S]
   ops::AttentionAttributes attributes;
   DType dtype = DType::kF32;
 };
@@ -90,12 +97,13 @@ class Matcher {
     }
     const ir::Node* where = ProducedBy(WithoutAddedMask(masked), "Where");
     const int64_t axis = softmax->IntAttribute("axis", -1);
-    if (where == nullptr || (axis != -1 && axis != 3) || !IsMinusInfinity(where->input(1)))
+    if ((axis != -1 && axis != 3) || (where != nullptr && !IsMinusInfinity(where->input(1))))
       return std::nullopt;
-    const ir::Node* scores = MatchScores(where->input(2), match);
+    const ir::Node* scores =
+        MatchScores(WithoutPadding(where != nullptr ? where->input(2) : masked, match), match);
     if (scores == nullptr) return std::nullopt;
-    match.query = scores->input(0);
-    const ir::Node* transposed = scores->input(1)->producer();
+    match.query = WithoutScale(scores->input(0), match);
+    const ir::Node* transposed = WithoutScale(scores->input(1), match)->producer();
     ir::Value* values = BeforeRepeat(product.input(1));
     const ir::Node* masked_values = ProducedBy(values, "Where");
     // Without a cache, a repetition or a rotation two transposes have become one.
@@ -112,8 +120,11 @@ class Matcher {
       match.key = keys;
       match.value = values;
     }
-    if (!MatchMask(where->input(0), match)) return std::nullopt;
-    if (match.alibi != nullptr && !MatchAlibi(match)) return std::nullopt;
+    if (where != nullptr && !MatchWindow(where->input(0), match) &&
+        !MatchMask(where->input(0), match))
+      return std::nullopt;
+    if (match.added != nullptr && !MatchAdded(match)) return std::nullopt;
+    if (match.past_key == nullptr && !KeysAreOfTheCall(match)) return std::nullopt;
     match.dtype = match.query->type().dtype.value_or(DType::kF32);
     return match;
   }
@@ -127,6 +138,85 @@ class Matcher {
     const ir::Node* cast = add ? ProducedBy(add->input(1), "Cast") : nullptr;
     return where != nullptr && cast != nullptr && cast->input(0) == where->input(0) ? add->input(0)
                                                                                     : masked;
+  }
+
+  /// Add(scores, Where(key_mask == 0, -65504, 0)) -> scores.
+  static ir::Value* WithoutPadding(ir::Value* value, Match& match) {
+    const ir::Node* add = ProducedBy(value, "Add");
+    ir::Value* padding = add != nullptr ? add->input(1) : nullptr;
+    const ir::Node* where = ProducedBy(SameData(padding), "Where");
+    const ir::Node* equal = where ? ProducedBy(where->input(0), "Equal") : nullptr;
+    if (equal == nullptr || ir::ConstantInt(equal->input(1)) != 0 ||
+        Rank(equal->input(0)) != 2 || ir::ConstantFloat(where->input(1)) != kPadding ||
+        ir::ConstantFloat(where->input(2)) != 0.0F || Rank(padding) != 4 ||
+        FixedDim(padding, 1) != 1 || FixedDim(padding, 2) != 1) {
+      return value;
+    }
+    match.key_mask = equal->input(0);
+    return add->input(0);
+  }
+
+  /// x * scalar -> x.
+  static ir::Value* WithoutScale(ir::Value* value, Match& match) {
+    const ir::Node* product = ProducedBy(value, "Mul");
+    const auto operand = product ? FindScalarOperand(*product) : std::nullopt;
+    if (!operand || Rank(operand->other) != 4) return value;
+    match.attributes.scale *= operand->scalar;
+    return operand->other;
+  }
+
+  /// Or(slots <= t - window, slots >= t + window), both of the tokens' numbers in the call.
+  static bool MatchWindow(ir::Value* mask, Match& match) {
+    const ir::Node* either = ProducedBy(SameData(mask), "Or");
+    const ir::Node* before = either ? ProducedBy(either->input(0), "LessOrEqual") : nullptr;
+    const ir::Node* after = either ? ProducedBy(either->input(1), "GreaterOrEqual") : nullptr;
+    const ir::Node* first = before ? ProducedBy(before->input(1), "Sub") : nullptr;
+    const ir::Node* last = after ? ProducedBy(after->input(1), "Add") : nullptr;
+    const auto window = first ? ir::ConstantInt(first->input(1)) : std::nullopt;
+    if (last == nullptr || !window || *window <= 0 || ir::ConstantInt(last->input(1)) != window ||
+        match.past_key != nullptr) {
+      return false;
+    }
+    for (const ir::Node* bound : {first, last}) {
+      if (FixedDim(bound->input(0), -1) != 1 || !IsTokenNumbers(bound->input(0))) return false;
+    }
+    match.attributes.window_tokens = *window;
+    return IsSlotRange(before->input(0)) && before->input(0) == after->input(0);
+  }
+
+  /// 0, 1, ..., n - 1 in some shape.
+  static bool IsTokenNumbers(ir::Value* value) {
+    const ir::Node* range = ProducedBy(SameData(value), "Range");
+    return range != nullptr && ir::ConstantInt(range->input(0)) == 0 &&
+           ir::ConstantInt(range->input(2)) == 1;
+  }
+
+  /// What is added to the scores is ALiBi or, without a cache, any bias.
+  static bool MatchAdded(Match& match) {
+    const ops::AttentionAttributes before = match.attributes;
+    if (MatchAlibi(match)) return true;
+    match.attributes = before;
+    if (match.past_key != nullptr || Rank(match.added) != 4 || Rank(match.query) != 4) return false;
+    const ir::Shape& bias = *match.added->type().shape;
+    const ir::Shape& query = *match.query->type().shape;
+    const ir::Dim expected[] = {query[0], query[1], query[2], query[2]};
+    for (size_t axis = 0; axis < 4; ++axis) {
+      const bool is_one = bias[axis].is_number() && bias[axis].value() == 1 && axis < 3;
+      if (!is_one && !ir::SameSize(bias[axis], expected[axis])) return false;
+    }
+    match.bias = match.added;
+    return true;
+  }
+
+  /// As many keys as queries: attention to other tokens is something else.
+  static bool KeysAreOfTheCall(const Match& match) {
+    const ir::Value* key = match.key != nullptr ? match.key : match.tokens_first_key;
+    if (Rank(key) != 4 || Rank(match.query) != 4 || Rank(match.value) != 4) return false;
+    const ir::Shape& query = *match.query->type().shape;
+    const size_t tokens_axis = match.key != nullptr ? 2 : 1;
+    return ir::SameSize((*key->type().shape)[tokens_axis], query[2]) &&
+           ir::SameSize((*key->type().shape)[0], query[0]) &&
+           ir::SameSize((*match.value->type().shape)[2], query[2]);
   }
 
   /// Takes a slice that drops the last column off.
@@ -159,8 +249,8 @@ class Matcher {
   /// The last S columns of a constant table [H, 1, n] that rises evenly along its last axis: that
   /// is slope * slot and a number for each row, which the softmax does not see.
   static bool MatchLinearTable(Match& match) {
-    const ir::Node* expand = ProducedBy(match.alibi, "Expand");
-    const ir::Value* bias = SameData(expand != nullptr ? expand->input(0) : match.alibi);
+    const ir::Node* expand = ProducedBy(match.added, "Expand");
+    const ir::Value* bias = SameData(expand != nullptr ? expand->input(0) : match.added);
     const ir::Node* slice = ProducedBy(bias, "Slice");
     if (match.past_key == nullptr || slice == nullptr || Rank(slice->output()) != 3 ||
         !slice->input(0)->is_constant()) {
@@ -198,7 +288,7 @@ class Matcher {
   static bool MatchAlibi(Match& match) {
     if (MatchLinearTable(match)) return true;
     ops::AttentionAttributes& attributes = match.attributes;
-    ir::Value* value = match.alibi;
+    ir::Value* value = match.added;
     for (int steps = 0; steps < 4; ++steps) {
       const ir::Node* node = value->producer();
       if (node == nullptr) return false;
@@ -250,7 +340,7 @@ class Matcher {
       if (node == nullptr) return nullptr;
       if (node->IsOnnx("MatMul")) return node;
       if (node->IsOnnx("Add") && steps == 0) {
-        match.alibi = node->input(1);
+        match.added = node->input(1);
         value = node->input(0);
         continue;
       }
@@ -451,10 +541,9 @@ Status Replace(ir::Graph& graph, const Match& match, ir::Node* product) {
                   {match.past_key, match.past_value, match.batch_index, match.compute_lengths});
     names.insert(names.end(), {"", ""});
   }
-  if (match.sinks != nullptr) {
-    inputs.resize(8, nullptr);
-    inputs.push_back(match.sinks);
-  }
+  inputs.resize(8, nullptr);
+  inputs.insert(inputs.end(), {match.sinks, match.key_mask, match.bias});
+  while (inputs.back() == nullptr) inputs.pop_back();
   ir::Node* made = emit.Multi(ir::kQeffDomain, "Attention", std::move(inputs),
                               ops::ToAttributeMap(attributes), std::move(names));
   const ir::Shape& shape = *product->output()->type().shape;

@@ -26,7 +26,10 @@ class CpuBackend : public Backend {
   }
 
   // Raised graphs are what the planner fuses by itself.
-  passes::Pipeline Pipeline() const override { return {{"lower-einsum", {}}}; }
+  // Attention with padding or a bias runs as the steps that it is made of.
+  passes::Pipeline Pipeline() const override {
+    return {{"lower-einsum", {}}, {"lower-attention", {{"only", "masked"}}}};
+  }
 
   void CheckSupport(const ir::Graph& graph, Diagnostics& diagnostics) const override {
     cpu::CheckCpuSupport(graph, "", diagnostics);

@@ -6,14 +6,15 @@
 //                alibi_scale, alibi_in_bf16, ring_cache>(
 //     q [B, T, H * E], k [B, T, K * E], v [B, T, K * Ev], position_ids i64 [B, T],
 //     past_key [Bc, K, C, E], past_value [Bc, K, C, Ev], batch_index i64 [B, 1],
-//     comp_ctx_lengths i64 [n], sinks [H])
+//     comp_ctx_lengths i64 [n], sinks [H], key_mask i64 [B, T], bias [1 or B, 1 or H, 1 or T, T])
 //   -> (out [B, T, H * Ev], present_key, present_value like the past)
 // With a past: k and v of token t go to slot position_ids[b, t] of cache row b (or batch_index[b]);
 // positions outside of [0, C) write nothing. A query at position p then sees the slots j <= p of
 // the first n (n = C without comp_ctx_lengths), of those the ones with j > p - window_tokens if
 // there is a window, and those with j >= p - p mod chunk_tokens if there are chunks. Without a
 // past: the key of token t' is seen if 0 <= j <= p for its position j = position_ids[b, t'], and
-// the same of window and chunk; without position_ids every key is seen.
+// the same of window and chunk. Without position_ids (an encoder) every key is seen, or with a
+// window those with |t - t'| < window_tokens.
 // With ring_cache token p goes to slot p mod C, after all writes of the call: slot s holds the last
 // written token t with t mod C = s, and j is that token's position. A call of several tokens may so
 // write over keys that its first tokens should see: this is what the original's files do.
@@ -23,6 +24,9 @@
 // A sink is one more score of the softmax that has no value: out = sum of e^score * v /
 // (sum of e^score + e^sinks[h]). Rows at negative positions, and rows that see nothing, are NaN;
 // with sinks they are 0.
+// Without a past there may be a key_mask, whose zeros mark padding, and a bias that is added to the
+// scores. Padding is left out of the keys that a row sees, unless they all are padding: then none
+// is left out. So rows of padding stay finite, and a sum may multiply them by zero.
 #include "lib/ops/attention.h"
 
 #include <algorithm>
@@ -43,7 +47,9 @@ enum Input : size_t {
   kPastValue,
   kBatchIndex,
   kComputeLengths,
-  kSinks
+  kSinks,
+  kKeyMask,
+  kBias
 };
 
 /// Channels of one head; unknown if the number of channels is.
@@ -128,6 +134,32 @@ Status CheckPositions(const InferContext& context) {
   return Status::Ok();
 }
 
+/// Expects 1 or `size` where both are known.
+Status CheckBroadcast(const InferContext& context, size_t axis, const ir::Dim& size) {
+  const ir::Dim& given = context.shape(kBias)[axis];
+  if (given.is_number() && given.value() == 1) return Status::Ok();
+  return context.ExpectSize(kBias, axis, size);
+}
+
+Status CheckMaskAndBias(const InferContext& context) {
+  const ir::Shape& query = context.shape(kQuery);
+  if ((context.Has(kKeyMask) || context.Has(kBias)) && context.Has(kPastKey))
+    return context.Invalid("key_mask and bias are for attention without a past");
+  if (context.Has(kKeyMask)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectInteger(kKeyMask));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kKeyMask, 2));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kKeyMask, 0, query[0]));
+    QEFF_RETURN_IF_ERROR(context.ExpectSize(kKeyMask, 1, query[1]));
+  }
+  if (!context.Has(kBias)) return Status::Ok();
+  QEFF_RETURN_IF_ERROR(context.ExpectFloat(kBias));
+  QEFF_RETURN_IF_ERROR(context.ExpectRank(kBias, 4));
+  QEFF_RETURN_IF_ERROR(CheckBroadcast(context, 0, query[0]));
+  QEFF_RETURN_IF_ERROR(CheckBroadcast(context, 1, context.Int("num_heads")));
+  QEFF_RETURN_IF_ERROR(CheckBroadcast(context, 2, query[1]));
+  return context.ExpectSize(kBias, 3, query[1]);
+}
+
 Status InferAttention(InferContext& context) {
   QEFF_RETURN_IF_ERROR(CheckHeads(context));
   const ir::Shape& query = context.shape(kQuery);
@@ -147,6 +179,7 @@ Status InferAttention(InferContext& context) {
         fmt::format("expected keys of head size {}, got {}", query_size.value(), key_size.value()));
   }
   QEFF_RETURN_IF_ERROR(CheckPositions(context));
+  QEFF_RETURN_IF_ERROR(CheckMaskAndBias(context));
   if (context.Has(kSinks)) {
     QEFF_RETURN_IF_ERROR(context.ExpectFloat(kSinks));
     QEFF_RETURN_IF_ERROR(context.ExpectRank(kSinks, 1));
@@ -263,7 +296,7 @@ class AttentionLoop {
   }
 
   bool Sees(int64_t b, int64_t t, int64_t slot) const {
-    if (!context_.Has(kPositions)) return true;
+    if (!context_.Has(kPositions)) return window_ == 0 || std::abs(t - slot) < window_;
     const int64_t query = Position(b, t);
     const int64_t key = KeyPosition(b, slot);
     return key >= 0 && key <= query && (window_ == 0 || key > query - window_) &&
@@ -288,6 +321,31 @@ class AttentionLoop {
     return context_.Float("alibi_scale") * round(slope * round(static_cast<double>(position)));
   }
 
+  double Bias(int64_t b, int64_t head, int64_t t, int64_t slot) const {
+    if (!context_.Has(kBias)) return 0;
+    const Tensor& bias = context_.in(kBias);
+    const int64_t row = bias.dims[0] == 1 ? 0 : b;
+    const int64_t plane = row * bias.dims[1] + (bias.dims[1] == 1 ? 0 : head);
+    const int64_t line = plane * bias.dims[2] + (bias.dims[2] == 1 ? 0 : t);
+    return bias.floats[static_cast<size_t>(line * tokens_ + slot)];
+  }
+
+  bool IsPadding(int64_t b, int64_t slot) const {
+    return context_.Has(kKeyMask) &&
+           context_.in(kKeyMask).ints[static_cast<size_t>(b * tokens_ + slot)] == 0;
+  }
+
+  /// The slots that a query sees.
+  std::vector<int64_t> Seen(int64_t b, int64_t t) const {
+    std::vector<int64_t> seen;
+    for (int64_t slot = 0; slot < Reach(); ++slot) {
+      if (Sees(b, t, slot)) seen.push_back(slot);
+    }
+    const auto is_padding = [&](int64_t slot) { return IsPadding(b, slot); };
+    if (!std::all_of(seen.begin(), seen.end(), is_padding)) std::erase_if(seen, is_padding);
+    return seen;
+  }
+
   void Attend(int64_t b, int64_t t, int64_t head) {
     const int64_t kv_head = head / (heads_ / kv_heads_);
     const Slots keys = Keys(b, kv_head);
@@ -298,14 +356,14 @@ class AttentionLoop {
     const double softcap = context_.Float("softcap");
     std::vector<std::pair<int64_t, double>> scores;  // of the slots that are seen
     double largest = -std::numeric_limits<double>::infinity();
-    for (int64_t slot = 0; slot < Reach(); ++slot) {
-      if (!Sees(b, t, slot)) continue;
+    for (const int64_t slot : Seen(b, t)) {
       double score = 0;
       for (int64_t i = 0; i < keys.size; ++i)
         score += query[i] * keys.first[slot * keys.stride + i];
       score *= context_.Float("scale");
       if (softcap != 0) score = softcap * std::tanh(score / softcap);
       if (!slopes_.empty()) score += Alibi(head, KeyPosition(b, slot));
+      score += Bias(b, head, t, slot);
       scores.emplace_back(slot, score);
       largest = std::fmax(largest, score);
     }
@@ -380,7 +438,7 @@ std::vector<OpDefinition> AttentionOps() {
   return {{{.domain = ir::kQeffDomain,
             .op_type = "Attention",
             .min_inputs = 3,
-            .max_inputs = 9,
+            .max_inputs = 11,
             .max_outputs = 3,
             .attributes = {RequiredAttribute("num_heads", AttributeKind::kInt),
                            RequiredAttribute("num_kv_heads", AttributeKind::kInt),
