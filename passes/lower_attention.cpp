@@ -18,10 +18,10 @@
 // one at or before the row's largest that is s mod C. mask (slot > position, or slot <= position -
 // window, or slot < position - position mod chunk), indices (slots up to the largest position of
 // the row, the others 2147483647: "do not touch") and their parts are made once and shared by all
-// layers. A bias is added to the scores, and so is Where(key_mask == 0, -65504, 0): a number that f16
-// has, so padding weighs nothing beside a token and rows of padding stay finite. Without positions
-// the mask is only the window's, slots <= t - window or slots >= t + window, if there is one.
-// A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the slots to
+// layers. A bias is added to the scores, and so is Where(key_mask == 0, -65504, 0): a number that
+// f16 has, so padding weighs nothing beside a token and rows of padding stay finite. Without
+// positions the mask is only the window's, slots <= t - window or slots >= t + window, if there is
+// one. A batch_index makes the CB forms of the cache ops, comp_ctx_lengths shortens the slots to
 // its length. Without a cache the keys are those of the call. The option invalid-index=zero reads
 // slot 0 instead of 2147483647, as the original does when layers are functions: the value is masked
 // either way. Softmax runs in f32 whatever the dtype. A padding row (position -1) sees nothing: its
@@ -53,8 +53,8 @@ struct SharedValues {
   ir::Value* gather_indices = nullptr;     ///< i64 [B, 1, S]
   /// By window and chunk: bool [B, 1, T, S], true = masked.
   std::map<std::pair<int64_t, int64_t>, ir::Value*> masks;
-  ir::Value* slot_numbers = nullptr;        ///< f32 [1 or B, 1, 1, S]
-  std::map<int64_t, ir::Value*> sink_dims;  ///< by heads: i64 [4] = B, H, T, 1
+  ir::Value* slot_numbers = nullptr;          ///< f32 [1 or B, 1, 1, S]
+  std::map<int64_t, ir::Value*> sink_dims;    ///< by heads: i64 [4] = B, H, T, 1
   std::map<ir::Value*, ir::Value*> paddings;  ///< by key_mask: f32 [B, 1, 1, S], 0 or kPadding
 };
 
@@ -235,8 +235,8 @@ class AttentionLowering {
     ir::Value* column = emit.Unsqueeze(range, {1});
     ir::Value* before = emit.Op("Sub", {column, emit.Int(window)});
     ir::Value* after = emit.Op("Add", {column, emit.Int(window)});
-    ir::Value* masked = emit.Op("Or", {emit.Op("LessOrEqual", {range, before}),
-                                       emit.Op("GreaterOrEqual", {range, after})});
+    ir::Value* masked = emit.Op(
+        "Or", {emit.Op("LessOrEqual", {range, before}), emit.Op("GreaterOrEqual", {range, after})});
     mask = emit.Unsqueeze(masked, {0, 1});
     return mask;
   }
@@ -247,8 +247,8 @@ class AttentionLowering {
     if (padding != nullptr) return padding;
     const Emitter emit(graph_, &node, kScope);
     ir::Value* is_padding = emit.Op("Equal", {node.input(9), emit.Int(0)});
-    padding = emit.Unsqueeze(
-        emit.Op("Where", {is_padding, emit.Float(kPadding), emit.Float(0)}), {1, 2});
+    padding =
+        emit.Unsqueeze(emit.Op("Where", {is_padding, emit.Float(kPadding), emit.Float(0)}), {1, 2});
     return padding;
   }
 

@@ -18,9 +18,9 @@
 // and a column of sinks as lower-attention makes them; indices must be the slots up to the row's
 // largest position. Attention of encoders has no positions: all keys are seen, or those of a
 // window around the query; a bias and lower-attention's padding may be added to the scores; the
-// scale may stand on query and key. Every part is checked: a mask of another form (a ring buffer) leaves the graph
-// as it is, and the backends run it op by op. Requires: inferred types; no-op casts removed
-// (drop-noop-casts), shape inputs constant (fold-shapes).
+// scale may stand on query and key. Every part is checked: a mask of another form (a ring buffer)
+// leaves the graph as it is, and the backends run it op by op. Requires: inferred types; no-op
+// casts removed (drop-noop-casts), shape inputs constant (fold-shapes).
 #include <cmath>
 
 #include "lib/ops/attention.h"
@@ -47,7 +47,7 @@ struct Match {
   ir::Value* positions = nullptr;  ///< [B, T]
   ir::Value* batch_index = nullptr;
   ir::Value* compute_lengths = nullptr;
-  ir::Value* sinks = nullptr;  ///< [H]
+  ir::Value* sinks = nullptr;     ///< [H]
   ir::Value* added = nullptr;     ///< to the scores: ALiBi or the bias
   ir::Value* bias = nullptr;      ///< [1 or B, 1 or H, 1 or T, S]
   ir::Value* key_mask = nullptr;  ///< [B, S]
@@ -146,8 +146,8 @@ class Matcher {
     ir::Value* padding = add != nullptr ? add->input(1) : nullptr;
     const ir::Node* where = ProducedBy(SameData(padding), "Where");
     const ir::Node* equal = where ? ProducedBy(where->input(0), "Equal") : nullptr;
-    if (equal == nullptr || ir::ConstantInt(equal->input(1)) != 0 ||
-        Rank(equal->input(0)) != 2 || ir::ConstantFloat(where->input(1)) != kPadding ||
+    if (equal == nullptr || ir::ConstantInt(equal->input(1)) != 0 || Rank(equal->input(0)) != 2 ||
+        ir::ConstantFloat(where->input(1)) != kPadding ||
         ir::ConstantFloat(where->input(2)) != 0.0F || Rank(padding) != 4 ||
         FixedDim(padding, 1) != 1 || FixedDim(padding, 2) != 1) {
       return value;

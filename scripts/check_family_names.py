@@ -22,7 +22,7 @@ def without_comments(text):
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[1])
-    entries = re.findall(r"^FAMILY\((\w+), \w+, \"(\w+)\"\)", (root / "lib/families/families.def").read_text(), re.M)
+    entries = re.findall(r"^(?:FAMILY|ENCODER)\((\w+), \w+, \"(\w+)\"\)", (root / "lib/families/families.def").read_text(), re.M)
     names = {name for entry in entries for name in entry}
     found = 0
     for folder in FOLDERS:

@@ -82,10 +82,10 @@ def main():
             granted = any(target == r or target.startswith(r + "/") for r in rules)
             if denied or not granted:
                 problems.append(f"{path}:{number}: {owner} may not include {target}")
-    for definition, macro in (("passes/passes.def", "PASS"), ("lib/families/families.def", "FAMILY")):
-        listed = set(re.findall(rf"^{macro}\(([a-z0-9_]+)", (ROOT / definition).read_text(), re.M))
+    for definition, macro in (("passes/passes.def", "PASS"), ("lib/families/families.def", "FAMILY|ENCODER")):
+        listed = set(re.findall(rf"^(?:{macro})\(([a-z0-9_]+)", (ROOT / definition).read_text(), re.M))
         entry = {"PASS": r"^Result<Change> [A-Z]\w*\(ir::Model&[^,]*, const PassContext&",
-                 "FAMILY": r"^Result<ir::Graph> [A-Z]\w*\(const FamilyInputs&"}[macro]
+                 "FAMILY|ENCODER": r"^Result<ir::Graph> [A-Z]\w*\(const FamilyInputs&"}[macro]
         for source in (ROOT / definition).parent.glob("*.cpp"):
             has_entry = re.search(entry, source.read_text(), re.M)
             if has_entry and source.stem not in listed:

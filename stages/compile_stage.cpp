@@ -71,10 +71,52 @@ Result<std::optional<int64_t>> WindowOfConfig(const std::filesystem::path& folde
   return text.OptionalInt("sliding_window", checkpoint::kPositive);
 }
 
+/// True for graphs that read a text at once, with padding marked by a mask; the original
+/// exporter's, too.
+bool ReadsTextAtOnce(const ir::Graph& graph) {
+  return graph.FindInput("attention_mask") != nullptr && graph.FindInput("position_ids") == nullptr;
+}
+
+/// The original's names of specializations, by task; it has no class for the last two.
+std::string SequenceGraphName(const ir::Model& model) {
+  const auto found = model.metadata.find(std::string(kTaskKey));
+  const auto task = found != model.metadata.end() ? families::FindTask(found->second)
+                                                  : std::optional<families::Task>();
+  if (task == families::Task::kTokenClassification) return "TokenClassification";
+  if (task == families::Task::kMaskedLm) return "MaskedLM";
+  return model.graph.FindOutput("logits") != nullptr ? "SeqClassification" : "Embedding";
+}
+
+Result<std::vector<artifact::Specialization>> SequenceSpecializations(
+    const ir::Model& model, const CompileOptions& options) {
+  constexpr int64_t kDefaultSeqLen = 32;  // the original's
+  std::vector<int64_t> lengths = options.seq_lens;
+  if (lengths.empty()) lengths = {kDefaultSeqLen};
+  const auto limit = model.metadata.find(std::string(kMaxSeqLenKey));
+  std::vector<artifact::Specialization> entries;
+  for (const int64_t length : lengths) {
+    if (limit != model.metadata.end() && length > std::atoll(limit->second.c_str())) {
+      return UsageError(Location::Flag("--seq-len"),
+                        fmt::format("expected at most {} tokens, got {}", limit->second, length),
+                        {"the model's table of positions has no more"});
+    }
+    entries.push_back({.graph_name = SequenceGraphName(model),
+                       .symbols = {{"batch_size", options.batch_size}, {"seq_len", length}}});
+  }
+  return entries;
+}
+
 /// `is_for_card`: the lengths of compute contexts follow the rules of the vendor's compiler.
 Result<std::vector<artifact::Specialization>> ChooseSpecializations(
-    const ir::Graph& graph, const std::filesystem::path& folder, const CompileOptions& options,
+    const ir::Model& model, const std::filesystem::path& folder, const CompileOptions& options,
     bool is_for_card) {
+  const ir::Graph& graph = model.graph;
+  if (ReadsTextAtOnce(graph)) return SequenceSpecializations(model, options);
+  if (!options.seq_lens.empty()) {
+    return UsageError(Location::Flag("--seq-len"),
+                      "this is for models that read a text at once; the model generates text",
+                      {"use --prefill-seq-len and --ctx-len"});
+  }
   const std::set<std::string> symbols = InputSymbols(graph);
   artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
                                            .ctx_len = options.ctx_len,
@@ -191,6 +233,7 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
       {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
                                      : target.weight_storage == WeightStorage::kBf16 ? "bf16"
                                                                                      : "auto")}};
+  if (!options.seq_lens.empty()) manifest.options.emplace("seq_lens", options.seq_lens);
   if (options.prefill_only) manifest.options.emplace("prefill_only", *options.prefill_only);
   QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));
   manifest.options.merge(own_options);
@@ -258,9 +301,8 @@ Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptio
   pipeline.insert(pipeline.end(), own.begin(), own.end());
   if (Result<passes::Change> change = passes::RunPipeline(model, pipeline); !change.ok())
     return std::move(change).status();
-  QEFF_ASSIGN_OR_RETURN(
-      const auto specializations,
-      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/false));
+  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+                        ChooseSpecializations(model, input.folder, options, /*is_for_card=*/false));
   QEFF_ASSIGN_OR_RETURN(const std::vector<SpecializedGraph> graphs,
                         SpecializeAll(model, specializations));
   Diagnostics diagnostics;
@@ -320,9 +362,8 @@ Result<OnnxProgram> DescribeOnnxProgram(const ir::Model& model, const Compilatio
                       .prefill_only = options.prefill_only,
                       .config = {},
                       .name_or_path = input.folder.filename().string()};
-  QEFF_ASSIGN_OR_RETURN(
-      program.specializations,
-      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/true));
+  QEFF_ASSIGN_OR_RETURN(program.specializations,
+                        ChooseSpecializations(model, input.folder, options, /*is_for_card=*/true));
   if (options.num_speculative_tokens)
     program.num_speculative_tokens = {*options.num_speculative_tokens};
   if (std::filesystem::exists(input.folder / "config.json", error)) {
@@ -372,9 +413,8 @@ Result<CardPlan> PlanCard(const std::filesystem::path& onnx, const CompileOption
   QEFF_ASSIGN_OR_RETURN(const aic100::CardTarget target, aic100::ReadTarget(target_name));
   QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
   QEFF_ASSIGN_OR_RETURN(const ir::Model model, onnx_io::ReadOnnx(input.file));
-  QEFF_ASSIGN_OR_RETURN(
-      const auto specializations,
-      ChooseSpecializations(model.graph, input.folder, options, /*is_for_card=*/true));
+  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+                        ChooseSpecializations(model, input.folder, options, /*is_for_card=*/true));
   // Activations of the largest call, rows of the last one: that decodes.
   aic100::ModelSize size;
   for (const artifact::Specialization& specialization : specializations) {

@@ -14,13 +14,16 @@ namespace qeff::stages {
 namespace {
 
 std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions& options) {
-  return {{"kv_cache", options.kv_cache},
-          {"continuous_batching", options.continuous_batching},
-          {"compute_context_length", options.compute_context_length},
-          {"speculative_target", options.speculative_target},
-          {"strict_contract", options.strict_contract},
-          {"latent_cache", options.latent_cache},
-          {"max_positions", options.max_positions.value_or(0)}};
+  std::map<std::string, artifact::OptionValue> values = {
+      {"kv_cache", options.kv_cache},
+      {"continuous_batching", options.continuous_batching},
+      {"compute_context_length", options.compute_context_length},
+      {"speculative_target", options.speculative_target},
+      {"strict_contract", options.strict_contract},
+      {"latent_cache", options.latent_cache},
+      {"max_positions", options.max_positions.value_or(0)}};
+  if (options.task) values["task"] = std::string(families::TaskName(*options.task));
+  return values;
 }
 
 Status CheckOptions(const TransformOptions& options) {
@@ -29,6 +32,21 @@ Status CheckOptions(const TransformOptions& options) {
   if (!options.kv_cache && needs_cache) {
     return UsageError(Location::Flag("--no-kv-cache"),
                       "--continuous-batching, --ccl and --speculative-target need a KV cache");
+  }
+  return Status::Ok();
+}
+
+/// Features of text generation mean nothing to a model that reads a text at once.
+Status CheckOptionsFor(families::Task task, const TransformOptions& options) {
+  if (task == families::Task::kCausalLm) return Status::Ok();
+  for (const auto& [flag, is_on] : {std::pair("--continuous-batching", options.continuous_batching),
+                                    std::pair("--ccl", options.compute_context_length),
+                                    std::pair("--speculative-target", options.speculative_target),
+                                    std::pair("--latent-cache", options.latent_cache)}) {
+    if (!is_on) continue;
+    return UsageError(Location::Flag(flag), fmt::format("this is for text generation; the model is "
+                                                        "for {}",
+                                                        families::TaskName(task)));
   }
   return Status::Ok();
 }
@@ -51,15 +69,18 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                      const TransformOptions& options) {
   QEFF_ASSIGN_OR_RETURN(
       families::BuiltModel built,
-      families::BuildModel(checkpoint, {.max_positions = options.max_positions,
+      families::BuildModel(checkpoint, {.task = options.task,
+                                        .max_positions = options.max_positions,
                                         .strict_contract = options.strict_contract}));
   for (const std::string& note : built.notes) LogInfoText(note);
+  QEFF_RETURN_IF_ERROR(CheckOptionsFor(built.task, options));
+  const bool generates = built.task == families::Task::kCausalLm;
   ir::Model model{.graph = std::move(built.graph),
                   .functions = {},
                   .metadata = {},
                   .path = checkpoint.folder().string()};
   const passes::Pipeline pipeline =
-      passes::TransformPipeline({.kv_cache = options.kv_cache,
+      passes::TransformPipeline({.kv_cache = options.kv_cache && generates,
                                  .latent_cache = options.latent_cache,
                                  .compute_context_length = options.compute_context_length,
                                  .continuous_batching = options.continuous_batching,
@@ -74,6 +95,9 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                         {"leave the option out: it is for DeepSeek-V2, V3 and their kin"});
   }
   model.metadata["qeff_architecture"] = built.architecture;
+  if (!generates) model.metadata[std::string(kTaskKey)] = families::TaskName(built.task);
+  if (built.max_tokens && !generates)
+    model.metadata[std::string(kMaxSeqLenKey)] = std::to_string(*built.max_tokens);
   return model;
 }
 

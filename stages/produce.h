@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/artifact/artifact_folder.h"
@@ -17,6 +18,10 @@
 #include "lib/onnx_io/writer.h"
 
 namespace qeff::stages {
+
+// Metadata of models that read a text at once. Without the task, a model generates text.
+inline constexpr std::string_view kTaskKey = "qeff_task";              ///< families::TaskName
+inline constexpr std::string_view kMaxSeqLenKey = "qeff_max_seq_len";  ///< tokens of a text at most
 
 /// Where a result goes: to `given` if it is not empty, else to `folder` / (`stem` + "-" + cache
 /// key).

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "lib/families/family.h"
 #include "lib/generation/generation_config.h"
 #include "lib/hub/cache.h"
 #include "lib/support/dtype.h"
@@ -44,8 +45,9 @@ Status VerifyFetched(const hub::Snapshot& snapshot, const FetchOptions& options)
 // --- transform: checkpoint folder -> graph folder
 
 struct TransformOptions {
-  bool kv_cache = true;              ///< off: a graph that computes all logits of a whole text
-  bool continuous_batching = false;  ///< rows choose their cache slots
+  std::optional<families::Task> task;  ///< nothing: that of the class that the checkpoint names
+  bool kv_cache = true;                ///< off: a graph that computes all logits of a whole text
+  bool continuous_batching = false;    ///< rows choose their cache slots
   bool compute_context_length =
       false;  ///< attention over the first n slots, n by the input comp_ctx_lengths
   bool speculative_target =
@@ -90,6 +92,8 @@ struct CompileOptions {
   int64_t prefill_seq_len = 32;
   int64_t ctx_len = 128;
   int64_t batch_size = 1;
+  /// Tokens of a text, for graphs that read a text at once; one specialization each. Empty: 32.
+  std::vector<int64_t> seq_lens;
   std::optional<int64_t> full_batch_size;  ///< slots; needs a graph with continuous batching
   std::optional<int64_t>
       kv_cache_batch_size;  ///< slots of the cache if there are more than decode together

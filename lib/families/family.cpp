@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/families/family.h"
 
+#include <algorithm>
+
 namespace qeff::families {
 
 #define FAMILY(file, function, architecture) Result<ir::Graph> function(const FamilyInputs&);
+#define ENCODER(file, function, stem) Result<ir::Graph> function(const FamilyInputs&);
 #define CACHE_AFTER(file, input)
 #define BATCH_INDEX_AFTER(file, input)
 #include "lib/families/families.def"
 #undef FAMILY
+#undef ENCODER
 #undef CACHE_AFTER
 #undef BATCH_INDEX_AFTER
 
@@ -39,14 +43,19 @@ std::vector<std::string> UnknownTypeNotes(const checkpoint::ConfigReader& config
 /// architecture that they share ("kimi_k2" for DeepSeek V3). Null if it is none of ours.
 Result<const FamilyInfo*> LookUpFamily(const checkpoint::ConfigReader& config) {
   QEFF_ASSIGN_OR_RETURN(const auto model_type, config.OptionalString("model_type"));
+  // A file's name has an underscore where "xlm-roberta" has a hyphen.
+  std::string file = model_type.value_or("");
+  std::replace(file.begin(), file.end(), '-', '_');
   for (const FamilyInfo& family : AllFamilies()) {
-    if (family.model_type == model_type) return &family;
+    if (family.model_type == file) return &family;
   }
   QEFF_ASSIGN_OR_RETURN(const std::vector<std::string> architectures,
                         config.Strings("architectures"));
   for (const FamilyInfo& family : AllFamilies()) {
     for (const std::string& architecture : architectures) {
-      if (family.architecture == architecture) return &family;
+      for (const Task task : AllTasks()) {
+        if (family.ArchitectureFor(task) == architecture) return &family;
+      }
     }
   }
   return nullptr;
@@ -74,9 +83,28 @@ Result<TextPart> FindTextPart(const checkpoint::ConfigReader& config) {
                         UnknownTypeNotes(config, model_type));
 }
 
+/// The task that is asked for, else that of the class that the checkpoint was saved from.
+Result<Task> ChooseTask(const TextPart& part, const BuildOptions& options,
+                        FamilyFindings& findings) {
+  const FamilyInfo& family = *part.family;
+  QEFF_ASSIGN_OR_RETURN(const std::optional<Task> named, ReadTask(part.config));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<std::string> architectures,
+                        part.config.Strings("architectures"));
+  if (family.is_encoder && !options.task && !named && !architectures.empty()) {
+    findings.notes.push_back(fmt::format("the head of '{}' is left out: hidden states are computed",
+                                         architectures.front()));
+  }
+  const Task fallback = family.is_encoder ? Task::kEmbedding : Task::kCausalLm;
+  const Task task = options.task.value_or(named.value_or(fallback));
+  if (!family.is_encoder || task != Task::kCausalLm) return task;
+  return part.config.ErrorAt(
+      ErrorCode::kUnsupported, "architectures",
+      fmt::format("'{}' is an encoder: it does not generate text", family.model_type));
+}
+
 /// Keys that, if set to something that matters, change what is computed and are not implemented by
 /// any family.
-Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
+Status CheckSpecialKeys(const checkpoint::ConfigReader& config, bool is_encoder) {
   if (config.Has("quantization_config")) {
     return config.ErrorAt(ErrorCode::kUnsupported, "quantization_config",
                           "quantized checkpoints are not supported yet",
@@ -89,8 +117,8 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
                             "layers that attend to an encoder are not supported");
     }
   }
-  QEFF_ASSIGN_OR_RETURN(const bool is_causal, config.BoolOr("is_causal", true));
-  if (!is_causal) {
+  QEFF_ASSIGN_OR_RETURN(const bool is_causal, config.BoolOr("is_causal", !is_encoder));
+  if (!is_causal && !is_encoder) {
     return config.ErrorAt(ErrorCode::kUnsupported, "is_causal",
                           "attention to later tokens is not supported");
   }
@@ -100,12 +128,14 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config) {
 InputOrder InputOrderOf(std::string_view model_type) {
   InputOrder order;
 #define FAMILY(file, function, architecture)
+#define ENCODER(file, function, stem)
 #define CACHE_AFTER(file, input) \
   if (model_type == #file) order.cache_after = input;
 #define BATCH_INDEX_AFTER(file, input) \
   if (model_type == #file) order.batch_index_after = input;
 #include "lib/families/families.def"
 #undef FAMILY
+#undef ENCODER
 #undef CACHE_AFTER
 #undef BATCH_INDEX_AFTER
   return order;
@@ -136,13 +166,25 @@ WeightTable OfTextPart(const WeightTable& all) {
 
 }  // namespace
 
+std::string FamilyInfo::ArchitectureFor(Task task) const {
+  if (is_encoder) return std::string(architecture) + std::string(ClassEnd(task));
+  if (task == Task::kCausalLm) return std::string(architecture);
+  std::string_view stem = architecture;
+  for (const std::string_view end : {"ForCausalLM", "LMHeadModel"}) {
+    if (stem.ends_with(end)) stem.remove_suffix(end.size());
+  }
+  return std::string(stem) + std::string(ClassEnd(task));
+}
+
 const std::vector<FamilyInfo>& AllFamilies() {
   static const std::vector<FamilyInfo> families = {
-#define FAMILY(file, function, architecture) {#file, architecture, function},
+#define FAMILY(file, function, architecture) {#file, architecture, false, function},
+#define ENCODER(file, function, stem) {#file, stem, true, function},
 #define CACHE_AFTER(file, input)
 #define BATCH_INDEX_AFTER(file, input)
 #include "lib/families/families.def"
 #undef FAMILY
+#undef ENCODER
 #undef CACHE_AFTER
 #undef BATCH_INDEX_AFTER
   };
@@ -153,31 +195,33 @@ Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
                               const BuildOptions& options) {
   QEFF_ASSIGN_OR_RETURN(const checkpoint::ConfigReader config, checkpoint.OpenConfig());
   QEFF_ASSIGN_OR_RETURN(const TextPart part, FindTextPart(config));
-  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config));
-  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(part.config));
+  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(config, part.family->is_encoder));
+  QEFF_RETURN_IF_ERROR(CheckSpecialKeys(part.config, part.family->is_encoder));
+  FamilyFindings findings;
+  QEFF_ASSIGN_OR_RETURN(const Task task, ChooseTask(part, options, findings));
   const WeightTable all = CollectWeights(checkpoint);
   const WeightTable weights = part.section.empty() ? all : OfTextPart(all);
-  QEFF_ASSIGN_OR_RETURN(const std::optional<Task> named, ReadTask(part.config));
-  const Task task = options.task.value_or(named.value_or(Task::kCausalLm));
   QEFF_ASSIGN_OR_RETURN(ir::Graph graph,
                         part.family->build({.config = part.config,
                                             .weights = weights,
+                                            .findings = findings,
                                             .max_positions = options.max_positions,
                                             .strict_contract = options.strict_contract,
                                             .task = task}));
   BuiltModel built{.graph = std::move(graph),
+                   .architecture = part.family->ArchitectureFor(task),
                    .task = task,
-                   .architecture = std::string(part.family->architecture),
+                   .max_tokens = findings.max_tokens,
                    .input_order = InputOrderOf(part.family->model_type),
-                   .notes = {}};
+                   .notes = std::move(findings.notes)};
   if (!part.section.empty()) {
     built.notes.push_back(fmt::format(
         "only the text part is built, as '{}' says; {} tensors of other parts are left out",
         part.section, all.weights.size() - weights.weights.size()));
   }
-  Diagnostics findings;
-  config.ReportUnread(findings);
-  for (const Diagnostic& finding : findings.findings()) built.notes.push_back(finding.ToString());
+  Diagnostics unread;
+  config.ReportUnread(unread);
+  for (const Diagnostic& finding : unread.findings()) built.notes.push_back(finding.ToString());
   for (const Diagnostic& warning : checkpoint.warnings()) built.notes.push_back(warning.ToString());
   return built;
 }

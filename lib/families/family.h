@@ -20,10 +20,18 @@
 
 namespace qeff::families {
 
+/// What a family has to say besides the graph.
+struct FamilyFindings {
+  /// Tokens that one call can have at most: what position tables hold. Nothing: any number.
+  std::optional<int64_t> max_tokens;
+  std::vector<std::string> notes;  ///< lines for the user
+};
+
 /// What a family builds from.
 struct FamilyInputs {
   const checkpoint::ConfigReader& config;
   const WeightTable& weights;
+  FamilyFindings& findings;
   /// Rows of position tables if the user wants another number than the config's
   /// max_position_embeddings.
   std::optional<int64_t> max_positions;
@@ -41,8 +49,12 @@ struct InputOrder {
 
 struct FamilyInfo {
   std::string_view model_type;    ///< "qwen3": the value in config.json, and the file's name
-  std::string_view architecture;  ///< "Qwen3ForCausalLM"
-  Result<ir::Graph> (*build)(const FamilyInputs&);
+  std::string_view architecture;  ///< "Qwen3ForCausalLM"; of an encoder "Bert", what all begin with
+  bool is_encoder = false;        ///< bidirectional: every task but text generation
+  Result<ir::Graph> (*build)(const FamilyInputs&) = nullptr;
+
+  /// The class of transformers for a task: "BertForMaskedLM".
+  std::string ArchitectureFor(Task task) const;
 };
 
 /// All families, in the order of families.def.
@@ -57,15 +69,17 @@ struct BuildOptions {
 
 struct BuiltModel {
   ir::Graph graph;
+  std::string architecture;  ///< of the task that it is built for
   Task task = Task::kCausalLm;
-  std::string architecture;
+  std::optional<int64_t> max_tokens;  ///< as FamilyFindings
   InputOrder input_order;
   /// Lines for the user: config keys that no one reads.
   std::vector<std::string> notes;
 };
 
 /// Builds the graph of a checkpoint. Errors: kUnsupported (a model_type or a config value that
-/// changes the mathematics and is not known); kInvalidInput (config keys, tensors).
+/// changes the mathematics and is not known, a task that the family does not have); kInvalidInput
+/// (config keys, tensors).
 Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
                               const BuildOptions& options);
 

@@ -37,6 +37,13 @@ std::string_view TaskName(Task task) {
   QEFF_CHECK(false, "task");
 }
 
+std::string_view ClassEnd(Task task) {
+  for (const NamedTask& end : kClassEnds) {
+    if (end.task == task) return end.name;
+  }
+  QEFF_CHECK(false, "task");
+}
+
 std::optional<Task> FindTask(std::string_view name) {
   for (const NamedTask& named : kTasks) {
     if (named.name == name) return named.task;
@@ -65,6 +72,8 @@ Result<std::optional<Task>> ReadTask(const checkpoint::ConfigReader& config) {
 }
 
 Result<int64_t> ReadNumLabels(const checkpoint::ConfigReader& config) {
+  // It says how logits become scores, not what they are.
+  config.MarkRead("problem_type");
   QEFF_ASSIGN_OR_RETURN(const int64_t count,
                         config.IntOr("num_labels", 2, {.minimum = 1, .maximum = int64_t{1} << 20}));
   if (!config.IsObject("id2label")) return count;

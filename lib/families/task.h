@@ -25,6 +25,8 @@ enum class Task {
 
 /// "causal-lm", "embedding", "sequence-classification", "token-classification", "masked-lm".
 std::string_view TaskName(Task task);
+/// The end of the name of transformers' class: "ForCausalLM", "Model", ...
+std::string_view ClassEnd(Task task);
 std::optional<Task> FindTask(std::string_view name);
 /// All tasks, in the order of the enum.
 const std::vector<Task>& AllTasks();

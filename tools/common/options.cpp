@@ -34,6 +34,16 @@ std::vector<int> ParseDevices(std::string text) {
 
 void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
   const std::string group = "Model options";
+  std::vector<std::string> tasks;
+  for (const families::Task task : families::AllTasks())
+    tasks.emplace_back(families::TaskName(task));
+  app.add_option_function<std::string>(
+         "--task", [&options](const std::string& name) { options.task = families::FindTask(name); },
+         "What the model is for (default: what its config.json says): " +
+             fmt::format("{}", fmt::join(tasks, ", ")))
+      ->check(CLI::IsMember(tasks))
+      ->type_name("TASK")
+      ->group(group);
   app.add_flag(
          "--kv-cache,!--no-kv-cache", options.kv_cache,
          "Keep keys and values between calls (default on; off gives the logits of a whole text)")
@@ -253,6 +263,12 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
   positive("--ctx-len,--ctx_len", options.ctx_len,
            "Tokens that the cache holds: prompt and text together");
   positive("--batch-size,--batch_size", options.batch_size, "Prompts in one call");
+  app.add_option("--seq-len,--seq_len", options.seq_lens,
+                 "Tokens of a text for models that read it at once (default: 32); several, e.g. "
+                 "32,128,512, for texts of different lengths")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(group);
   app.add_option("--full-batch-size,--full_batch_size", options.full_batch_size,
                  "Prompts that decode together in a graph with continuous batching")
       ->check(CLI::Range(1, 1 << 20))

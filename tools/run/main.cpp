@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "stages/tensors.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
 
@@ -7,6 +8,8 @@ int main(int argc, char** argv) {
   using namespace qeff;
   std::string qpc;
   tools::RunArguments arguments;
+  std::string input_tensors;
+  std::string output_tensors;
   const CLI::App* parsed = nullptr;
   const tools::ToolInfo info{
       .name = "qeff-run",
@@ -19,14 +22,31 @@ int main(int argc, char** argv) {
           "qeff-run qpc --chat --system \"You are brief.\"\n"
           "qeff-run qpc --messages messages.json\n"
           "qeff-run qpc --input-ids 5,17,9 --json\n"
+          "qeff-run qpc --input-tensors in.safetensors --output-tensors out.safetensors\n"
           "qeff-run qpc --devices 0 --prompt \"Once upon a time\""};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
         parsed = &app;
         app.add_option("qpc", qpc, "QPC folder")->required();
+        CLI::Option* outputs = app.add_option("--output-tensors", output_tensors,
+                                              "safetensors file for the outputs of that run")
+                                   ->type_name("FILE");
+        CLI::Option* inputs =
+            app.add_option("--input-tensors", input_tensors,
+                           "Run once on the tensors of a safetensors file, named as the inputs")
+                ->type_name("FILE")
+                ->needs(outputs);
+        outputs->needs(inputs);
         tools::AddRunOptions(app, arguments);
         tools::AddCardRunOptions(app, arguments);
       },
-      [&]() -> Status { return tools::RunText(*parsed, qpc, arguments); });
+      [&]() -> Status {
+        if (input_tensors.empty()) return tools::RunText(*parsed, qpc, arguments);
+        return stages::RunTensors(qpc,
+                                  {.num_threads = arguments.num_threads,
+                                   .devices = arguments.devices,
+                                   .card_plugin = arguments.card_plugin},
+                                  input_tensors, output_tensors);
+      });
 }
