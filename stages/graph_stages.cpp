@@ -69,9 +69,9 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                      const TransformOptions& options) {
   QEFF_ASSIGN_OR_RETURN(
       families::BuiltModel built,
-      families::BuildModel(checkpoint, {.task = options.task,
-                                        .max_positions = options.max_positions,
-                                        .strict_contract = options.strict_contract}));
+      families::BuildModel(checkpoint, {.max_positions = options.max_positions,
+                                        .strict_contract = options.strict_contract,
+                                        .task = options.task}));
   for (const std::string& note : built.notes) LogInfoText(note);
   QEFF_RETURN_IF_ERROR(CheckOptionsFor(built.task, options));
   const bool generates = built.task == families::Task::kCausalLm;
