@@ -16,6 +16,7 @@
 
 #include "lib/artifact/artifact_folder.h"
 #include "lib/artifact/compile_files.h"
+#include "lib/generation/run_profile.h"
 #include "lib/generation/session.h"
 #include "lib/ir/graph.h"
 #include "lib/support/json.h"
@@ -88,6 +89,8 @@ struct BackendOpenOptions {
   int num_threads = 0;                ///< 0: as compiled
   std::vector<int> devices;           ///< ids of a card's devices; empty: 0, 1, ... as compiled
   std::filesystem::path card_plugin;  ///< libqeff_aic_session.so; empty: beside the program
+  /// Filled by backends whose steps are ours (cpu); stays without specializations in others.
+  std::shared_ptr<RunProfile> profile;
 };
 
 class Backend {

@@ -62,6 +62,7 @@ class CpuBackend : public Backend {
                                .program_offset_bytes = program.file_offset_bytes,
                                .owner = file};
     cpu::CpuRunOptions run_options;
+    run_options.profile = options.profile;
     if (options.num_threads > 0) run_options.thread_count = options.num_threads;
     return cpu::OpenCpuSession(std::move(image), run_options);
   }

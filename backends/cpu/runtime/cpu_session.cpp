@@ -7,6 +7,7 @@
 #include "backends/cpu/runtime/memory.h"
 #include "backends/cpu/runtime/program.h"
 #include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/step_work.h"
 #include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
@@ -34,17 +35,21 @@ class CpuSession : public Session {
   Result<std::vector<float>> ReadState(std::string_view name) const override;
 
  private:
-  CpuSession(ProgramImage image, Program program, const Kernels& kernels, int thread_count)
+  CpuSession(ProgramImage image, Program program, const Kernels& kernels, int thread_count,
+             std::shared_ptr<RunProfile> profile)
       : image_(std::move(image)),
         program_(std::move(program)),
         kernels_(kernels),
         step_barrier_(static_cast<uint32_t>(thread_count)),
+        profile_(std::move(profile)),
         pool_(thread_count) {}
   Status Allocate();
   void Describe();
   void Bind();
   std::byte* AreaData(size_t specialization, Area area) const;
-  void RunParts(const std::vector<BoundStep>& steps, int thread);
+  void RunParts(const std::vector<BoundStep>& steps, int thread, RunProfile* profile);
+  void DescribeSteps(RunProfile& profile) const;
+  std::vector<RunWork> WorkOfSteps(size_t specialization) const;
   std::span<std::byte> Find(size_t specialization, const std::vector<IoTensor>& tensors,
                             std::string_view name) const;
 
@@ -60,6 +65,7 @@ class CpuSession : public Session {
   std::vector<std::vector<BoundStep>> steps_;
   RunFault fault_;
   Barrier step_barrier_;
+  std::shared_ptr<RunProfile> profile_;  ///< may be null
   ThreadPool pool_;
 };
 
@@ -85,10 +91,12 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   const int parts = static_cast<int>(program.part_count);
   const int threads = std::clamp(options.thread_count.value_or(UsableProcessors()), 1, parts);
   std::unique_ptr<CpuSession> session(
-      new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads));
+      new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads,
+                     options.profile));
   QEFF_RETURN_IF_ERROR(session->Allocate());
   session->Describe();
   session->Bind();
+  if (session->profile_ != nullptr) session->DescribeSteps(*session->profile_);
   return std::unique_ptr<Session>(std::move(session));
 }
 
@@ -159,26 +167,67 @@ void CpuSession::Bind() {
   }
 }
 
-void CpuSession::RunParts(const std::vector<BoundStep>& steps, int thread) {
+void CpuSession::RunParts(const std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
   const int threads = pool_.thread_count();
   const auto parts = static_cast<int>(program_.part_count);
   for (size_t index = 0; index < steps.size(); ++index) {
     const BoundStep& step = steps[index];
     if (step.has_barrier && threads > 1) step_barrier_.Wait();
+    const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
+    bool has_work = false;
     for (int part = thread; part < parts; part += threads) {
       const int64_t begin = step.part_begin[part];
       const int64_t end = step.part_begin[part + 1];
       if (begin == end) continue;
+      has_work = true;
       step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
                 fault_, static_cast<int64_t>(index)});
     }
+    if (profile != nullptr && has_work) {
+      profile->Add(thread, static_cast<int32_t>(index), start_ns, profile->Now());
+    }
   }
+}
+
+void CpuSession::DescribeSteps(RunProfile& profile) const {
+  std::vector<RunProfile::Specialization> specializations;
+  for (const SpecializationProgram& specialization : program_.specializations) {
+    RunProfile::Specialization& described = specializations.emplace_back();
+    described.name = specialization.name;
+    for (const Step& step : specialization.steps) {
+      described.steps.push_back({step.name, std::string(FindStep(step.op)->name)});
+    }
+  }
+  profile.Describe(std::move(specializations), pool_.thread_count());
+}
+
+std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
+  const SpecializationProgram& program = program_.specializations[specialization];
+  LiveRows live;
+  for (const IoTensor& input : program.inputs) {
+    if (input.name != "position_ids" || input.dtype != DType::kI64 || input.dims.size() != 2) {
+      continue;
+    }
+    const auto* from =
+        reinterpret_cast<const int64_t*>(io_[specialization].data() + input.offset_bytes);
+    live = CountLiveRows({from, static_cast<size_t>(input.dims[0] * input.dims[1])});
+  }
+  std::vector<RunWork> work;
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    work.push_back(
+        WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live));
+  }
+  return work;
 }
 
 Status CpuSession::Run(size_t specialization) {
   fault_.Clear();
   const std::vector<BoundStep>& steps = steps_[specialization];
-  pool_.Run([&](int thread) { RunParts(steps, thread); });
+  RunProfile* profile =
+      profile_ != nullptr && profile_->WantsRun(steps.size()) ? profile_.get() : nullptr;
+  if (profile != nullptr) profile->BeginRun(specialization, WorkOfSteps(specialization));
+  pool_.Run([&](int thread) { RunParts(steps, thread, profile); });
+  if (profile != nullptr) profile->EndRun();
   if (!fault_.reported()) return Status::Ok();
   const SpecializationProgram& program = program_.specializations[specialization];
   const Step& step = program.steps[fault_.step()];

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "backends/cpu/kernels/isa.h"
+#include "lib/generation/run_profile.h"
 #include "lib/generation/session.h"
 
 namespace qeff::cpu {
@@ -30,6 +31,8 @@ struct CpuRunOptions {
   std::optional<int> thread_count;
   /// Kernels for this set instead of the machine's best.
   std::optional<Isa> isa;
+  /// Records steps while it is told to; null: never.
+  std::shared_ptr<RunProfile> profile;
 };
 
 /// Errors: kInvalidInput (damaged program, constants too short), kVersionMismatch, kUsage (an

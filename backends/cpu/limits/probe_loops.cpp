@@ -1,0 +1,251 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every loop keeps enough sums in registers to hide the latency of its instruction, and few enough
+// that none is spilled. Empty asm statements make operands and first sums unknown to the compiler,
+// which would else fold turns, or equal sums, into one.
+#include "backends/cpu/limits/probe_loops.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace qeff::cpu {
+namespace {
+
+#if defined(__x86_64__)
+#define QEFF_OPAQUE(value) asm volatile("" : "+v"(value))
+#else
+#define QEFF_OPAQUE(value) asm volatile("" : "+w"(value))
+#endif
+
+/// What the plainest build has: vectors of 4; multiply and add apart where nothing fuses them.
+void GenericF32(int64_t turns) {
+  using Vec4 = float __attribute__((vector_size(16)));
+  Vec4 sums[8] = {};
+  for (Vec4& sum : sums) QEFF_OPAQUE(sum);
+  Vec4 a = Vec4{} + 1.0f;
+  const Vec4 b = Vec4{} + 1e-3f;
+  for (int64_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 8
+    for (Vec4& sum : sums) {
+      QEFF_OPAQUE(a);  // or one product would serve all sums
+      sum += a * b;
+    }
+  }
+  for (Vec4& sum : sums) QEFF_OPAQUE(sum);
+}
+
+/// Several sums, so that loads do not wait for each other.
+uint64_t GenericRead(const std::byte* data, size_t size_bytes) {
+  using Words = uint64_t __attribute__((vector_size(16)));
+  Words sums[8] = {};
+  for (size_t offset = 0; offset < size_bytes; offset += 256) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; ++i) {
+      Words value;
+      std::memcpy(&value, data + offset + i * 16, sizeof(value));
+      sums[i % 8] ^= value;
+    }
+  }
+  uint64_t result = 0;
+  for (const Words& sum : sums) result ^= sum[0] ^ sum[1];
+  return result;
+}
+
+#if defined(__x86_64__)
+
+constexpr int kWideSums = 24;    // of 32 registers
+constexpr int kNarrowSums = 12;  // of 16
+
+[[gnu::target("avx2,fma")]] void Avx2F32(int64_t turns) {
+  __m256 sums[kNarrowSums] = {};
+  for (__m256& sum : sums) QEFF_OPAQUE(sum);
+  __m256 a = _mm256_set1_ps(1.0f);
+  const __m256 b = _mm256_set1_ps(1e-3f);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 12
+    for (__m256& sum : sums) sum = _mm256_fmadd_ps(a, b, sum);
+  }
+  for (__m256& sum : sums) QEFF_OPAQUE(sum);
+}
+
+/// Products of bytes without VNNI: to pairs in 16 bits, to quads in 32 bits, then the sum.
+[[gnu::target("avx2")]] void Avx2Int8(int64_t turns) {
+  __m256i sums[kNarrowSums - 2] = {};
+  for (__m256i& sum : sums) QEFF_OPAQUE(sum);
+  __m256i a = _mm256_set1_epi8(3);
+  const __m256i b = _mm256_set1_epi8(1);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 10
+    for (__m256i& sum : sums) {
+      QEFF_OPAQUE(a);
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+    }
+  }
+  for (__m256i& sum : sums) QEFF_OPAQUE(sum);
+}
+
+[[gnu::target("avx512f")]] void Avx512F32(int64_t turns) {
+  __m512 sums[kWideSums] = {};
+  for (__m512& sum : sums) QEFF_OPAQUE(sum);
+  __m512 a = _mm512_set1_ps(1.0f);
+  const __m512 b = _mm512_set1_ps(1e-3f);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (__m512& sum : sums) sum = _mm512_fmadd_ps(a, b, sum);
+  }
+  for (__m512& sum : sums) QEFF_OPAQUE(sum);
+}
+
+[[gnu::target("avx512f,avx512bf16")]] void Avx512Bf16(int64_t turns) {
+  __m512 sums[kWideSums] = {};
+  for (__m512& sum : sums) QEFF_OPAQUE(sum);
+  __m512i a = _mm512_set1_epi16(0x3f80);
+  const __m512i b = _mm512_set1_epi16(0x3a80);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
+  for (__m512& sum : sums) QEFF_OPAQUE(sum);
+}
+
+[[gnu::target("avx512f,avx512vnni")]] void Avx512Int8(int64_t turns) {
+  __m512i sums[kWideSums] = {};
+  for (__m512i& sum : sums) QEFF_OPAQUE(sum);
+  __m512i a = _mm512_set1_epi8(3);
+  const __m512i b = _mm512_set1_epi8(1);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, a, b);
+  }
+  for (__m512i& sum : sums) QEFF_OPAQUE(sum);
+}
+
+/// Tiles of 16 rows of 64 bytes in all eight registers.
+struct alignas(64) TileConfig {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+/// Sums in tiles 0 to 3 from the four products of tiles 4, 5 with 6, 7.
+#define QEFF_TILE_LOOP(product)                              \
+  static const TileConfig config;                            \
+  alignas(64) static const std::byte zeros[1024] = {};       \
+  _tile_loadconfig(&config);                                 \
+  _tile_zero(0);                                             \
+  _tile_zero(1);                                             \
+  _tile_zero(2);                                             \
+  _tile_zero(3);                                             \
+  _tile_loadd(4, zeros, 64);                                 \
+  _tile_loadd(5, zeros, 64);                                 \
+  _tile_loadd(6, zeros, 64);                                 \
+  _tile_loadd(7, zeros, 64);                                 \
+  for (int64_t turn = 0; turn < turns; ++turn) {             \
+    product(0, 4, 6);                                        \
+    product(1, 4, 7);                                        \
+    product(2, 5, 6);                                        \
+    product(3, 5, 7);                                        \
+  }                                                          \
+  _tile_release()
+
+[[gnu::target("amx-tile,amx-bf16")]] void AmxBf16(int64_t turns) { QEFF_TILE_LOOP(_tile_dpbf16ps); }
+[[gnu::target("amx-tile,amx-int8")]] void AmxInt8(int64_t turns) { QEFF_TILE_LOOP(_tile_dpbusd); }
+
+[[gnu::target("avx512f")]] uint64_t Avx512Read(const std::byte* data, size_t size_bytes) {
+  __m512i sums[4] = {};
+  for (size_t offset = 0; offset < size_bytes; offset += 256) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) {
+      sums[i] = _mm512_xor_si512(sums[i], _mm512_load_si512(data + offset + i * 64));
+    }
+  }
+  uint64_t words[32];
+  std::memcpy(words, sums, sizeof(words));
+  uint64_t result = 0;
+  for (const uint64_t word : words) result ^= word;
+  return result;
+}
+
+[[gnu::target("avx2")]] uint64_t Avx2Read(const std::byte* data, size_t size_bytes) {
+  __m256i sums[8] = {};
+  for (size_t offset = 0; offset < size_bytes; offset += 256) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      const auto* from = reinterpret_cast<const __m256i*>(data + offset + i * 32);
+      sums[i] = _mm256_xor_si256(sums[i], _mm256_load_si256(from));
+    }
+  }
+  uint64_t words[32];
+  std::memcpy(words, sums, sizeof(words));
+  uint64_t result = 0;
+  for (const uint64_t word : words) result ^= word;
+  return result;
+}
+
+/// Asks the system for the tile registers, which a process must do before the first use.
+bool AllowTiles() {
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM of the kernel
+  constexpr int kTileData = 18;               // number of the state component
+  return __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
+         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+#endif
+
+std::vector<ArithmeticLoop> FindLoops() {
+  std::vector<ArithmeticLoop> loops = {
+      {Arithmetic::kF32, "4 x f32, multiply and add", Isa::scalar, 8 * 4 * 2, GenericF32}};
+#if defined(__x86_64__)
+  constexpr double kTileOperations = 4.0 * 16 * 16 * 2;  // of one turn for each k
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    loops.push_back({Arithmetic::kF32, "vfmadd ymm", Isa::avx2, kNarrowSums * 8 * 2, Avx2F32});
+    loops.push_back({Arithmetic::kInt8, "vpmaddubsw, vpmaddwd, vpaddd ymm", Isa::avx2,
+                     (kNarrowSums - 2) * 32 * 2, Avx2Int8});
+  }
+  if (__builtin_cpu_supports("avx512f")) {
+    loops.push_back({Arithmetic::kF32, "vfmadd zmm", Isa::avx512, kWideSums * 16 * 2, Avx512F32});
+  }
+  if (__builtin_cpu_supports("avx512vnni")) {
+    loops.push_back({Arithmetic::kInt8, "vpdpbusd zmm", Isa::avx512_bf16, kWideSums * 64 * 2, Avx512Int8});
+  }
+  if (__builtin_cpu_supports("avx512bf16")) {
+    loops.push_back(
+        {Arithmetic::kBf16, "vdpbf16ps zmm", Isa::avx512_bf16, kWideSums * 32 * 2, Avx512Bf16});
+  }
+  if (AllowTiles()) {
+    loops.push_back({Arithmetic::kBf16, "tdpbf16ps", std::nullopt, kTileOperations * 32, AmxBf16});
+    loops.push_back({Arithmetic::kInt8, "tdpbusd", std::nullopt, kTileOperations * 64, AmxInt8});
+  }
+#endif
+  return loops;
+}
+
+}  // namespace
+
+const std::vector<ArithmeticLoop>& ArithmeticLoops() {
+  static const std::vector<ArithmeticLoop> loops = FindLoops();
+  return loops;
+}
+
+uint64_t ReadBytes(const std::byte* data, size_t size_bytes) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return Avx512Read(data, size_bytes);
+  if (__builtin_cpu_supports("avx2")) return Avx2Read(data, size_bytes);
+#endif
+  return GenericRead(data, size_bytes);
+}
+
+}  // namespace qeff::cpu

@@ -1,0 +1,37 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// How much a step has to do at least, from its parameters and the positions of a run: the numbers
+// behind shares of the machine's limit. Called once a step when a run is recorded, never else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "backends/cpu/runtime/program.h"
+#include "lib/generation/run_profile.h"
+
+namespace qeff::cpu {
+
+/// The rows of a run that hold tokens, from the input `position_ids` [B, T].
+struct LiveRows {
+  int64_t rows = 0;  ///< B * T; 0: the specialization has no positions, so all rows are live
+  int64_t live = 0;  ///< those at positions >= 0
+};
+LiveRows CountLiveRows(std::span<const int64_t> positions);
+
+/// Returns the work of `step`, which has been checked; `operands` are its operands as addresses,
+/// inputs filled.
+///   Linear: every byte of its weights and bias; 2 * rows * K * N, gated twice that, where rows are
+///     the live ones if the step has B * T of them.
+///   RoutedLinear: the weights of at most as many experts as there are choices of live rows.
+///   Attention: for each row of the batch the keys and values from the first to the last slot that
+///     a live token sees; 2 * H * (E + Ev) for each slot that each live token sees.
+///   MatMul (of two computed values): 2 * M * K * N.
+///   Delta rule: its state, read and written; 8 * Hv * E * Ev for each live token.
+///   Everything else: its constants; of tables only the rows that are looked up.
+RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
+                   std::span<std::byte* const> operands, const LiveRows& live);
+
+}  // namespace qeff::cpu
