@@ -4,7 +4,8 @@
 // What a session did and how long each part took: one record for every step of every run on every
 // thread, and the work that the step had to do (bytes from memory, operations). Who opens a session
 // gives it one in BackendOpenOptions and says when it records; a session without one, or with one
-// that does not record, pays a comparison a run. Not for counting tokens: that is GenerationMetrics.
+// that does not record, pays a comparison a run. Not for counting tokens: that is
+// GenerationMetrics.
 #pragma once
 
 #include <array>
@@ -60,8 +61,8 @@ class RunProfile {
     int64_t end_ns = 0;
     std::vector<RunWork> work;  ///< of each step
   };
-  /// Of all threads together; about 100 MB. Later runs are only counted.
-  static constexpr int64_t kMostEvents = int64_t{1} << 22;
+  /// Of all threads together; about 25 MB. Later runs are only counted.
+  static constexpr int64_t kMostEvents = int64_t{1} << 20;
 
   RunProfile();
 

@@ -75,6 +75,7 @@ struct RunArguments {
   bool parse_special = false;
   bool show_special = false;
   bool json = false;
+  std::string trace;  ///< of --profile; empty: no file
   int num_threads = 0;
   std::vector<int> devices;
   std::string card_plugin;

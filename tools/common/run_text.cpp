@@ -9,6 +9,7 @@
 
 #include "lib/support/log.h"
 #include "tools/common/options.h"
+#include "tools/common/profile_report.h"
 #include "tools/common/run_tool.h"
 
 namespace qeff::tools {
@@ -97,6 +98,27 @@ Status CheckTemplateOptions(const CLI::App& app, const RunArguments& arguments) 
     }
   }
   return Status::Ok();
+}
+
+/// `profile` is null if none is wanted; else a program has been opened with it.
+Status CheckProfile(const RunProfile* profile, const std::filesystem::path& qpc) {
+  if (profile == nullptr || !profile->specializations().empty()) return Status::Ok();
+  return Unsupported(Location::Flag("--profile"),
+                     fmt::format("the backend of '{}' records no steps", qpc.string()),
+                     {"programs compiled with --backend cpu do"});
+}
+
+Status ShowProfile(RunProfile* wanted, const std::string& trace) {
+  if (wanted == nullptr) return Status::Ok();
+  RunProfile& profile = *wanted;
+  profile.Stop();
+  QEFF_ASSIGN_OR_RETURN(const std::vector<ProfileLine> lines, SummarizeProfile(profile));
+  std::fputs(ProfileTable(lines).c_str(), stderr);
+  if (profile.dropped_runs() > 0) {
+    LogWarning("{} later runs are not in the profile: it holds {} events", profile.dropped_runs(),
+               RunProfile::kMostEvents);
+  }
+  return trace.empty() ? Status::Ok() : WriteTrace(trace, profile, lines);
 }
 
 }  // namespace
@@ -192,6 +214,14 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
                  "Write the logits of each chosen token to this safetensors file")
       ->excludes(conversation)
       ->group(output);
+  app.add_option(
+         "--profile", arguments.trace,
+         "Show the time, work and share of the machine's limit of each kind of step; with a "
+         "file, also write every step as a trace for Perfetto")
+      ->type_name("[FILE]")
+      ->expected(0, 1)
+      ->excludes(conversation)
+      ->group(output);
   app.add_option("--card-plugin", arguments.card_plugin,
                  "Library that reaches the card (default: libqeff_aic_session.so of this "
                  "installation)")
@@ -214,17 +244,24 @@ void AddCardRunOptions(CLI::App& app, RunArguments& arguments) {
 Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                const RunArguments& arguments) {
   QEFF_RETURN_IF_ERROR(CheckEncoderOptions(app));
+  const std::shared_ptr<RunProfile> profile =
+      app.count("--profile") > 0 ? std::make_shared<RunProfile>() : nullptr;
+  if (profile != nullptr) profile->Start();
   const BackendOpenOptions open_options = {.num_threads = arguments.num_threads,
                                            .devices = arguments.devices,
-                                           .card_plugin = arguments.card_plugin};
+                                           .card_plugin = arguments.card_plugin,
+                                           .profile = profile};
   if (WantsEncoder(app)) {
     constexpr int64_t kNeighbors = 10;
-    return RunEncoder(app, qpc, arguments.encoder, open_options,
-                      app.count("--top-k") > 0 ? arguments.top_k : kNeighbors);
+    QEFF_RETURN_IF_ERROR(RunEncoder(app, qpc, arguments.encoder, open_options,
+                                    app.count("--top-k") > 0 ? arguments.top_k : kNeighbors));
+    QEFF_RETURN_IF_ERROR(CheckProfile(profile.get(), qpc));
+    return ShowProfile(profile.get(), arguments.trace);
   }
   QEFF_RETURN_IF_ERROR(CheckTemplateOptions(app, arguments));
   QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, qpc, arguments));
   QEFF_ASSIGN_OR_RETURN(stages::TextModel model, stages::TextModel::Open(qpc, open_options));
+  QEFF_RETURN_IF_ERROR(CheckProfile(profile.get(), qpc));
   if (arguments.chat) return RunChat(request, qpc, arguments, model);
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
   const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;
@@ -251,7 +288,7 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
     }
   }
   PrintStatistics(result->generation.metrics);
-  return Status::Ok();
+  return ShowProfile(profile.get(), arguments.trace);
 }
 
 }  // namespace qeff::tools

@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t kReadUnit = 256;
 constexpr size_t kPage = size_t{2} << 20;
-/// A run is shorter than a scheduler's time slice (a few milliseconds), so that some runs are whole.
+/// A run is shorter than a scheduler's time slice (a few milliseconds), so that some runs are
+/// whole.
 constexpr double kRunSeconds = 2e-3;
 constexpr int kRuns = 12;
 
@@ -57,7 +58,8 @@ double LimitProbe::Operations(const ArithmeticLoop& loop) {
     if (seconds > kRunSeconds / 4) break;
     turns *= 4;
   }
-  turns = std::max<int64_t>(1000, static_cast<int64_t>(static_cast<double>(turns) * kRunSeconds / seconds));
+  turns = std::max<int64_t>(
+      1000, static_cast<int64_t>(static_cast<double>(turns) * kRunSeconds / seconds));
   seconds = BestSeconds(pool_, kRuns, [&](int) { loop.run(turns); });
   return loop.operations * static_cast<double>(turns) * threads() / seconds;
 }

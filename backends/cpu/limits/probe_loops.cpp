@@ -141,24 +141,24 @@ struct alignas(64) TileConfig {
 };
 
 /// Sums in tiles 0 to 3 from the four products of tiles 4, 5 with 6, 7.
-#define QEFF_TILE_LOOP(product)                              \
-  static const TileConfig config;                            \
-  alignas(64) static const std::byte zeros[1024] = {};       \
-  _tile_loadconfig(&config);                                 \
-  _tile_zero(0);                                             \
-  _tile_zero(1);                                             \
-  _tile_zero(2);                                             \
-  _tile_zero(3);                                             \
-  _tile_loadd(4, zeros, 64);                                 \
-  _tile_loadd(5, zeros, 64);                                 \
-  _tile_loadd(6, zeros, 64);                                 \
-  _tile_loadd(7, zeros, 64);                                 \
-  for (int64_t turn = 0; turn < turns; ++turn) {             \
-    product(0, 4, 6);                                        \
-    product(1, 4, 7);                                        \
-    product(2, 5, 6);                                        \
-    product(3, 5, 7);                                        \
-  }                                                          \
+#define QEFF_TILE_LOOP(product)                        \
+  static const TileConfig config;                      \
+  alignas(64) static const std::byte zeros[1024] = {}; \
+  _tile_loadconfig(&config);                           \
+  _tile_zero(0);                                       \
+  _tile_zero(1);                                       \
+  _tile_zero(2);                                       \
+  _tile_zero(3);                                       \
+  _tile_loadd(4, zeros, 64);                           \
+  _tile_loadd(5, zeros, 64);                           \
+  _tile_loadd(6, zeros, 64);                           \
+  _tile_loadd(7, zeros, 64);                           \
+  for (int64_t turn = 0; turn < turns; ++turn) {       \
+    product(0, 4, 6);                                  \
+    product(1, 4, 7);                                  \
+    product(2, 5, 6);                                  \
+    product(3, 5, 7);                                  \
+  }                                                    \
   _tile_release()
 
 [[gnu::target("amx-tile,amx-bf16")]] void AmxBf16(int64_t turns) { QEFF_TILE_LOOP(_tile_dpbf16ps); }
@@ -219,7 +219,8 @@ std::vector<ArithmeticLoop> FindLoops() {
     loops.push_back({Arithmetic::kF32, "vfmadd zmm", Isa::avx512, kWideSums * 16 * 2, Avx512F32});
   }
   if (__builtin_cpu_supports("avx512vnni")) {
-    loops.push_back({Arithmetic::kInt8, "vpdpbusd zmm", Isa::avx512_bf16, kWideSums * 64 * 2, Avx512Int8});
+    loops.push_back(
+        {Arithmetic::kInt8, "vpdpbusd zmm", Isa::avx512_bf16, kWideSums * 64 * 2, Avx512Int8});
   }
   if (__builtin_cpu_supports("avx512bf16")) {
     loops.push_back(

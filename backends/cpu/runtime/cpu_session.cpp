@@ -90,9 +90,8 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   }
   const int parts = static_cast<int>(program.part_count);
   const int threads = std::clamp(options.thread_count.value_or(UsableProcessors()), 1, parts);
-  std::unique_ptr<CpuSession> session(
-      new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads,
-                     options.profile));
+  std::unique_ptr<CpuSession> session(new CpuSession(std::move(image), std::move(program),
+                                                     KernelsFor(isa), threads, options.profile));
   QEFF_RETURN_IF_ERROR(session->Allocate());
   session->Describe();
   session->Bind();
@@ -214,8 +213,7 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
   }
   std::vector<RunWork> work;
   for (size_t i = 0; i < program.steps.size(); ++i) {
-    work.push_back(
-        WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live));
+    work.push_back(WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live));
   }
   return work;
 }

@@ -62,9 +62,9 @@ double ProductOperations(double rows, int64_t depth, int64_t columns) {
 
 RunWork LinearWork(const Subject& subject) {
   const auto p = subject.params<LinearParams>();
-  return Work(subject.ConstantBytes(), ArithmeticOf(p.row_format),
-              Matrices(p.epilogue) *
-                  ProductOperations(subject.RowsAtWork(p.rows), p.depth, p.columns));
+  return Work(
+      subject.ConstantBytes(), ArithmeticOf(p.row_format),
+      Matrices(p.epilogue) * ProductOperations(subject.RowsAtWork(p.rows), p.depth, p.columns));
 }
 
 RunWork RoutedLinearWork(const Subject& subject) {

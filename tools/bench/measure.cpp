@@ -1,0 +1,218 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench/measure.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/generation/text_program.h"
+#include "lib/support/log.h"
+#include "stages/stages.h"
+
+namespace qeff::bench {
+namespace {
+
+constexpr size_t kMemoryFootprint = size_t{1} << 30;
+
+/// A program that is open on a number of threads.
+struct Subject {
+  std::string model;
+  int threads = 0;
+  std::unique_ptr<Session> session;
+  std::shared_ptr<RunProfile> profile;
+  std::unique_ptr<TextProgram> program;
+};
+
+std::string ModelName(const std::filesystem::path& folder) {
+  const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+Result<Subject> OpenSubject(const std::filesystem::path& folder, int threads) {
+  Subject subject{.model = ModelName(folder), .profile = std::make_shared<RunProfile>()};
+  BackendOpenOptions options;
+  options.num_threads = threads;
+  options.profile = subject.profile;
+  QEFF_ASSIGN_OR_RETURN(subject.session, stages::OpenProgram(folder, options));
+  QEFF_ASSIGN_OR_RETURN(TextProgram program, TextProgram::Open(*subject.session, 0));
+  subject.program = std::make_unique<TextProgram>(std::move(program));
+  // A backend that keeps no profile runs on as many threads as it likes.
+  const int used = subject.profile->thread_count();
+  subject.threads = used > 0 ? used : threads;
+  if (used > 0 && threads > 0 && used != threads) {
+    return UsageError(Location::Flag("--threads"),
+                      fmt::format("'{}' runs on {} of {} threads", folder.string(), used, threads),
+                      {"compile it with --num-cores, on a machine with as many processors"});
+  }
+  return subject;
+}
+
+Status CheckCell(const Subject& subject, const Cell& cell) {
+  const TextProgram& program = *subject.program;
+  if (cell.batch > program.slots()) {
+    return UsageError(
+        Location::Flag("--batch"),
+        fmt::format("'{}' has {} slots, got {} rows", subject.model, program.slots(), cell.batch),
+        {"compile it with --batch-size"});
+  }
+  const Phase phase = cell.is_prefill ? Phase::kPrefill : Phase::kDecode;
+  if (cell.depth + cell.tokens > program.context_tokens(phase)) {
+    return UsageError(
+        Location::Flag(cell.is_prefill ? "--prompt" : "--gen"),
+        fmt::format("'{}' has a context of {} tokens, '{}' needs {}", subject.model,
+                    program.context_tokens(phase), cell.Name(), cell.depth + cell.tokens),
+        {"compile it with a larger --ctx-len"});
+  }
+  return Status::Ok();
+}
+
+/// Tokens at `position` on of every row of the batch, in as many calls as the program needs. The
+/// ids are any: the work does not depend on them.
+Status RunTokens(TextProgram& program, Phase phase, const Cell& cell, int64_t position,
+                 const std::vector<int64_t>& ids) {
+  std::vector<RowInput> rows;
+  for (int64_t first = 0; first < cell.batch; first += program.rows(phase)) {
+    rows.clear();
+    const int64_t end = std::min(cell.batch, first + program.rows(phase));
+    for (int64_t slot = first; slot < end; ++slot) rows.push_back({slot, ids, position});
+    QEFF_RETURN_IF_ERROR(program.Run(phase, rows));
+  }
+  return Status::Ok();
+}
+
+Status RunCell(Subject& subject, const Cell& cell) {
+  TextProgram& program = *subject.program;
+  const Phase phase = cell.is_prefill ? Phase::kPrefill : Phase::kDecode;
+  const int64_t step = cell.is_prefill ? program.tokens(phase) : 1;
+  std::vector<int64_t> ids;
+  for (int64_t done = 0; done < cell.tokens; done += step) {
+    ids.clear();
+    for (int64_t i = done; i < std::min(cell.tokens, done + step); ++i) {
+      ids.push_back((i * 7919 + 13) % program.vocab_size());
+    }
+    QEFF_RETURN_IF_ERROR(RunTokens(program, phase, cell, cell.depth + done, ids));
+  }
+  return Status::Ok();
+}
+
+/// The warm-up: its runs tell the work.
+Result<RunWork> FindWork(Subject& subject, const Cell& cell, size_t& largest_run_bytes) {
+  RunProfile& profile = *subject.profile;
+  profile.Clear();
+  profile.Start();
+  Status status = RunCell(subject, cell);
+  profile.Stop();
+  if (!status.ok()) return status;
+  RunWork sum;
+  for (const RunProfile::Run& run : profile.runs()) {
+    const RunWork work = profile.WorkOf(run);
+    largest_run_bytes = std::max(largest_run_bytes, static_cast<size_t>(work.bytes));
+    sum += work;
+  }
+  profile.Clear();
+  return sum;
+}
+
+/// Keeps the better one of each limit.
+void Probe(cpu::LimitProbe& probe, const RunWork& work, size_t footprint_bytes, Sample& sample) {
+  const cpu::Isa isa = cpu::MachineIsa();
+  for (const Arithmetic kind : kArithmetics) {
+    const auto index = static_cast<size_t>(kind);
+    if (work.operations[index] == 0) continue;
+    sample.peaks[index] = std::max(sample.peaks[index], probe.Operations(cpu::LoopFor(kind, isa)));
+  }
+  sample.bytes_per_s = std::max(sample.bytes_per_s, probe.ReadBandwidth(footprint_bytes));
+}
+
+Result<Sample> TakeSample(Subject& subject, const Row& row, cpu::LimitProbe* probe,
+                          size_t footprint_bytes) {
+  Sample sample;
+  if (probe != nullptr) Probe(*probe, row.work, footprint_bytes, sample);
+  const auto start = std::chrono::steady_clock::now();
+  QEFF_RETURN_IF_ERROR(RunCell(subject, row.cell));
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (probe != nullptr) Probe(*probe, row.work, footprint_bytes, sample);
+  sample.tokens_per_s = static_cast<double>(row.cell.tokens * row.cell.batch) / seconds;
+  if (probe != nullptr) {
+    sample.share_of_limit = cpu::LeastSeconds(row.work, sample.bytes_per_s,
+                                              [&](Arithmetic kind) {
+                                                return sample.peaks[static_cast<size_t>(kind)];
+                                              }) /
+                            seconds;
+  }
+  return sample;
+}
+
+Status MeasureCell(Subject& subject, const Cell& cell, const BenchOptions& options,
+                   const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
+  QEFF_RETURN_IF_ERROR(CheckCell(subject, cell));
+  LogInfo("{} {} batch {}, {} threads", subject.model, cell.Name(), cell.batch, subject.threads);
+  Row row{.model = subject.model, .threads = subject.threads, .cell = cell};
+  size_t footprint_bytes = 0;
+  QEFF_ASSIGN_OR_RETURN(row.work, FindWork(subject, cell, footprint_bytes));
+  std::unique_ptr<cpu::LimitProbe> probe;
+  if (row.has_work()) {
+    QEFF_ASSIGN_OR_RETURN(probe, cpu::LimitProbe::Open(subject.threads, footprint_bytes));
+  }
+  for (const auto& peer : peers) {
+    QEFF_ASSIGN_OR_RETURN(const double warm_up, peer->Measure(cell, subject.threads));
+    (void)warm_up;
+  }
+  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+    QEFF_ASSIGN_OR_RETURN(Sample sample, TakeSample(subject, row, probe.get(), footprint_bytes));
+    for (const auto& peer : peers) {
+      QEFF_ASSIGN_OR_RETURN(const double rate, peer->Measure(cell, subject.threads));
+      sample.peer_tokens_per_s.push_back(rate);
+    }
+    row.samples.push_back(std::move(sample));
+  }
+  report.rows.push_back(std::move(row));
+  return Status::Ok();
+}
+
+Status MeasureProgram(const std::filesystem::path& folder, int threads, const BenchOptions& options,
+                      const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
+  QEFF_ASSIGN_OR_RETURN(Subject subject, OpenSubject(folder, threads));
+  std::vector<int64_t> batches = options.batches;
+  if (batches.empty()) batches = {subject.program->slots()};
+  for (const int64_t batch : batches) {
+    for (const int64_t depth : options.depths) {
+      for (const bool is_prefill : {true, false}) {
+        for (const int64_t tokens : is_prefill ? options.prompt_tokens : options.new_tokens) {
+          const Cell cell = {is_prefill, tokens, depth, batch};
+          QEFF_RETURN_IF_ERROR(MeasureCell(subject, cell, options, peers, report));
+        }
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status MeasureRows(const BenchOptions& options, const std::vector<std::unique_ptr<Peer>>& peers,
+                   Report& report) {
+  for (const std::filesystem::path& folder : options.programs) {
+    const std::vector<int> as_compiled = {0};
+    for (const int threads : options.threads.empty() ? as_compiled : options.threads) {
+      QEFF_RETURN_IF_ERROR(MeasureProgram(folder, threads, options, peers, report));
+    }
+  }
+  for (const auto& peer : peers) report.peers.push_back(peer->name());
+  return Status::Ok();
+}
+
+Status MeasureLimits(const std::vector<int>& threads, Report& report) {
+  for (const int count : threads) {
+    QEFF_ASSIGN_OR_RETURN(const auto probe, cpu::LimitProbe::Open(count, kMemoryFootprint));
+    for (const cpu::ArithmeticLoop& loop : cpu::ArithmeticLoops()) {
+      const std::string name = fmt::format("{}: {}", ArithmeticName(loop.kind), loop.instruction);
+      report.limits.push_back({count, name, probe->Operations(loop), false});
+    }
+    report.limits.push_back({count, "reading 1 GiB", probe->ReadBandwidth(kMemoryFootprint), true});
+  }
+  return Status::Ok();
+}
+
+}  // namespace qeff::bench
