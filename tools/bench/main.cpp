@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
           "qeff-bench qpc\n"
           "qeff-bench qpc-bf16 qpc-int8 -p 128,512 -n 128 -t 1,2\n"
           "qeff-bench qpc -p 0 -n 64 -d 0,4096 --format json\n"
-          "qeff-bench qpc --against 'benchmarks/peers/llama_cpp.sh run model Q8_0'\n"
+          "qeff-bench qpc --against 'benchmarks/peers/llama_cpp.sh PEERS run model q8_0'\n"
           "qeff-bench --limits"};
   return tools::RunTool(
       argc, argv, info, [&](CLI::App& app) { AddOptions(app, arguments); },

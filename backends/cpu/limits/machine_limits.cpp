@@ -35,8 +35,8 @@ double BestSeconds(ThreadPool& pool, int runs, const Work& work) {
 const ArithmeticLoop* StrongestLoop(Arithmetic kind, Isa isa) {
   const ArithmeticLoop* best = nullptr;
   for (const ArithmeticLoop& loop : ArithmeticLoops()) {
-    if (loop.kind != kind || !loop.isa || *loop.isa > isa) continue;
-    if (best == nullptr || *loop.isa > *best->isa) best = &loop;
+    if (loop.kind != kind || loop.isa > isa) continue;
+    if (best == nullptr || loop.isa > best->isa) best = &loop;
   }
   return best;
 }

@@ -10,8 +10,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace qeff::cpu {
@@ -195,14 +193,6 @@ struct alignas(64) TileConfig {
   return result;
 }
 
-/// Asks the system for the tile registers, which a process must do before the first use.
-bool AllowTiles() {
-  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM of the kernel
-  constexpr int kTileData = 18;               // number of the state component
-  return __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
-         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 #endif
 
 std::vector<ArithmeticLoop> FindLoops() {
@@ -226,9 +216,9 @@ std::vector<ArithmeticLoop> FindLoops() {
     loops.push_back(
         {Arithmetic::kBf16, "vdpbf16ps zmm", Isa::avx512_bf16, kWideSums * 32 * 2, Avx512Bf16});
   }
-  if (AllowTiles()) {
-    loops.push_back({Arithmetic::kBf16, "tdpbf16ps", std::nullopt, kTileOperations * 32, AmxBf16});
-    loops.push_back({Arithmetic::kInt8, "tdpbusd", std::nullopt, kTileOperations * 64, AmxInt8});
+  if (MachineIsa() >= Isa::amx) {  // asks the system for the tiles, too
+    loops.push_back({Arithmetic::kBf16, "tdpbf16ps", Isa::amx, kTileOperations * 32, AmxBf16});
+    loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, kTileOperations * 64, AmxInt8});
   }
 #endif
   return loops;

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -20,9 +19,8 @@ namespace qeff::cpu {
 struct ArithmeticLoop {
   Arithmetic kind;
   std::string_view instruction;  ///< "vdpbf16ps zmm"
-  /// The weakest set with kernels that use it; none: tiles (AMX), which no kernel uses yet.
-  std::optional<Isa> isa;
-  double operations;  ///< of one turn; a multiplication and an addition are two
+  Isa isa;                       ///< the weakest set with it
+  double operations;             ///< of one turn; a multiplication and an addition are two
   void (*run)(int64_t turns);
 };
 
