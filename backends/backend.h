@@ -41,6 +41,14 @@ enum class WeightStorage {
   kBf16,
 };
 
+/// How the factors of matrix products with constant weights are rounded. Sums, and everything
+/// between the products, are f32 either way.
+enum class ComputeType {
+  kF32,   ///< not at all: numbers agree with Hugging Face in float32
+  kBf16,  ///< rows that meet bf16 weights, and queries, keys, values and weights of attention in
+          ///< calls of several tokens, to bf16: relative error 2^-9 each
+};
+
 /// What only the compiler of a card understands. Named as the options of qeff-compile.
 struct CardCompileOptions {
   std::filesystem::path sdk = "/opt/qti-aic";
@@ -64,6 +72,7 @@ struct CardCompileOptions {
 struct BackendCompileOptions {
   int num_cores = 1;  ///< threads on a CPU, NSP cores on a card
   WeightStorage weight_storage = WeightStorage::kAuto;
+  ComputeType compute = ComputeType::kF32;
   CardCompileOptions card;
 };
 
@@ -87,6 +96,7 @@ struct OnnxCompilePlan {
 
 struct BackendOpenOptions {
   int num_threads = 0;                ///< 0: as compiled
+  std::string isa;                    ///< instruction set of a CPU; empty: the best one it has
   std::vector<int> devices;           ///< ids of a card's devices; empty: 0, 1, ... as compiled
   std::filesystem::path card_plugin;  ///< libqeff_aic_session.so; empty: beside the program
   /// Filled by backends whose steps are ours (cpu); stays without specializations in others.

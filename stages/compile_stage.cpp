@@ -232,7 +232,8 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
       {"num_cores", int64_t{target.num_cores}},
       {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
                                      : target.weight_storage == WeightStorage::kBf16 ? "bf16"
-                                                                                     : "auto")}};
+                                                                                     : "auto")},
+      {"compute", std::string(target.compute == ComputeType::kBf16 ? "bf16" : "f32")}};
   if (!options.seq_lens.empty()) manifest.options.emplace("seq_lens", options.seq_lens);
   if (options.prefill_only) manifest.options.emplace("prefill_only", *options.prefill_only);
   QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));

@@ -74,6 +74,7 @@ class Aic100Backend : public Backend {
 
   Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
                                         const BackendOpenOptions& options) const override {
+    if (!options.isa.empty()) return UsageError(Location::Flag("--isa"), "is for the CPU");
     QEFF_ASSIGN_OR_RETURN(const std::vector<int> devices, ChooseDevices(folder, options.devices));
     return aic100::OpenCardSession(folder, {.devices = devices, .plugin = options.card_plugin});
   }
@@ -105,6 +106,10 @@ class Aic100Backend : public Backend {
     if (options.weight_storage != WeightStorage::kAuto) {
       return UsageError(Location::Flag("--weight-storage"), "is for the CPU",
                         {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
+    }
+    if (options.compute != ComputeType::kF32) {
+      return UsageError(Location::Flag("--compute"), "is for the CPU",
+                        {"a card computes in f16"});
     }
     return Status::Ok();
   }

@@ -3,6 +3,8 @@
 //
 // The CPU behind the common interface: plan and constants go into programqpc.bin, which is mapped
 // when it is opened.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -16,6 +18,12 @@ namespace qeff {
 namespace {
 
 constexpr std::string_view kProgramSegment = "qeff.cpu.program";
+
+std::string KnownIsas() {
+  std::vector<std::string_view> names;
+  for (const cpu::Isa isa : cpu::AllIsas()) names.push_back(cpu::IsaName(isa));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
 
 class CpuBackend : public Backend {
  public:
@@ -39,7 +47,8 @@ class CpuBackend : public Backend {
                  artifact::ArtifactWriter& out) const override {
     QEFF_ASSIGN_OR_RETURN(const cpu::CpuPlan plan,
                           cpu::CompileForCpu(graphs, {.part_count = options.num_cores,
-                                                      .weights = options.weight_storage}));
+                                                      .weights = options.weight_storage,
+                                                      .compute = options.compute}));
     return WriteProgramFile(
         graphs, options.num_cores,
         {.segment = std::string(kProgramSegment),
@@ -64,6 +73,14 @@ class CpuBackend : public Backend {
     cpu::CpuRunOptions run_options;
     run_options.profile = options.profile;
     if (options.num_threads > 0) run_options.thread_count = options.num_threads;
+    if (!options.isa.empty()) {
+      run_options.isa = cpu::IsaFromName(options.isa);
+      if (!run_options.isa) {
+        return UsageError(Location::Flag("--isa"),
+                          fmt::format("no instruction set '{}'", options.isa),
+                          {fmt::format("there are {}", KnownIsas())});
+      }
+    }
     return cpu::OpenCpuSession(std::move(image), run_options);
   }
 };

@@ -66,7 +66,8 @@ class ReferenceBackend : public Backend {
   }
 
   Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
-                                        const BackendOpenOptions&) const override {
+                                        const BackendOpenOptions& options) const override {
+    if (!options.isa.empty()) return UsageError(Location::Flag("--isa"), "is for the CPU");
     const std::filesystem::path path = folder / kProgramFileName;
     QEFF_ASSIGN_OR_RETURN(const artifact::QpcFile file, artifact::QpcFile::Open(path));
     QEFF_ASSIGN_OR_RETURN(const artifact::QpcSegment segment, file.Get(kProgramSegment));

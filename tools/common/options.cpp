@@ -318,6 +318,12 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--compute", arguments.compute,
+                 "Precision of matrix products on a CPU: f32 (the numbers of Hugging Face in "
+                 "float32), bf16 (factors rounded where weights are bf16, sums in f32: faster)")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str()
+      ->group(group);
   AddCardOptions(app, arguments);
 }
 
@@ -330,6 +336,7 @@ stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   options.target.weight_storage = arguments.weight_storage == "f32"    ? WeightStorage::kF32
                                   : arguments.weight_storage == "bf16" ? WeightStorage::kBf16
                                                                        : WeightStorage::kAuto;
+  options.target.compute = arguments.compute == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
   return options;
 }
 

@@ -39,6 +39,7 @@ struct CompileArguments {
   std::vector<int> devices;      ///< of --devices; empty: not said
   std::optional<int> num_cores;  ///< absent: the backend's default
   std::string weight_storage = "auto";
+  std::string compute = "f32";
   std::vector<std::pair<std::string, int64_t>> dims;
 };
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments);
@@ -77,6 +78,7 @@ struct RunArguments {
   bool json = false;
   std::string trace;  ///< of --profile; empty: no file
   int num_threads = 0;
+  std::string isa;
   std::vector<int> devices;
   std::string card_plugin;
 };

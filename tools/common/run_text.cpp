@@ -230,6 +230,10 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
   app.add_option("--num-threads", arguments.num_threads, "Threads to use (default: as compiled)")
       ->check(CLI::Range(1, 1024))
       ->group(output);
+  app.add_option("--isa", arguments.isa,
+                 "Instruction set of the CPU's kernels: scalar, avx2, avx512, avx512_bf16, amx "
+                 "(default: the best one of this machine)")
+      ->group(output);
 }
 
 void AddCardRunOptions(CLI::App& app, RunArguments& arguments) {
@@ -248,6 +252,7 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
       app.count("--profile") > 0 ? std::make_shared<RunProfile>() : nullptr;
   if (profile != nullptr) profile->Start();
   const BackendOpenOptions open_options = {.num_threads = arguments.num_threads,
+                                           .isa = arguments.isa,
                                            .devices = arguments.devices,
                                            .card_plugin = arguments.card_plugin,
                                            .profile = profile};

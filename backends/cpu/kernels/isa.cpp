@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/kernels/isa.h"
 
+#include <iterator>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -55,6 +57,8 @@ Isa MachineIsa() {
   static const Isa isa = FindMachineIsa();
   return isa;
 }
+
+std::vector<Isa> AllIsas() { return {std::begin(kAllIsas), std::end(kAllIsas)}; }
 
 std::vector<Isa> SupportedIsas() {
   std::vector<Isa> result;

@@ -23,6 +23,8 @@ enum class Isa {
 
 /// Returns the strongest set of this machine.
 Isa MachineIsa();
+/// All sets there are, weakest first.
+std::vector<Isa> AllIsas();
 /// All sets that this machine can run, weakest first.
 std::vector<Isa> SupportedIsas();
 std::string_view IsaName(Isa isa);

@@ -18,11 +18,6 @@
 
 namespace qeff::cpu {
 
-enum class ComputeType {
-  kF32,
-  kBf16,  ///< rows that meet bf16 weights are rounded to bf16, sums stay f32
-};
-
 struct CpuCompileOptions {
   int part_count = 1;  ///< threads that the work is divided for
   WeightStorage weights = WeightStorage::kAuto;
