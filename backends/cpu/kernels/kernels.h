@@ -93,7 +93,14 @@ struct LinearArgs {
   float* scratch =
       nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
 };
-constexpr int64_t LinearScratchFloats(int64_t rows) { return 2 * rows * kPanelColumns; }
+/// Matrix tiles keep a block of rows, cut into parts, beside the sums of several panels: as much as
+/// a second-level cache of 2 MiB holds with the weights that stream through it.
+inline constexpr int64_t kAmxRowBytes = 1280 * 1024;
+inline constexpr int64_t kAmxStripFloats = 192 * 1024;
+constexpr int64_t LinearScratchFloats(int64_t rows) {
+  const int64_t strips = 2 * (rows + 31) * kPanelColumns;
+  return (strips > kAmxStripFloats ? strips : kAmxStripFloats) + kAmxRowBytes / 4;
+}
 
 /// Packs rows [row_begin, row_begin + rows) of an operand of `total_rows`. row_begin is a multiple
 /// of 12, `rows` 12 or what is left. bf16 rounds to nearest even; matrix tiles take denormals as 0.

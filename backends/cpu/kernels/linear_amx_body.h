@@ -1,12 +1,15 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linear with bf16 weights and bf16 rows by matrix tiles (tdpbf16ps): a tile of 16 rows times 32 k
-// meets a tile of 32 k times 16 columns, which is how the panels of weights lie anyway. The sums of
-// 32 rows by 32 columns take four of the eight tile registers, so each tile that is loaded is used
-// twice. Groups of panels that fit the second-level cache are the outermost loop, row tiles the
-// next: the rows stream through that cache once for a group. Sums of even and odd k of a pair are
-// added in f32, denormals count as zero.
+// Linear with bf16 weights by matrix tiles (tdpbf16ps): a tile of 16 rows by 32 k meets a tile of
+// 32 k by 16 columns, which is how the panels of weights lie anyway. Rows are bf16, or f32 as the
+// sum of three bf16 parts: cut off after 8, 16 and 24 bits the parts give the value back exactly,
+// so three products per step have the precision of f32 and still take a fifth of the time of fused
+// multiply-adds. The instruction adds in f32 and takes denormals as zero.
+//
+// The sums of 32 rows by 32 columns take four of the eight tile registers, so each tile that is
+// loaded is used twice. Blocks of rows and k that fit the second-level cache are the outermost
+// loops; the weights stream through, and each panel is fetched while the one before is multiplied.
 #pragma once
 
 #include <immintrin.h>
@@ -18,9 +21,8 @@ namespace {
 
 constexpr int64_t kAmxRows = 16;   ///< of a tile
 constexpr int64_t kAmxDepth = 32;  ///< k of a tile
-/// Bytes of weights that are used again for all row tiles: half of a second-level cache of 1 MiB,
-/// the smallest beside which there are matrix tiles.
-constexpr int64_t kAmxGroupBytes = 512 * 1024;
+constexpr int64_t kAmxTile = kAmxRows * kAmxDepth;
+constexpr int64_t kPairRows = 2 * kAmxRows;
 
 /// What ldtilecfg reads.
 struct alignas(64) TileConfiguration {
@@ -32,9 +34,9 @@ struct alignas(64) TileConfiguration {
 };
 
 /// Tiles 0..3: sums of rows {first, second} by columns {0..15, 16..31}; 4, 5: rows; 6, 7: weights.
-QEFF_INLINE void ConfigureTiles(int64_t first_rows, int64_t second_rows) {
-  const auto first = static_cast<uint8_t>(first_rows);
-  const auto second = static_cast<uint8_t>(second_rows);
+QEFF_INLINE void ConfigureTiles(int64_t count) {
+  const auto first = static_cast<uint8_t>(count < kAmxRows ? count : kAmxRows);
+  const auto second = static_cast<uint8_t>(count > kAmxRows ? count - kAmxRows : 1);
   TileConfiguration configuration;
   const uint8_t rows[8] = {first, first, second, second, first, second, kAmxRows, kAmxRows};
   for (int i = 0; i < 8; ++i) {
@@ -44,112 +46,243 @@ QEFF_INLINE void ConfigureTiles(int64_t first_rows, int64_t second_rows) {
   _tile_loadconfig(&configuration);
 }
 
-/// One or two tiles of packed rows.
+/// Up to 32 rows as one or two tiles for each block of 32 k. Counts are elements.
 struct AmxRows {
   const uint16_t* first;
   const uint16_t* second;
-  int64_t first_step;  ///< elements from one block of 32 k to the next
+  int64_t first_step;  ///< from one block of k to the next
   int64_t second_step;
+  int64_t part_step;  ///< from one part of the values to the next
 };
 
-QEFF_INLINE void MultiplyPair(const uint16_t* first, const uint16_t* second, const uint16_t* w) {
-  _tile_loadd(6, w, 128);
-  _tile_loadd(4, first, 64);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_loadd(7, w + 32, 128);
-  _tile_dpbf16ps(1, 4, 7);
-  _tile_loadd(5, second, 64);
-  _tile_dpbf16ps(2, 5, 6);
-  _tile_dpbf16ps(3, 5, 7);
-}
-
-QEFF_INLINE void MultiplySingle(const uint16_t* first, const uint16_t* w) {
-  _tile_loadd(4, first, 64);
+template <int kParts, bool kIsPair>
+QEFF_INLINE void MultiplyStep(const AmxRows& rows, const uint16_t* w) {
   _tile_loadd(6, w, 128);
   _tile_loadd(7, w + 32, 128);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_dpbf16ps(1, 4, 7);
+#pragma GCC unroll 3
+  for (int part = 0; part < kParts; ++part) {
+    _tile_loadd(4, rows.first + part * rows.part_step, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (kIsPair) {
+      _tile_loadd(5, rows.second + part * rows.part_step, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
 }
 
-/// The last block of a depth that is no multiple of 32, filled up with zeros: what follows a panel
-/// may be anything, and 0 * infinity is not 0.
-struct AmxTail {
-  alignas(64) uint16_t weights[kAmxDepth * kPanelColumns];
+/// Fetches the weights that come next into the second-level cache, some lines at each step.
+struct AmxFetch {
+  const char* next;
+  int64_t lines;  ///< per step
+  QEFF_INLINE void Step() {
+    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, _MM_HINT_T1);
+    next += lines * 64;
+  }
 };
-QEFF_INLINE const uint16_t* FillTail(const uint16_t* panel, int64_t depth, AmxTail& tail) {
-  const int64_t done = depth / kAmxDepth * kAmxDepth;
-  const int64_t count = (RoundUpToEven(depth) - done) * kPanelColumns;
-  for (int64_t i = 0; i < count; ++i) tail.weights[i] = panel[done * kPanelColumns + i];
-  for (int64_t i = count; i < kAmxDepth * kPanelColumns; ++i) tail.weights[i] = 0;
-  return tail.weights;
+
+/// Writes the last block of a panel whose depth is no multiple of 32 to `block`, filled up with
+/// zeros: what follows a panel may be anything, and 0 * infinity is not 0.
+inline void FillLastBlock(const uint16_t* w, int64_t depth, uint16_t* block) {
+  const int64_t count = RoundUpToEven(depth) * kPanelColumns;
+  for (int64_t i = 0; i < count; ++i) block[i] = w[i];
+  for (int64_t i = count; i < kAmxDepth * kPanelColumns; ++i) block[i] = 0;
 }
 
-/// sums [32][32] of up to 32 rows and one panel.
-inline void MultiplyPanel(AmxRows rows, bool is_pair, const uint16_t* panel, int64_t depth,
-                          float* sums) {
-  constexpr int64_t kBlock = kAmxDepth * kPanelColumns;
+/// sums [32][32] (+)= the rows by `depth` k of one panel.
+template <int kParts, bool kIsPair>
+inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool accumulate,
+                          AmxFetch& fetch, float* sums) {
   constexpr int64_t kStride = kPanelColumns * 4;
-  const int64_t blocks = depth / kAmxDepth;
-  AmxTail tail;
-  _tile_zero(0);
-  _tile_zero(1);
-  if (is_pair) {
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t block = 0; block < blocks; ++block) {
-      MultiplyPair(rows.first, rows.second, panel + block * kBlock);
-      rows.first += rows.first_step;
-      rows.second += rows.second_step;
+  float* below = sums + kAmxRows * kPanelColumns;
+  if (accumulate) {
+    _tile_loadd(0, sums, kStride);
+    _tile_loadd(1, sums + 16, kStride);
+    if constexpr (kIsPair) {
+      _tile_loadd(2, below, kStride);
+      _tile_loadd(3, below + 16, kStride);
     }
-    if (depth % kAmxDepth != 0) MultiplyPair(rows.first, rows.second, FillTail(panel, depth, tail));
-    _tile_stored(2, sums + kAmxRows * kPanelColumns, kStride);
-    _tile_stored(3, sums + kAmxRows * kPanelColumns + 16, kStride);
   } else {
-    for (int64_t block = 0; block < blocks; ++block) {
-      MultiplySingle(rows.first, panel + block * kBlock);
-      rows.first += rows.first_step;
+    _tile_zero(0);
+    _tile_zero(1);
+    if constexpr (kIsPair) {
+      _tile_zero(2);
+      _tile_zero(3);
     }
-    if (depth % kAmxDepth != 0) MultiplySingle(rows.first, FillTail(panel, depth, tail));
+  }
+  for (; depth >= kAmxDepth; depth -= kAmxDepth) {
+    fetch.Step();
+    MultiplyStep<kParts, kIsPair>(rows, w);
+    w += kAmxDepth * kPanelColumns;
+    rows.first += rows.first_step;
+    rows.second += rows.second_step;
+  }
+  if (depth > 0) {
+    alignas(64) uint16_t block[kAmxDepth * kPanelColumns];
+    FillLastBlock(w, depth, block);
+    MultiplyStep<kParts, kIsPair>(rows, block);
   }
   _tile_stored(0, sums, kStride);
   _tile_stored(1, sums + 16, kStride);
-}
-
-/// Rows [row, row + count) by the panels [begin, end).
-inline void MultiplyRows(const LinearArgs& args, int64_t row, int64_t count, int64_t begin,
-                         int64_t end) {
-  const auto* x = static_cast<const uint16_t*>(args.x);
-  const auto* weights = static_cast<const uint16_t*>(args.weights);
-  const int64_t row_depth = Bf16RowDepth(args.depth);
-  const bool is_pair = count > kAmxRows;
-  const AmxRows rows = {.first = x + row * row_depth,
-                        .second = x + (row + kAmxRows) * row_depth,
-                        .first_step = (is_pair ? kAmxRows : count) * kAmxDepth,
-                        .second_step = (count - kAmxRows) * kAmxDepth};
-  for (int64_t panel = begin; panel < end; ++panel) {
-    const bool is_up = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 1;
-    float* sums = args.scratch + (is_up ? count * kPanelColumns : 0);
-    MultiplyPanel(rows, is_pair, weights + panel * RoundUpToEven(args.depth) * kPanelColumns,
-                  args.depth, sums);
-    FinishTile(args, panel, row, count, sums, args.scratch);
+  if constexpr (kIsPair) {
+    _tile_stored(2, below, kStride);
+    _tile_stored(3, below + 16, kStride);
   }
 }
 
-inline void RunLinearAmx(const LinearArgs& args) {
-  constexpr int64_t kPairRows = 2 * kAmxRows;
-  const int64_t panel_bytes = (args.depth < 1 ? 1 : args.depth) * kPanelColumns * 2;
-  const int64_t group = kAmxGroupBytes / panel_bytes < 2 ? 2 : kAmxGroupBytes / panel_bytes / 2 * 2;
-  const int64_t pair_rows = args.rows / kPairRows * kPairRows;
-  const int64_t rest = args.rows - pair_rows;
-  for (int64_t begin = args.panel_begin; begin < args.panel_end; begin += group) {
-    const int64_t end = args.panel_end - begin < group ? args.panel_end : begin + group;
-    if (pair_rows > 0) ConfigureTiles(kAmxRows, kAmxRows);
-    for (int64_t row = 0; row < pair_rows; row += kPairRows) {
-      MultiplyRows(args, row, kPairRows, begin, end);
+/// bf16 rows as pack_rows_bf16 leaves them: nothing to prepare.
+struct PackedAmxRows {
+  static constexpr int kParts = 1;
+  static void Prepare(const LinearArgs&, int64_t, int64_t, int64_t, int64_t, uint16_t*) {}
+  /// Rows [row, row + count) from k on.
+  static AmxRows At(const LinearArgs& args, const uint16_t*, int64_t, int64_t row, int64_t count,
+                    int64_t k, int64_t) {
+    const uint16_t* x = static_cast<const uint16_t*>(args.x) + row * Bf16RowDepth(args.depth);
+    const int64_t first = count < kAmxRows ? count : kAmxRows;
+    return {.first = x + k * first,
+            .second = x + kAmxRows * Bf16RowDepth(args.depth) + k * (count - first),
+            .first_step = first * kAmxDepth,
+            .second_step = (count - first) * kAmxDepth,
+            .part_step = 0};
+  }
+};
+
+/// f32 rows, cut into parts in scratch: for each 32 rows [ceil(depth / 32)][3][2][16][32].
+struct SplitAmxRows {
+  static constexpr int kParts = 3;
+  static constexpr int64_t kStep = kParts * 2 * kAmxTile;
+
+  /// 16 k of a row, `stride` apart. What is no number or infinite has only a first part.
+  static void SplitRun(const float* x, int64_t stride, int64_t count, uint16_t* out) {
+    const __m512i index =
+        _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                           _mm512_set1_epi32(static_cast<int32_t>(stride)));
+    constexpr __mmask16 kAll = 0xffff;
+    const auto mask = static_cast<__mmask16>((uint32_t{1} << count) - 1);
+    const __m512i high_half = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u));
+    __m512 rest = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, x, 4);
+    constexpr int kNoNumber = 0x99;  // quiet and signaling NaN, both infinities
+    const __mmask16 finite = _knot_mask16(_mm512_fpclass_ps_mask(rest, kNoNumber));
+    for (int part = 0; part < kParts; ++part) {
+      __m512i cut = _mm512_and_si512(_mm512_castps_si512(rest), high_half);
+      if (part == 0) {  // a NaN whose only bits are low ones would become infinity
+        const __mmask16 nan = _mm512_cmp_ps_mask(rest, rest, _CMP_UNORD_Q);
+        cut = _mm512_mask_or_epi32(cut, nan, cut, _mm512_set1_epi32(0x00400000));
+      }
+      _mm256_storeu_si256(
+          reinterpret_cast<__m256i*>(out + part * 2 * kAmxTile),
+          _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, cut, 16)));
+      rest = _mm512_maskz_sub_ps(finite, rest, _mm512_castsi512_ps(cut));
     }
-    if (rest == 0) continue;
-    ConfigureTiles(rest < kAmxRows ? rest : kAmxRows, rest > kAmxRows ? rest - kAmxRows : 1);
-    MultiplyRows(args, pair_rows, rest, begin, end);
+  }
+
+  /// Rows [begin, begin + rows), k in [k, k + depth).
+  static void Prepare(const LinearArgs& args, int64_t begin, int64_t rows, int64_t k, int64_t depth,
+                      uint16_t* parts) {
+    const int64_t blocks = Bf16RowDepth(depth) / kAmxDepth;
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t tile = (begin + i) / kTileRows * kTileRows;
+      const int64_t tile_rows = args.rows - tile < kTileRows ? args.rows - tile : kTileRows;
+      const float* x = static_cast<const float*>(args.x) + tile * args.depth + k * tile_rows +
+                       (begin + i - tile);
+      uint16_t* out = parts + i / kPairRows * blocks * kStep + i % kPairRows / kAmxRows * kAmxTile +
+                      i % kAmxRows * kAmxDepth;
+      for (int64_t done = 0; done < blocks * kAmxDepth; done += 16) {
+        const int64_t left = depth - done;
+        SplitRun(x + (left > 0 ? done * tile_rows : 0), tile_rows,
+                 left > 16 ? 16 : (left > 0 ? left : 0),
+                 out + done / kAmxDepth * kStep + done % kAmxDepth);
+      }
+    }
+  }
+  static AmxRows At(const LinearArgs&, const uint16_t* parts, int64_t begin, int64_t row, int64_t,
+                    int64_t, int64_t depth) {
+    const uint16_t* first =
+        parts + (row - begin) / kPairRows * (Bf16RowDepth(depth) / kAmxDepth) * kStep;
+    return {.first = first,
+            .second = first + kAmxTile,
+            .first_step = kStep,
+            .second_step = kStep,
+            .part_step = 2 * kAmxTile};
+  }
+};
+
+/// How a product is cut up. Depends on its sizes only, so that every thread adds in the same order.
+struct AmxBlocks {
+  int64_t rows;    ///< a multiple of 32
+  int64_t depth;   ///< a multiple of 32, or all
+  int64_t panels;  ///< even: gate and up stay together
+};
+
+inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
+  constexpr int64_t kLongestDepth = 3072;
+  constexpr int64_t kBlockDepth = 2048;
+  AmxBlocks blocks;
+  blocks.depth = args.depth <= kLongestDepth ? args.depth : kBlockDepth;
+  const int64_t row_bytes = Bf16RowDepth(blocks.depth < 1 ? 1 : blocks.depth) * 2 * parts;
+  int64_t rows = kAmxRowBytes / row_bytes / kPairRows * kPairRows;
+  if (rows < kPairRows) rows = kPairRows;
+  const int64_t count = (args.rows + rows - 1) / rows;  // of even size
+  rows = (args.rows + count - 1) / count;
+  blocks.rows = (rows + kPairRows - 1) / kPairRows * kPairRows;
+  const int64_t strips = kAmxStripFloats / (blocks.rows * kPanelColumns) / 2 * 2;
+  blocks.panels = blocks.depth == args.depth || strips < 2 ? 2 : strips;
+  return blocks;
+}
+
+/// Rows [begin, end) by k in [k, k + depth) of one panel, into its strip of sums.
+template <typename Rows>
+inline void MultiplyPanel(const LinearArgs& args, const uint16_t* parts, int64_t begin, int64_t end,
+                          int64_t panel, int64_t k, int64_t depth, float* strip, float* gate) {
+  const uint16_t* w = static_cast<const uint16_t*>(args.weights) +
+                      (panel * RoundUpToEven(args.depth) + k) * kPanelColumns;
+  const int64_t pairs = (end - begin + kPairRows - 1) / kPairRows;
+  AmxFetch fetch = {reinterpret_cast<const char*>(w + RoundUpToEven(args.depth) * kPanelColumns),
+                    (kAmxDepth + pairs - 1) / pairs};
+  for (int64_t row = begin; row < end; row += kPairRows) {
+    const int64_t count = end - row < kPairRows ? end - row : kPairRows;
+    const AmxRows rows = Rows::At(args, parts, begin, row, count, k, depth);
+    float* sums = strip + (row - begin) * kPanelColumns;
+    if (count < kPairRows) ConfigureTiles(count);
+    if (count > kAmxRows) {
+      MultiplyTiles<Rows::kParts, true>(rows, w, depth, k > 0, fetch, sums);
+    } else {
+      MultiplyTiles<Rows::kParts, false>(rows, w, depth, k > 0, fetch, sums);
+    }
+    if (count < kPairRows) ConfigureTiles(kPairRows);
+    if (k + depth == args.depth) {
+      FinishTile(args, panel, row, count, sums, gate + (row - begin) * kPanelColumns);
+    }
+  }
+}
+
+/// Rows: kParts; Prepare() lays a block of rows out where that is needed; At() finds it.
+template <typename Rows>
+void RunLinearAmx(const LinearArgs& args) {
+  const AmxBlocks blocks = ChooseBlocks(args, Rows::kParts);
+  const int64_t strip_floats = blocks.rows * kPanelColumns;
+  auto* parts = reinterpret_cast<uint16_t*>(args.scratch + blocks.panels * strip_floats);
+  ConfigureTiles(kPairRows);
+  for (int64_t begin = 0; begin < args.rows; begin += blocks.rows) {
+    const int64_t end = args.rows - begin < blocks.rows ? args.rows : begin + blocks.rows;
+    for (int64_t first = args.panel_begin; first < args.panel_end; first += blocks.panels) {
+      const int64_t last =
+          args.panel_end - first < blocks.panels ? args.panel_end : first + blocks.panels;
+      int64_t k = 0;
+      do {  // at least once: depth may be 0
+        const int64_t depth = args.depth - k < blocks.depth ? args.depth - k : blocks.depth;
+        if (first == args.panel_begin || depth < args.depth) {
+          Rows::Prepare(args, begin, end - begin, k, depth, parts);
+        }
+        for (int64_t panel = first; panel < last; ++panel) {
+          float* strip = args.scratch + (panel - first) * strip_floats;
+          MultiplyPanel<Rows>(args, parts, begin, end, panel, k, depth, strip,
+                              (panel - first) % 2 == 1 ? strip - strip_floats : strip);
+        }
+        k += depth;
+      } while (k < args.depth);
+    }
   }
   _tile_release();
 }

@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void LinearBf16DotAmx(const LinearArgs& args) { RunLinearAmx(args); }
+void LinearBf16DotAmx(const LinearArgs& args) { RunLinearAmx<PackedAmxRows>(args); }
 
 }  // namespace qeff::cpu

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/linear_amx_body.h"
+#include "backends/cpu/kernels/linear_bf16_body.h"
+
+namespace qeff::cpu {
+
+void LinearBf16Amx(const LinearArgs& args) {
+  constexpr int64_t kFewRows = 4;  // reading the weights takes longer than multiplying them
+  if (args.rows <= kFewRows) {
+    RunLinear<LinearBf16Format<F32Rows>>(args);
+  } else {
+    RunLinearAmx<SplitAmxRows>(args);
+  }
+}
+
+}  // namespace qeff::cpu
