@@ -230,9 +230,7 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
       {"ccl_decode", options.ccl_decode},
       {"dims", DescribeDims(options.dims)},
       {"num_cores", int64_t{target.num_cores}},
-      {"weight_storage", std::string(target.weight_storage == WeightStorage::kF32    ? "f32"
-                                     : target.weight_storage == WeightStorage::kBf16 ? "bf16"
-                                                                                     : "auto")},
+      {"weights", std::string(WeightStorageName(target.weight_storage))},
       {"compute", std::string(target.compute == ComputeType::kBf16 ? "bf16" : "f32")}};
   if (!options.seq_lens.empty()) manifest.options.emplace("seq_lens", options.seq_lens);
   if (options.prefill_only) manifest.options.emplace("prefill_only", *options.prefill_only);

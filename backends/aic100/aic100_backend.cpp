@@ -104,7 +104,7 @@ class Aic100Backend : public Backend {
                         {"say how many: --num-devices N"});
     }
     if (options.weight_storage != WeightStorage::kAuto) {
-      return UsageError(Location::Flag("--weight-storage"), "is for the CPU",
+      return UsageError(Location::Flag("--weights"), "is for the CPU",
                         {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
     }
     if (options.compute != ComputeType::kF32) {

@@ -4,12 +4,13 @@
 // How near the kernels of Linear come to what the machine can do. Each line is measured between two
 // runs of the probe that limits it (fused multiply-adds, bf16 dot products, or reading), and gives
 // the share of the better of the two:
-//   cpu_kernel_bench [THREADS]
+//   cpu_kernel_bench [THREADS [VARIANT]]
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "backends/cpu/kernels/kernels.h"
@@ -64,6 +65,27 @@ double PeakGflops(ThreadPool& pool, void (*linear)(const LinearArgs&)) {
   return 2.0 * kTileRows * kPanelColumns * kDepth * kCalls * pool.thread_count() / seconds / 1e9;
 }
 
+#if defined(__x86_64__)
+constexpr int64_t kDotProductsPerRound = 16;
+/// Independent vpdpbusd on registers alone.
+[[gnu::noinline]] __attribute__((target("avx512f,avx512vnni"))) void RunDotProducts(
+    int64_t rounds) {
+  for (int64_t i = 0; i < rounds; ++i) {
+    asm volatile(
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm0\n vpdpbusd %%zmm30, %%zmm31, %%zmm1\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm2\n vpdpbusd %%zmm30, %%zmm31, %%zmm3\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm4\n vpdpbusd %%zmm30, %%zmm31, %%zmm5\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm6\n vpdpbusd %%zmm30, %%zmm31, %%zmm7\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm8\n vpdpbusd %%zmm30, %%zmm31, %%zmm9\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm10\n vpdpbusd %%zmm30, %%zmm31, %%zmm11\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm12\n vpdpbusd %%zmm30, %%zmm31, %%zmm13\n"
+        "vpdpbusd %%zmm30, %%zmm31, %%zmm14\n vpdpbusd %%zmm30, %%zmm31, %%zmm15\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+  }
+}
+#endif
+
 /// Gigabytes per second of all threads reading their part of `data`.
 double ReadGigabytes(ThreadPool& pool, const Memory& data) {
   std::vector<uint64_t> sums(static_cast<size_t>(pool.thread_count()) * 8);
@@ -81,6 +103,18 @@ double ReadGigabytes(ThreadPool& pool, const Memory& data) {
   return static_cast<double>(words * 8 * static_cast<size_t>(pool.thread_count())) / seconds / 1e9;
 }
 
+/// Billions of operations per second of vpdpbusd on all threads; 0 if the machine has none.
+double PeakInt8Gops(ThreadPool& pool) {
+#if defined(__x86_64__)
+  if (MachineIsa() < Isa::avx512_vnni) return 0;
+  constexpr int64_t kRounds = 20000;
+  const double seconds = BestSeconds(pool, [](int) { RunDotProducts(kRounds); });
+  return 2.0 * 64 * kDotProductsPerRound * kRounds * pool.thread_count() / seconds / 1e9;
+#else
+  return 0;
+#endif
+}
+
 struct Shape {
   const char* name;
   int64_t rows;
@@ -91,8 +125,16 @@ struct Shape {
 struct Variant {
   const char* name;
   void (*linear)(const LinearArgs&);
-  int64_t weight_bytes;
+  int64_t weight_bits;  ///< 0: as `layout` says
   int64_t row_bytes;
+  QuantLayout layout = {};
+
+  int64_t PanelBytes(int64_t depth) const {
+    return weight_bits == 0 ? layout.panel_bytes(depth) : kPanelColumns * depth * weight_bits / 8;
+  }
+  int64_t RowBytes(int64_t depth) const {
+    return weight_bits == 0 ? layout.row_bytes(depth) : depth * row_bytes;
+  }
 };
 
 double LinearSeconds(ThreadPool& pool, const Variant& variant, const Shape& shape, const Memory& x,
@@ -121,9 +163,8 @@ Memory MustAllocate(int64_t bytes) {
 }
 
 void RunShape(ThreadPool& pool, const Variant& variant, const Shape& shape) {
-  const int64_t weight_bytes =
-      PanelCount(shape.columns) * kPanelColumns * shape.depth * variant.weight_bytes;
-  const Memory x = MustAllocate(shape.rows * shape.depth * variant.row_bytes);
+  const int64_t weight_bytes = PanelCount(shape.columns) * variant.PanelBytes(shape.depth);
+  const Memory x = MustAllocate(shape.rows * variant.RowBytes(shape.depth));
   const Memory weights = MustAllocate(weight_bytes);
   const Memory out = MustAllocate(shape.rows * shape.columns * 4);
   std::vector<Memory> scratch;
@@ -132,7 +173,8 @@ void RunShape(ThreadPool& pool, const Variant& variant, const Shape& shape) {
   }
   const bool is_decode = shape.rows < 8;
   const auto probe = [&] {
-    return is_decode ? ReadGigabytes(pool, weights) : PeakGflops(pool, variant.linear);
+    if (is_decode) return ReadGigabytes(pool, weights);
+    return variant.weight_bits == 0 ? PeakInt8Gops(pool) : PeakGflops(pool, variant.linear);
   };
   const double before = probe();
   const double seconds = LinearSeconds(pool, variant, shape, x, weights, out, scratch);
@@ -154,9 +196,12 @@ int main(int argc, char** argv) {
   ThreadPool pool(threads);
   const Kernels& kernels = KernelsFor(MachineIsa());
   fmt::print("{} threads, {}\n", threads, IsaName(MachineIsa()));
-  const Variant variants[] = {{"f32", kernels.linear_f32, 4, 4},
-                              {"bf16", kernels.linear_bf16, 2, 4},
-                              {"bf16 dot", kernels.linear_bf16_dot, 2, 2}};
+  const Variant variants[] = {{"f32", kernels.linear_f32, 32, 4},
+                              {"bf16", kernels.linear_bf16, 16, 4},
+                              {"bf16 dot", kernels.linear_bf16_dot, 16, 2},
+                              {"int8", kernels.linear_int8, 0, 0, kInt8Layout},
+                              {"int4", kernels.linear_int4, 0, 0, kInt4Layout},
+                              {"mxfp6", kernels.linear_mxfp6, 0, 0, kMxfp6Layout}};
   // Few columns for prompts: panels are the outermost loop, and a run should be shorter than a time
   // slice.
   const Shape shapes[] = {{"prompt [512,2048]x[2048,256]", 512, 2048, 256},
@@ -164,7 +209,10 @@ int main(int argc, char** argv) {
                           {"batch [16,2048]x[2048,5632]", 16, 2048, 5632},
                           {"decode [1,2048]x[2048,16384]", 1, 2048, 16384}};
   for (const Shape& shape : shapes) {
-    for (const Variant& variant : variants) RunShape(pool, variant, shape);
+    for (const Variant& variant : variants) {
+      if (argc > 2 && std::string_view(argv[2]) != variant.name) continue;
+      RunShape(pool, variant, shape);
+    }
   }
   return 0;
 }

@@ -70,13 +70,14 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
       ->group(group);
 }
 
-void AddExportOptions(CLI::App& app, ExportArguments& arguments) {
+void AddExportOptions(CLI::App& app, ExportArguments& arguments,
+                      const std::string& weights_option) {
   const std::string group = "Export options";
   app.add_option("--dtype", arguments.dtype, "Float type of the graph: f32, f16 or bf16")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str()
       ->group(group);
-  app.add_option("--weights", arguments.weights,
+  app.add_option(weights_option, arguments.weights,
                  "external: write them beside the graph; reference: leave them in the checkpoint")
       ->check(CLI::IsMember({"external", "reference"}))
       ->capture_default_str()
@@ -312,10 +313,11 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
                  "Threads on a CPU (default: all), cores of each device of a card (default: 16)")
       ->check(CLI::Range(1, 1024))
       ->group(group);
-  app.add_option("--weight-storage", arguments.weight_storage,
-                 "How matrices are kept: auto (as the checkpoint has them if that loses nothing), "
-                 "f32, bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  app.add_option("--weights", arguments.weights,
+                 "How matrices are kept on a CPU: auto (as the checkpoint has them if that loses "
+                 "nothing), f32, bf16, int8, int4, mxfp6")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(std::begin(kWeightStorageNames), std::end(kWeightStorageNames))))
       ->capture_default_str()
       ->group(group);
   app.add_option("--compute", arguments.compute,
@@ -333,9 +335,12 @@ stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   const Result<const Backend*> backend = FindBackend(options.backend);
   QEFF_CHECK(backend.ok(), "the parser accepted backend '{}'", options.backend);
   options.target.num_cores = arguments.num_cores.value_or((*backend)->DefaultCores());
-  options.target.weight_storage = arguments.weight_storage == "f32"    ? WeightStorage::kF32
-                                  : arguments.weight_storage == "bf16" ? WeightStorage::kBf16
-                                                                       : WeightStorage::kAuto;
+  const auto* storage =
+      std::find(std::begin(kWeightStorageNames), std::end(kWeightStorageNames), arguments.weights);
+  QEFF_CHECK(storage != std::end(kWeightStorageNames), "the parser accepted weights '{}'",
+             arguments.weights);
+  options.target.weight_storage =
+      static_cast<WeightStorage>(storage - std::begin(kWeightStorageNames));
   options.target.compute = arguments.compute == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
   return options;
 }

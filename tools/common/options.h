@@ -26,7 +26,9 @@ struct ExportArguments {
   bool subfunctions = false;
   bool clip_to_f16 = false;
 };
-void AddExportOptions(CLI::App& app, ExportArguments& arguments);
+/// `weights_option`: another name where --weights are those of a program.
+void AddExportOptions(CLI::App& app, ExportArguments& arguments,
+                      const std::string& weights_option = "--weights");
 stages::ExportOptions ToExportOptions(const ExportArguments& arguments,
                                       const stages::TransformOptions& transform);
 
@@ -38,7 +40,7 @@ struct CompileArguments {
   stages::CompileOptions options;
   std::vector<int> devices;      ///< of --devices; empty: not said
   std::optional<int> num_cores;  ///< absent: the backend's default
-  std::string weight_storage = "auto";
+  std::string weights = "auto";  ///< a name of kWeightStorageNames
   std::string compute = "f32";
   std::vector<std::pair<std::string, int64_t>> dims;
 };

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
             ->required();
         tools::AddRunOptions(app, run_arguments);
         tools::AddCompileOptions(app, compile_arguments);
-        tools::AddExportOptions(app, export_arguments);
+        tools::AddExportOptions(app, export_arguments, "--exported-weights");
         tools::AddTransformOptions(app, transform);
       },
       [&]() -> Status {

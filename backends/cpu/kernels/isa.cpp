@@ -13,7 +13,8 @@
 namespace qeff::cpu {
 namespace {
 
-constexpr Isa kAllIsas[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512_bf16, Isa::amx};
+constexpr Isa kAllIsas[] = {Isa::scalar,      Isa::avx2,        Isa::avx512,
+                            Isa::avx512_vnni, Isa::avx512_bf16, Isa::amx};
 
 #if defined(__x86_64__)
 /// True if the processor has tiles of bf16 and int8 and the system lets this process use them. The
@@ -44,7 +45,8 @@ Isa FindMachineIsa() {
       !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) {
     return Isa::avx2;
   }
-  if (!__builtin_cpu_supports("avx512bf16")) return Isa::avx512;
+  if (!__builtin_cpu_supports("avx512vnni")) return Isa::avx512;
+  if (!__builtin_cpu_supports("avx512bf16")) return Isa::avx512_vnni;
   return HasAmx() ? Isa::amx : Isa::avx512_bf16;
 }
 #else
@@ -76,6 +78,8 @@ std::string_view IsaName(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx512_vnni:
+      return "avx512_vnni";
     case Isa::avx512_bf16:
       return "avx512_bf16";
     case Isa::amx:

@@ -17,9 +17,10 @@ enum class Isa {
   scalar,
   avx2,
   avx512,
+  avx512_vnni,  ///< products of 8-bit integers
   avx512_bf16,
   amx,  ///< matrix tiles of bf16 and int8
-};  // lower case: kernels.def and file names spell them so
+};      // lower case: kernels.def and file names spell them so
 
 /// Returns the strongest set of this machine.
 Isa MachineIsa();

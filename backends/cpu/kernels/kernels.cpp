@@ -22,9 +22,9 @@ constexpr Kernels MakeTable(Isa machine) {
   return table;
 }
 
-constexpr std::array kTables = {MakeTable(Isa::scalar), MakeTable(Isa::avx2),
-                                MakeTable(Isa::avx512), MakeTable(Isa::avx512_bf16),
-                                MakeTable(Isa::amx)};
+constexpr std::array kTables = {MakeTable(Isa::scalar),      MakeTable(Isa::avx2),
+                                MakeTable(Isa::avx512),      MakeTable(Isa::avx512_vnni),
+                                MakeTable(Isa::avx512_bf16), MakeTable(Isa::amx)};
 
 }  // namespace
 

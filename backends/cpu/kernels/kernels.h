@@ -19,6 +19,30 @@
 //     is [ceil(K/32)][r][32], filled up with zeros; tile i starts at element 16 * i *
 //     Bf16RowDepth(K).
 //   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32].
+//
+// Quantised weights and the rows that meet them. A weight is number * scale, with one scale for
+// each column and each group of k:
+//   int8   groups of 128, numbers -127 .. 127, bf16 scale, stored number + 128
+//   int4   groups of 32, numbers -8 .. 7, bf16 scale, stored number + 8
+//   mxfp6  groups of 32, E2M3 numbers 0, 1/8, .. 7.5 with a sign, scale a power of two (E8M0):
+//   MXFP6
+//          of the OCP MX specification 1.0. Stored as the 6-bit code: sign, exponent, mantissa.
+//          Eight times such a number is an integer, so products are integers here too.
+// K is filled up to a multiple of 32 (QuantDepth) with zeros. A panel has its scales, [group][32]
+// of them, filled up to a multiple of 64 bytes, then its numbers. Byte j < 64 of a quad (four k) is
+// column j / 4, k j % 4, so that one 32-bit lane holds the four k of one column:
+//   int8   for each quad 128 bytes: columns 0 .. 15, then columns 16 .. 31
+//   int4   for each quad 64 bytes: low nibbles columns 0 .. 15, high nibbles columns 16 .. 31
+//   mxfp6  for each two quads 192 bytes: the low four bits of both as in int4, then 64 bytes with
+//          the upper two bits: bits 0-1 and 2-3 are both halves of the first quad, 4-5 and 6-7 of
+//          the second
+// A row is quantised for itself in blocks of 128 k: scale = max |x| / 127 in f32, number = x *
+// (127 / max |x|) rounded to nearest even. A tile of r rows has for each block [r][128] numbers s8,
+// [r] scales f32, [r][groups of a block] s32: minus the stored form of zero times the sum of the
+// numbers of a group, which is where the product of stored weights starts. Then
+//   out = sum over blocks of row scale * (sum over groups of weight scale * (sum over k of
+//   numbers))
+// with the inner sum in integers, exact, and the outer ones in f32 in the order of k.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +61,48 @@ constexpr int64_t PanelCount(int64_t columns) {
 constexpr int64_t RoundUpToEven(int64_t value) { return value + (value & 1); }
 /// Elements that a packed bf16 row of K takes, whatever the instruction set.
 constexpr int64_t Bf16RowDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
+
+/// How the weights of a Linear are kept. Stored in programs: only append.
+enum class WeightFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6 };
+inline constexpr int32_t kWeightFormatCount = 5;
+/// How packed rows are kept: kInt8 and after, quantised for weights of that format. Stored in
+/// programs: only append.
+enum class RowFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6 };
+inline constexpr int32_t kRowFormatCount = 5;
+
+inline constexpr int64_t kQuantBlock = 128;  ///< k that share a scale of a row
+constexpr int64_t QuantDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
+constexpr int64_t QuantBlocks(int64_t depth) { return (depth + kQuantBlock - 1) / kQuantBlock; }
+
+/// What kernels must know of a quantised format. A quad is four k of 32 columns.
+struct QuantLayout {
+  int64_t group = 32;        ///< k that share a scale of a column
+  int32_t zero_point = 0;    ///< the stored form of zero
+  int64_t scale_bytes = 2;   ///< of one scale
+  int64_t quad_bytes = 128;  ///< mxfp6: half of what two of them take
+
+  constexpr int64_t groups_of_block() const { return kQuantBlock / group; }
+  /// Bytes of one block of one packed row.
+  constexpr int64_t row_block_bytes() const { return kQuantBlock + 4 + 4 * groups_of_block(); }
+  constexpr int64_t row_bytes(int64_t depth) const {
+    return QuantBlocks(depth) * row_block_bytes();
+  }
+  constexpr int64_t groups(int64_t depth) const { return (depth + group - 1) / group; }
+  /// Offset of the numbers in a panel.
+  constexpr int64_t scales_bytes(int64_t depth) const {
+    return (groups(depth) * kPanelColumns * scale_bytes + 63) / 64 * 64;
+  }
+  constexpr int64_t panel_bytes(int64_t depth) const {
+    return scales_bytes(depth) + QuantDepth(depth) / 4 * quad_bytes;
+  }
+};
+inline constexpr QuantLayout kInt8Layout = {
+    .group = 128, .zero_point = 128, .scale_bytes = 2, .quad_bytes = 128};
+inline constexpr QuantLayout kInt4Layout = {
+    .group = 32, .zero_point = 8, .scale_bytes = 2, .quad_bytes = 64};
+/// Numbers in eighths, plus 64: what the kernels make of the codes.
+inline constexpr QuantLayout kMxfp6Layout = {
+    .group = 32, .zero_point = 64, .scale_bytes = 1, .quad_bytes = 96};
 
 /// Stored in programs: only append. Formulas as in transformers' ACT2FN.
 enum class Activation : int32_t {
@@ -71,8 +137,8 @@ enum class LinearEpilogue : int32_t {
 /// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
 /// within blocks that depend on K and M only, so results do not depend on how panels are divided.
 struct LinearArgs {
-  const void* x =
-      nullptr;  ///< packed rows: f32 for linear_f32 and linear_bf16, bf16 for linear_bf16_dot
+  const void* x = nullptr;        ///< packed rows: f32 for linear_f32 and linear_bf16, bf16 for
+                                  ///< linear_bf16_dot, for the others quantised for their weights
   const void* weights = nullptr;  ///< packed panels, 64-byte aligned
   int64_t rows = 0;
   int64_t depth = 0;
@@ -93,17 +159,22 @@ struct LinearArgs {
   float* scratch =
       nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
 };
+/// k of a panel of int4 or mxfp6 that are unpacked at a time: 16 KiB of numbers, 2 KiB of scales.
+inline constexpr int64_t kUnpackDepth = 512;
+inline constexpr int64_t kUnpackFloats =
+    kUnpackDepth * kPanelColumns / 4 + kUnpackDepth / 32 * kPanelColumns;
 /// Matrix tiles keep a block of rows, cut into parts, beside the sums of several panels: as much as
 /// a second-level cache of 2 MiB holds with the weights that stream through it.
 inline constexpr int64_t kAmxRowBytes = 1280 * 1024;
 inline constexpr int64_t kAmxStripFloats = 192 * 1024;
 constexpr int64_t LinearScratchFloats(int64_t rows) {
   const int64_t strips = 2 * (rows + 31) * kPanelColumns;
-  return (strips > kAmxStripFloats ? strips : kAmxStripFloats) + kAmxRowBytes / 4;
+  return (strips > kAmxStripFloats ? strips : kAmxStripFloats) + kAmxRowBytes / 4 + kUnpackFloats;
 }
 
 /// Packs rows [row_begin, row_begin + rows) of an operand of `total_rows`. row_begin is a multiple
 /// of 12, `rows` 12 or what is left. bf16 rounds to nearest even; matrix tiles take denormals as 0.
+/// Quantised, a block with NaN gets the scale NaN, one with infinity the scale infinity.
 struct PackRowsArgs {
   const float* x = nullptr;  ///< row `row_begin`; rows x_stride apart
   int64_t x_stride = 0;
@@ -111,7 +182,8 @@ struct PackRowsArgs {
   int64_t rows = 0;
   int64_t total_rows = 0;
   int64_t depth = 0;
-  void* out = nullptr;  ///< of row 0
+  void* out = nullptr;      ///< of row 0
+  QuantLayout layout = {};  ///< of the weights, for pack_rows_quant
 };
 
 /// For each row and each of `groups` runs of `group_size` channels:
@@ -230,8 +302,12 @@ struct Kernels {
   void (*linear_f32)(const LinearArgs&) = nullptr;
   void (*linear_bf16)(const LinearArgs&) = nullptr;
   void (*linear_bf16_dot)(const LinearArgs&) = nullptr;
+  void (*linear_int8)(const LinearArgs&) = nullptr;
+  void (*linear_int4)(const LinearArgs&) = nullptr;
+  void (*linear_mxfp6)(const LinearArgs&) = nullptr;
   void (*pack_rows_f32)(const PackRowsArgs&) = nullptr;
   void (*pack_rows_bf16)(const PackRowsArgs&) = nullptr;
+  void (*pack_rows_quant)(const PackRowsArgs&) = nullptr;
   void (*norm)(const NormArgs&) = nullptr;
   void (*rope)(const RopeArgs&) = nullptr;
   void (*attention_f32)(const AttentionArgs&) = nullptr;

@@ -68,7 +68,8 @@ Status AddSharedTables(const ir::Graph& graph, ConstantPool& constants) {
     const ir::WeightPtr& weight = node->input(1)->constant();
     for (const ir::WeightPtr& table : tables) {
       if (table != weight && !ir::SameRecipe(*table, *weight)) continue;
-      QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, constants.AddPanels({weight}));
+      QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
+                            constants.AddPanels({weight}, WeightUse::kHead));
       (void)place;
     }
   }

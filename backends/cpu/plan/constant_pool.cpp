@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/plan/weight_blocks.h"
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/program.h"
 
 namespace qeff::cpu {
@@ -52,7 +53,7 @@ Status WritePlain(const ir::Weight& weight, const ByteSink& sink) {
 Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format,
                    const ByteSink& sink) {
   const MatrixStack stack = StackOf(*weights[0]);
-  const int64_t panel_bytes = PanelBytes(stack.depth, format);
+  const int64_t panel_bytes = PanelBytes(format, stack.depth);
   const auto kinds = static_cast<int64_t>(weights.size());
   const int64_t panels = PanelCount(stack.rows);
   const int64_t step = PanelsPerBlock(stack.depth);
@@ -133,9 +134,15 @@ Result<ConstantPlace> ConstantPool::AddPlain(const ir::WeightPtr& weight) {
                 {Layout::kPlain, {stored}, 0, {0, static_cast<uint64_t>(stored->size_bytes())}});
 }
 
-Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>& weights) const {
+Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>& weights,
+                                                WeightUse use) const {
   if (storage_ == WeightStorage::kF32) return WeightFormat::kF32;
   if (storage_ == WeightStorage::kBf16) return WeightFormat::kBf16;
+  if (storage_ != WeightStorage::kAuto && use != WeightUse::kRouter) {
+    if (storage_ == WeightStorage::kMxfp6) return WeightFormat::kMxfp6;
+    const bool is_int4 = storage_ == WeightStorage::kInt4 && use != WeightUse::kHead;
+    return is_int4 ? WeightFormat::kInt4 : WeightFormat::kInt8;
+  }
   for (const ir::WeightPtr& weight : weights) {
     if (weight->dtype() == DType::kBf16) continue;
     QEFF_ASSIGN_OR_RETURN(const bool is_exact, IsExactlyBf16(*weight));
@@ -144,13 +151,14 @@ Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>
   return WeightFormat::kBf16;
 }
 
-Result<ConstantPlace> ConstantPool::AddPanels(const std::vector<ir::WeightPtr>& weights) {
+Result<ConstantPlace> ConstantPool::AddPanels(const std::vector<ir::WeightPtr>& weights,
+                                              WeightUse use) {
   const std::string key = Describe(weights);
   if (const Entry* found = Find(key, Layout::kPanels, weights)) return found->place;
-  QEFF_ASSIGN_OR_RETURN(const WeightFormat format, ChooseFormat(weights));
+  QEFF_ASSIGN_OR_RETURN(const WeightFormat format, ChooseFormat(weights, use));
   const MatrixStack stack = StackOf(*weights[0]);
   const int64_t size_bytes = stack.count * PanelCount(stack.rows) *
-                             PanelBytes(stack.depth, format) * static_cast<int64_t>(weights.size());
+                             PanelBytes(format, stack.depth) * static_cast<int64_t>(weights.size());
   return Append(key, {Layout::kPanels, weights, 0, {0, static_cast<uint64_t>(size_bytes), format}});
 }
 

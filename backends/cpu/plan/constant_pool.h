@@ -28,6 +28,13 @@ struct ConstantPlace {
   WeightFormat format = WeightFormat::kF32;  ///< of panels
 };
 
+/// What a matrix is for, as far as its format depends on it.
+enum class WeightUse {
+  kProduct,
+  kHead,    ///< its results are not multiplied again: logits. kInt4 keeps it as int8
+  kRouter,  ///< it chooses experts, which rounding would change: kept as by kAuto
+};
+
 class ConstantPool {
  public:
   /// kAuto keeps a Linear's weights as bf16 where every value is one exactly, else as f32.
@@ -37,7 +44,7 @@ class ConstantPool {
   Result<ConstantPlace> AddPlain(const ir::WeightPtr& weight);
   /// The weight [N, K] of a Linear as panels. Two weights of equal dims: gate and up, panels
   /// interleaved. A stack [X, N, K]: the panels of one matrix after those of the other.
-  Result<ConstantPlace> AddPanels(const std::vector<ir::WeightPtr>& weights);
+  Result<ConstantPlace> AddPanels(const std::vector<ir::WeightPtr>& weights, WeightUse use);
   /// Biases [N] (of a stack [X, N]) beside AddPanels of the same weights; null is zero, but not all
   /// of them.
   Result<ConstantPlace> AddPanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns);
@@ -60,7 +67,7 @@ class ConstantPool {
   const Entry* Find(const std::string& key, Layout layout,
                     const std::vector<ir::WeightPtr>& weights) const;
   ConstantPlace Append(const std::string& key, Entry entry);
-  Result<WeightFormat> ChooseFormat(const std::vector<ir::WeightPtr>& weights) const;
+  Result<WeightFormat> ChooseFormat(const std::vector<ir::WeightPtr>& weights, WeightUse use) const;
   Status WriteEntry(const Entry& entry, const ByteSink& sink) const;
 
   WeightStorage storage_;

@@ -7,6 +7,7 @@
 // routing, and neither does which thread computes what.
 #include "backends/cpu/plan/activations.h"
 #include "backends/cpu/plan/lowering.h"
+#include "backends/cpu/runtime/packed_formats.h"
 
 namespace qeff::cpu {
 namespace {
@@ -87,9 +88,8 @@ Result<View> AddPack(GraphLowering& lowering, const Routing& routing, const Rout
                      const View& x, bool is_gathered, const View& scales) {
   const RowFormat format = lowering.RowFormatFor(spec.format);
   const Rows rows = RowsOrDie(x);
-  const bool halves = format == RowFormat::kBf16;
   const View packed = lowering.builder().NewDense(
-      DType::kF32, {routing.slots(), halves ? Bf16RowDepth(spec.depth) / 2 : spec.depth});
+      DType::kF32, {routing.slots(), PackedRowBytes(format, spec.depth) / 4});
   const PackRoutedParams params = {.rows = is_gathered ? routing.rows : routing.slots(),
                                    .choices = routing.choices,
                                    .slots = routing.slots(),
@@ -129,7 +129,8 @@ Result<RoutedSpec> AddWeights(GraphLowering& lowering, const ir::Node& node,
                               const std::vector<size_t>& biases) {
   std::vector<ir::WeightPtr> stacks;
   for (const size_t input : weights) stacks.push_back(node.input(input)->constant());
-  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPanels(stacks));
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
+                        lowering.constants().AddPanels(stacks, WeightUse::kProduct));
   RoutedSpec spec = {.name = node.name(),
                      .weights = lowering.ConstantView(place, DType::kF32,
                                                       {static_cast<int64_t>(place.size_bytes) / 4}),

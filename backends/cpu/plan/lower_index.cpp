@@ -15,8 +15,7 @@ Result<View> TableView(GraphLowering& lowering, const ir::Value* data, TableLayo
   *layout = TableLayout::kF32;
   if (data->is_constant()) {
     if (const ConstantPlace* place = lowering.constants().FindPanels(data->constant())) {
-      *layout =
-          place->format == WeightFormat::kBf16 ? TableLayout::kPanelsBf16 : TableLayout::kPanelsF32;
+      *layout = PanelTable(place->format);
       return lowering.ConstantView(*place, DType::kF32,
                                    {static_cast<int64_t>(place->size_bytes) / 4});
     }

@@ -8,6 +8,7 @@
 
 #include "backends/cpu/plan/activations.h"
 #include "backends/cpu/plan/lowering.h"
+#include "backends/cpu/plan/weight_use.h"
 
 namespace qeff::cpu {
 namespace {
@@ -91,15 +92,18 @@ Status CheckWeight(GraphLowering& lowering, const ir::Node& node, size_t input) 
       node, fmt::format("expected input {} to be a constant float matrix", input));
 }
 
-/// Linears with constant operands that read `x`, `first` among them.
+/// Linears with constant operands and weights of one use that read the operand of `first`, which
+/// is among them.
 std::vector<const ir::Node*> GroupOf(GraphLowering& lowering, const ir::Node& first) {
   std::vector<const ir::Node*> group;
+  const WeightUse weight_use = UseOfWeights(first);
   for (const ir::Use& use : first.input(0)->uses()) {
     const ir::Node* node = use.node;
     const bool fits = node->IsQeff("Linear") && use.input_index == 0 &&
                       node->input(1)->is_constant() && node->input(1) != node->input(0) &&
                       (node->input(2) == nullptr || node->input(2)->is_constant()) &&
-                      !lowering.IsGraphOutput(node->output()) && !lowering.IsSkipped(node);
+                      !lowering.IsGraphOutput(node->output()) && !lowering.IsSkipped(node) &&
+                      UseOfWeights(*node) == weight_use;
     if (fits) group.push_back(node);
   }
   if (std::find(group.begin(), group.end(), &first) == group.end()) return {&first};
@@ -176,7 +180,8 @@ Status LowerLinear(GraphLowering& lowering, const ir::Node& node) {
     }
   }
   const ir::WeightPtr whole = weights.size() == 1 ? weights[0] : ir::Concatenated(weights, 0);
-  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPanels({whole}));
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
+                        lowering.constants().AddPanels({whole}, UseOfWeights(node)));
   LinearSpec spec = {.weights = FlatView(lowering, place), .format = place.format};
   QEFF_ASSIGN_OR_RETURN(spec.bias, AddBias(lowering, biases, columns));
   QEFF_ASSIGN_OR_RETURN(
@@ -190,7 +195,8 @@ Status LowerLinear(GraphLowering& lowering, const ir::Node& node) {
 
 Status LowerProduct(GraphLowering& lowering, const ir::Node& node, const ir::WeightPtr& weight,
                     const ir::Value* bias) {
-  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place, lowering.constants().AddPanels({weight}));
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
+                        lowering.constants().AddPanels({weight}, UseOfWeights(node)));
   LinearSpec spec = {.weights = FlatView(lowering, place), .format = place.format};
   QEFF_ASSIGN_OR_RETURN(spec.bias, AddBias(lowering, {bias}, {weight->dims()[0]}));
   QEFF_ASSIGN_OR_RETURN(
@@ -210,8 +216,9 @@ Status LowerGatedMlp(GraphLowering& lowering, const ir::Node& node) {
   const auto bias = [&](size_t input) {
     return node.input(input) == nullptr ? nullptr : node.input(input)->constant();
   };
-  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
-                        lowering.constants().AddPanels({weight(1), weight(2)}));
+  QEFF_ASSIGN_OR_RETURN(
+      const ConstantPlace place,
+      lowering.constants().AddPanels({weight(1), weight(2)}, WeightUse::kProduct));
   LinearSpec gated = {.weights = FlatView(lowering, place),
                       .format = place.format,
                       .epilogue = LinearEpilogue::kGated,
@@ -229,7 +236,7 @@ Status LowerGatedMlp(GraphLowering& lowering, const ir::Node& node) {
   AddLinearStep(lowering, node.name(), x, gated, hidden);
 
   QEFF_ASSIGN_OR_RETURN(const ConstantPlace down_place,
-                        lowering.constants().AddPanels({weight(3)}));
+                        lowering.constants().AddPanels({weight(3)}, WeightUse::kProduct));
   LinearSpec down = {.weights = FlatView(lowering, down_place), .format = down_place.format};
   QEFF_ASSIGN_OR_RETURN(down.bias, AddBias(lowering, {node.input(6)}, {weight(3)->dims()[0]}));
   const PackedRows packed =

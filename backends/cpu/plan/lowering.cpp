@@ -3,6 +3,7 @@
 #include "backends/cpu/plan/lowering.h"
 
 #include "backends/cpu/plan/strided_params.h"
+#include "backends/cpu/runtime/packed_formats.h"
 
 namespace qeff::cpu {
 
@@ -240,8 +241,19 @@ View GraphLowering::Copied(const View& view, std::string_view name) {
 }
 
 RowFormat GraphLowering::RowFormatFor(WeightFormat weights) const {
-  return weights == WeightFormat::kBf16 && options_.compute == ComputeType::kBf16 ? RowFormat::kBf16
-                                                                                  : RowFormat::kF32;
+  switch (weights) {
+    case WeightFormat::kInt8:
+      return RowFormat::kInt8;
+    case WeightFormat::kInt4:
+      return RowFormat::kInt4;
+    case WeightFormat::kMxfp6:
+      return RowFormat::kMxfp6;
+    case WeightFormat::kBf16:
+      return options_.compute == ComputeType::kBf16 ? RowFormat::kBf16 : RowFormat::kF32;
+    case WeightFormat::kF32:
+      break;
+  }
+  return RowFormat::kF32;
 }
 
 Result<PackedRows> GraphLowering::Pack(const ir::Value* value, RowFormat format,
@@ -267,9 +279,8 @@ PackedRows GraphLowering::PackNormed(const DeferredNorm& norm, RowFormat format,
   PackedRows packed = {norm.x, rows.count, rows.width};
   // One row packed is the row itself.
   if (rows.count != 1 || norm.kind != NormKind::kNone || format != RowFormat::kF32) {
-    const bool halves = format == RowFormat::kBf16;
-    packed.view = builder_.NewDense(
-        DType::kF32, {rows.count, halves ? Bf16RowDepth(rows.width) / 2 : rows.width});
+    packed.view =
+        builder_.NewDense(DType::kF32, {rows.count, PackedRowBytes(format, rows.width) / 4});
     const PackRowsParams params = {.rows = rows.count,
                                    .depth = rows.width,
                                    .x_stride = rows.stride,

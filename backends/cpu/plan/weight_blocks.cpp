@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "backends/cpu/plan/quantise.h"
+#include "backends/cpu/runtime/packed_formats.h"
 #include "lib/support/float16.h"
 
 namespace qeff::cpu {
@@ -57,12 +59,8 @@ Result<bool> IsExactlyBf16(const ir::Weight& weight) {
   return true;
 }
 
-int64_t PanelBytes(int64_t depth, WeightFormat format) {
-  return format == WeightFormat::kBf16 ? kPanelColumns * RoundUpToEven(depth) * 2
-                                       : kPanelColumns * depth * 4;
-}
-
 void LayOutPanel(const float* rows, int64_t depth, WeightFormat format, std::byte* out) {
+  if (IsQuantised(format)) return LayOutQuantPanel(rows, depth, format, out);
   constexpr int64_t kStep = 16;  // a cache line of each of the 32 rows at a time
   if (format == WeightFormat::kF32) {
     auto* to = reinterpret_cast<float*>(out);

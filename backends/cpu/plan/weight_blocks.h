@@ -39,9 +39,8 @@ Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<
 /// of the file pages of each matrix after it.
 Result<bool> IsExactlyBf16(const ir::Weight& weight);
 
-/// Writes `rows` [32, depth] as one panel (see kernels/kernels.h) to `out`, PanelBytes(depth,
-/// format) long.
+/// Writes `rows` [32, depth] as one panel (see kernels/kernels.h) to `out`, PanelBytes(format,
+/// depth) zeros before.
 void LayOutPanel(const float* rows, int64_t depth, WeightFormat format, std::byte* out);
-int64_t PanelBytes(int64_t depth, WeightFormat format);
 
 }  // namespace qeff::cpu

@@ -14,14 +14,8 @@
 
 namespace qeff::cpu {
 
-/// Stored in programs: only append.
-enum class WeightFormat : int32_t { kF32, kBf16 };
-inline constexpr int32_t kWeightFormatCount = 2;
-enum class RowFormat : int32_t { kF32, kBf16 };
-inline constexpr int32_t kRowFormatCount = 2;
-
 /// x (packed rows), weights (panels), bias? (in panel order), residual?, out. Units: panels (gated:
-/// pairs of them). kBf16 rows need kBf16 weights.
+/// pairs of them). Formats are those of IsProduct (packed_formats.h).
 struct LinearParams {
   int64_t rows = 0;
   int64_t depth = 0;
@@ -75,11 +69,20 @@ struct RopeParams {
 
 /// How the rows of a table lie in memory.
 enum class TableLayout : int32_t {
-  kF32,         ///< row-major
-  kPanelsF32,   ///< as weights of a Linear: row n is column n % 32 of panel n / 32
-  kPanelsBf16,  ///< the same in bf16
+  kF32,     ///< row-major
+  kPanels,  ///< as weights of a Linear: row n is column n % 32 of panel n / 32. kPanels + i: of the
+            ///< WeightFormat i
 };
-inline constexpr int32_t kTableLayoutCount = 3;
+constexpr TableLayout PanelTable(WeightFormat format) {
+  return static_cast<TableLayout>(static_cast<int32_t>(TableLayout::kPanels) +
+                                  static_cast<int32_t>(format));
+}
+/// Requires: `layout` is one of panels.
+constexpr WeightFormat FormatOfTable(TableLayout layout) {
+  return static_cast<WeightFormat>(static_cast<int32_t>(layout) -
+                                   static_cast<int32_t>(TableLayout::kPanels));
+}
+inline constexpr int32_t kTableLayoutCount = 1 + kWeightFormatCount;
 
 /// indices i64 [rows], table, out f32. Index i < 0 means row i + table_rows, as in ONNX. Units:
 /// rows.

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -13,11 +14,7 @@ int64_t UnitPanels(const LinearParams& p) { return p.epilogue == LinearEpilogue:
 void Check(StepCheck& check) {
   const auto p = check.params_as<LinearParams>();
   check.RequireSizes({p.rows, p.depth, p.columns, p.out_stride, p.residual_stride});
-  check.Require(p.weights == WeightFormat::kF32 || p.weights == WeightFormat::kBf16,
-                "unknown weight format");
-  check.Require(p.row_format == RowFormat::kF32 ||
-                    (p.row_format == RowFormat::kBf16 && p.weights == WeightFormat::kBf16),
-                "unknown row format");
+  check.Require(IsProduct(p.row_format, p.weights), "unknown formats of rows and weights");
   check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated,
                 "unknown epilogue");
   check.Require(
@@ -26,12 +23,8 @@ void Check(StepCheck& check) {
   check.Require(p.columns <= p.out_stride || p.rows <= 1, "rows of the result overlap");
   const int64_t units = PanelCount(p.columns);
   const int64_t panels = units * UnitPanels(p);
-  const bool halves = p.weights == WeightFormat::kBf16;
-  const bool half_rows = p.row_format == RowFormat::kBf16;
-  check.Read(kX, Product({p.rows, half_rows ? Bf16RowDepth(p.depth) : p.depth}),
-             half_rows ? 2 : 4);
-  check.Read(kWeights, Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
-             halves ? 2 : 4);
+  check.Read(kX, Product({p.rows, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
+  check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
   check.ReadOptional(kBias, panels * kPanelColumns, 4);
   check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
   check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
@@ -57,13 +50,7 @@ void Run(const StepRun& run) {
                            .activation = p.activation,
                            .activate = run.kernels.activate,
                            .scratch = reinterpret_cast<float*>(run.scratch)};
-  if (p.row_format == RowFormat::kBf16) {
-    run.kernels.linear_bf16_dot(args);
-  } else if (p.weights == WeightFormat::kBf16) {
-    run.kernels.linear_bf16(args);
-  } else {
-    run.kernels.linear_f32(args);
-  }
+  RunLinear(run.kernels, p.row_format, p.weights, args);
 }
 
 }  // namespace

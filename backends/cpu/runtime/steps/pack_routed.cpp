@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/routed_rows.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
@@ -15,7 +16,8 @@ enum { kX, kStarts, kOrder, kWeights, kOut, kOperandCount };
 void Check(StepCheck& check) {
   const auto p = check.params_as<PackRoutedParams>();
   check.RequireSizes({p.rows, p.choices, p.slots, p.experts, p.depth, p.x_stride});
-  check.Require(p.format == RowFormat::kF32 || p.format == RowFormat::kBf16, "unknown row format");
+  check.Require(p.format >= RowFormat::kF32 && static_cast<int32_t>(p.format) < kRowFormatCount,
+                "unknown row format");
   const bool is_gathered = check.has(kOrder);
   check.Require(Product({p.rows, is_gathered ? p.choices : 1}) == p.slots, "rows do not fit slots");
   check.Require(!check.has(kWeights) || is_gathered, "weights without order");
@@ -23,11 +25,7 @@ void Check(StepCheck& check) {
   check.Read(kStarts, p.experts + 1, 8);
   check.ReadOptional(kOrder, p.slots, 8);
   check.ReadOptional(kWeights, p.slots, 4);
-  if (p.format == RowFormat::kBf16) {
-    check.Write(kOut, Product({p.slots, Bf16RowDepth(p.depth)}), 2);
-  } else {
-    check.Write(kOut, Product({p.slots, p.depth}), 4);
-  }
+  check.Write(kOut, Product({p.slots, PackedRowBytes(p.format, p.depth) / 4}), 4);
   check.Done(p.experts, is_gathered ? Product({kTileRows, p.depth, 4}) : 0);
 }
 
@@ -48,8 +46,7 @@ void Gather(const StepRun& run, const PackRoutedParams& p, int64_t begin, int64_
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackRoutedParams>();
-  const bool halves = p.format == RowFormat::kBf16;
-  const int64_t row_bytes = halves ? Bf16RowDepth(p.depth) * 2 : p.depth * 4;
+  const int64_t row_bytes = PackedRowBytes(p.format, p.depth);
   for (int64_t expert = run.begin; expert < run.end; ++expert) {
     const RoutedRows routed = RowsOfExpert(run.operand<int64_t>(kStarts), expert, p.slots);
     for (int64_t first = routed.begin; first < routed.end; first += kTileRows) {
@@ -62,14 +59,14 @@ void Run(const StepRun& run) {
         x = gathered;
         x_stride = p.depth;
       }
-      const PackRowsArgs args = {.x = x,
-                                 .x_stride = x_stride,
-                                 .row_begin = first - routed.begin,
-                                 .rows = rows,
-                                 .total_rows = routed.count(),
-                                 .depth = p.depth,
-                                 .out = run.operands[kOut] + routed.begin * row_bytes};
-      halves ? run.kernels.pack_rows_bf16(args) : run.kernels.pack_rows_f32(args);
+      PackTile(run.kernels, p.format,
+               {.x = x,
+                .x_stride = x_stride,
+                .row_begin = first - routed.begin,
+                .rows = rows,
+                .total_rows = routed.count(),
+                .depth = p.depth,
+                .out = run.operands[kOut] + routed.begin * row_bytes});
     }
   }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -15,22 +16,18 @@ void Check(StepCheck& check) {
   check.RequireSizes({p.rows, p.depth, p.x_stride});
   check.Require(p.norm >= NormKind::kNone && static_cast<int32_t>(p.norm) < kNormKindCount,
                 "unknown norm");
-  check.Require(p.format == RowFormat::kF32 || p.format == RowFormat::kBf16, "unknown row format");
+  check.Require(p.format >= RowFormat::kF32 && static_cast<int32_t>(p.format) < kRowFormatCount,
+                "unknown row format");
   check.Read(kX, StridedExtent(p.rows, p.x_stride, p.depth), 4);
   check.ReadOptional(kGamma, p.depth, 4);
   check.ReadOptional(kBeta, p.depth, 4);
-  if (p.format == RowFormat::kBf16) {
-    check.Write(kOut, Product({p.rows, Bf16RowDepth(p.depth)}), 2);
-  } else {
-    check.Write(kOut, Product({p.rows, p.depth}), 4);
-  }
+  check.Write(kOut, Product({p.rows, PackedRowBytes(p.format, p.depth) / 4}), 4);
   check.Done((p.rows + kTileRows - 1) / kTileRows,
              p.norm == NormKind::kNone ? 0 : Product({kTileRows, p.depth, 4}));
 }
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackRowsParams>();
-  const bool halves = p.format == RowFormat::kBf16;
   for (int64_t tile = run.begin; tile < run.end; ++tile) {
     const int64_t first = tile * kTileRows;
     const int64_t rows = std::min(kTileRows, p.rows - first);
@@ -52,14 +49,14 @@ void Run(const StepRun& run) {
       x = normal;
       x_stride = p.depth;
     }
-    const PackRowsArgs args = {.x = x,
-                               .x_stride = x_stride,
-                               .row_begin = first,
-                               .rows = rows,
-                               .total_rows = p.rows,
-                               .depth = p.depth,
-                               .out = run.operands[kOut]};
-    halves ? run.kernels.pack_rows_bf16(args) : run.kernels.pack_rows_f32(args);
+    PackTile(run.kernels, p.format,
+             {.x = x,
+              .x_stride = x_stride,
+              .row_begin = first,
+              .rows = rows,
+              .total_rows = p.rows,
+              .depth = p.depth,
+              .out = run.operands[kOut]});
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/routed_rows.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
@@ -17,11 +18,7 @@ int64_t UnitPanels(const RoutedLinearParams& p) {
 void Check(StepCheck& check) {
   const auto p = check.params_as<RoutedLinearParams>();
   check.RequireSizes({p.slots, p.experts, p.depth, p.columns});
-  check.Require(p.weights == WeightFormat::kF32 || p.weights == WeightFormat::kBf16,
-                "unknown weight format");
-  check.Require(p.row_format == RowFormat::kF32 ||
-                    (p.row_format == RowFormat::kBf16 && p.weights == WeightFormat::kBf16),
-                "unknown row format");
+  check.Require(IsProduct(p.row_format, p.weights), "unknown formats of rows and weights");
   check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated,
                 "unknown epilogue");
   check.Require(
@@ -29,13 +26,9 @@ void Check(StepCheck& check) {
       "unknown activation");
   const int64_t units = PanelCount(p.columns);
   const int64_t panels = Product({p.experts, units, UnitPanels(p)});
-  const bool halves = p.weights == WeightFormat::kBf16;
-  const bool half_rows = p.row_format == RowFormat::kBf16;
-  check.Read(kX, Product({p.slots, half_rows ? Bf16RowDepth(p.depth) : p.depth}),
-             half_rows ? 2 : 4);
+  check.Read(kX, Product({p.slots, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
   check.Read(kStarts, p.experts + 1, 8);
-  check.Read(kWeights, Product({panels, kPanelColumns, halves ? RoundUpToEven(p.depth) : p.depth}),
-             halves ? 2 : 4);
+  check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
   check.ReadOptional(kBias, Product({panels, kPanelColumns}), 4);
   check.Write(kOut, Product({p.slots, p.columns}), 4);
   check.Done(units, Product({LinearScratchFloats(p.slots), 4}));
@@ -45,10 +38,8 @@ void Run(const StepRun& run) {
   const auto p = run.params_as<RoutedLinearParams>();
   const int64_t unit_panels = UnitPanels(p);
   const int64_t expert_panels = PanelCount(p.columns) * unit_panels;
-  const bool halves = p.weights == WeightFormat::kBf16;
-  const bool half_rows = p.row_format == RowFormat::kBf16;
-  const int64_t row_bytes = half_rows ? Bf16RowDepth(p.depth) * 2 : p.depth * 4;
-  const int64_t panel_bytes = kPanelColumns * (halves ? RoundUpToEven(p.depth) * 2 : p.depth * 4);
+  const int64_t row_bytes = PackedRowBytes(p.row_format, p.depth);
+  const int64_t panel_bytes = PanelBytes(p.weights, p.depth);
   for (int64_t expert = 0; expert < p.experts; ++expert) {
     const RoutedRows routed = RowsOfExpert(run.operand<int64_t>(kStarts), expert, p.slots);
     if (routed.count() == 0) continue;
@@ -70,13 +61,7 @@ void Run(const StepRun& run) {
         .limit = p.limit,
         .up_offset = p.up_offset,
         .scratch = reinterpret_cast<float*>(run.scratch)};
-    if (half_rows) {
-      run.kernels.linear_bf16_dot(args);
-    } else if (halves) {
-      run.kernels.linear_bf16(args);
-    } else {
-      run.kernels.linear_f32(args);
-    }
+    RunLinear(run.kernels, p.row_format, p.weights, args);
   }
 }
 

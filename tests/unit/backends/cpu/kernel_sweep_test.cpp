@@ -15,6 +15,7 @@
 #include "backends/cpu/kernels/kernels.h"
 #include "lib/support/float16.h"
 #include "tests/unit/backends/cpu/panels.h"
+#include "tests/unit/backends/cpu/quant_sweep.h"
 
 namespace qeff::cpu {
 namespace {
@@ -557,6 +558,13 @@ const std::map<std::string, Sweep>& Sweeps() {
          SweepLinear(k.linear_bf16_dot, k, true, Bf16Order(k));
          CheckRowsAreApart(k.linear_bf16_dot, true, Bf16Order(k));
        }},
+      {"linear_int8",
+       [](const Kernels& k) { SweepQuantLinear(k.linear_int8, WeightFormat::kInt8, k); }},
+      {"linear_int4",
+       [](const Kernels& k) { SweepQuantLinear(k.linear_int4, WeightFormat::kInt4, k); }},
+      {"linear_mxfp6",
+       [](const Kernels& k) { SweepQuantLinear(k.linear_mxfp6, WeightFormat::kMxfp6, k); }},
+      {"pack_rows_quant", [](const Kernels& k) { SweepQuantPack(k.pack_rows_quant); }},
       {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, RowOrder::kF32); }},
       {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, Bf16Order(k)); }},
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},

@@ -120,6 +120,41 @@ TEST_CASE("weights that are bf16 values are kept as bf16 without a difference") 
         BuildPlan(graphs, {.weights = WeightStorage::kF32}).constants.size());
 }
 
+TEST_CASE("quantised weights change a decoder as little as their bits say, alike on all machines") {
+  struct Bound {
+    WeightStorage storage;
+    double relative;  // of the root mean squares of difference and logits
+  };
+  const Bound bound =
+      GENERATE(Bound{WeightStorage::kInt8, 0.05}, Bound{WeightStorage::kMxfp6, 0.08},
+               Bound{WeightStorage::kInt4, 0.2});
+  const auto options = GENERATE(TinyModelOptions{}, TinyModelOptions{.tokens = 1},
+                                TinyModelOptions{.tokens = 30, .is_tied = false, .has_bias = true},
+                                TinyModelOptions{.tokens = 20, .experts = 3});
+  const auto graphs = One(options);
+  const auto exact = OpenCpu(graphs, {.weights = WeightStorage::kF32});
+  const std::vector<float> expected = RunTinyModel(*exact, 0, false);
+  const auto first = OpenCpu(graphs, {.part_count = 1, .weights = bound.storage});
+  const std::vector<float> one = RunTinyModel(*first, 0, false);
+  double difference = 0;
+  double size = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(one[i] - expected[i], 2);
+    size += std::pow(expected[i], 2);
+  }
+  INFO(WeightStorageName(bound.storage) << ": " << std::sqrt(difference / size));
+  CHECK(std::sqrt(difference / size) < bound.relative);
+  CHECK(std::sqrt(difference / size) > bound.relative / 50);  // they are in use
+  const auto threads =
+      OpenCpu(graphs, {.part_count = 3, .weights = bound.storage}, {.thread_count = 2});
+  CHECK(RunTinyModel(*threads, 0, false) == one);
+  for (const Isa isa : SupportedIsas()) {
+    INFO(IsaName(isa));
+    const auto session = OpenCpu(graphs, {.weights = bound.storage}, {.isa = isa});
+    RequireClose(RunTinyModel(*session, 0, false), one, 0.02f);
+  }
+}
+
 TEST_CASE("bad_token_id is an error that names the value") {
   const auto session = OpenCpu(One({}));
   RunTinyModel(*session, 0, false);

@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/quant_ops_scalar.h"
+
+namespace qeff::cpu {
+
+void LinearInt4Scalar(const LinearArgs& args) { RunQuantLinear<QuantOps, Int4Panel>(args); }
+
+}  // namespace qeff::cpu

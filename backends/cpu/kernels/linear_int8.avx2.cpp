@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/quant_ops_avx2.h"
+
+namespace qeff::cpu {
+
+void LinearInt8Avx2(const LinearArgs& args) { RunQuantLinear<QuantOps, Int8Panel>(args); }
+
+}  // namespace qeff::cpu

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sweeps of the kernels for quantised weights, for kernel_sweep_test.cpp.
+#pragma once
+
+#include "backends/cpu/kernels/kernels.h"
+
+namespace qeff::cpu {
+
+/// Fails the running test case where `linear` differs from double loops over numbers and scales.
+void SweepQuantLinear(void (*linear)(const LinearArgs&), WeightFormat format,
+                      const Kernels& kernels);
+/// Fails it where `pack` gives other bytes than the definition, computed one value at a time.
+void SweepQuantPack(void (*pack)(const PackRowsArgs&));
+
+}  // namespace qeff::cpu
