@@ -73,6 +73,11 @@ struct CardCompileOptions {
   /// all.
   std::filesystem::path mdp_compiler_dump;
   std::filesystem::path node_precision_info;  ///< nodes that keep f32
+  /// Through the QNN SDK's converter and generator instead of the compiler, with the user's
+  /// settings of them if there are any.
+  bool enable_qnn = false;
+  std::filesystem::path qnn_sdk;
+  std::filesystem::path qnn_config;
   /// Further options as the compiler spells them, in the user's order: "-mos=2".
   std::vector<std::string> compiler_options;
   friend bool operator==(const CardCompileOptions&, const CardCompileOptions&) = default;
@@ -90,16 +95,17 @@ struct OnnxProgram {
   std::filesystem::path onnx;        ///< absolute
   const ir::Model* model = nullptr;  ///< what is in that file
   std::vector<artifact::Specialization> specializations;
+  Json given_specializations = nullptr;  ///< the list of the user's file, as it stands there
   std::vector<int64_t> num_speculative_tokens;
   std::optional<bool> prefill_only;
   std::optional<Json> config;  ///< config.json beside the file
   std::string name_or_path;    ///< of the model, for qconfig.json
 };
 
-/// What the compiler of a backend gets: its command line and the files that it reads or that
-/// explain the program, as name and content.
+/// What the compiler of a backend gets: its command lines, one after the other, and the files that
+/// it reads or that explain the program, as name and content.
 struct OnnxCompilePlan {
-  std::vector<std::string> command;
+  std::vector<std::vector<std::string>> commands;
   std::vector<std::pair<std::string, std::string>> files;
 };
 

@@ -15,6 +15,11 @@ Pipeline TransformPipeline(const Features& features) {
   Pipeline pipeline;
   // Before the cache, whose shape follows from what attention gets.
   if (features.latent_cache) pipeline.push_back(Step("keep-latent-cache"));
+  // Before the cache, too, and after what changes the number of heads.
+  if (features.replicate_kv_heads > 0) {
+    pipeline.push_back(
+        Step("replicate-kv-heads", {{"devices", std::to_string(features.replicate_kv_heads)}}));
+  }
   // The cache first: what follows adds inputs to attentions that have one.
   if (features.kv_cache)
     pipeline.push_back(Step("add-kv-cache", {{"after", features.cache_after}}));

@@ -4,6 +4,7 @@
 // The order of passes: which ones each stage runs, and why there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "lib/support/dtype.h"
@@ -14,7 +15,8 @@ namespace qeff::passes {
 /// Deployment features that become passes.
 struct Features {
   bool kv_cache = true;
-  bool latent_cache = false;  ///< latent attention keeps latents
+  bool latent_cache = false;       ///< latent attention keeps latents
+  int64_t replicate_kv_heads = 0;  ///< devices to divide them over; 0: as they are
   bool compute_context_length = false;
   bool continuous_batching = false;
   bool speculative_target = false;

@@ -106,10 +106,39 @@ Result<std::vector<artifact::Specialization>> SequenceSpecializations(
   return entries;
 }
 
+/// An encoder of images, which QEfficient compiles into a program of its own.
+bool IsImageEncoder(const ir::Graph& graph) {
+  return graph.FindInput("pixel_values") != nullptr && graph.FindOutput("logits") == nullptr;
+}
+
+/// The entries of the user's file. Errors: those of ReadSpecializations; kInvalidInput if an entry
+/// leaves a symbol of the graph out.
+Result<std::vector<artifact::Specialization>> GivenSpecializations(
+    const ir::Graph& graph, const std::filesystem::path& path) {
+  QEFF_ASSIGN_OR_RETURN(std::vector<artifact::Specialization> entries,
+                        artifact::ReadSpecializations(path));
+  QEFF_ASSIGN_OR_RETURN(const Json given, ReadJsonFile(path));
+  const std::set<std::string> symbols = InputSymbols(graph);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    for (const std::string& symbol : symbols) {
+      if (entries[i].Find(symbol)) continue;
+      return InvalidInput(Location::File(path.string()),
+                          fmt::format("specialization '{}' has no number for symbol '{}'",
+                                      entries[i].graph_name, symbol),
+                          {fmt::format("symbols of the inputs: {}", fmt::join(symbols, ", "))});
+    }
+    const Json& entry = given.at("specializations").at(i);
+    if (IsImageEncoder(graph) && !entry.contains("name") && !entry.contains("_graph_name"))
+      entries[i].graph_name = "Vision";
+  }
+  return entries;
+}
+
 /// `is_for_card`: the lengths of compute contexts follow the rules of the vendor's compiler.
 Result<std::vector<artifact::Specialization>> ChooseSpecializations(
     const ir::Model& model, const std::filesystem::path& folder, const CompileOptions& options,
     bool is_for_card) {
+  if (!options.specializations.empty()) return GivenSpecializations(model.graph, options.specializations);
   const ir::Graph& graph = model.graph;
   if (ReadsTextAtOnce(graph)) return SequenceSpecializations(model, options);
   if (!options.seq_lens.empty()) {
@@ -237,8 +266,8 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
   QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));
   manifest.options.merge(own_options);
   for (const std::filesystem::path& file :
-       {target.card.mdp_load_partition_config, target.card.mdp_compiler_dump,
-        target.card.node_precision_info}) {
+       {options.specializations, target.card.mdp_load_partition_config,
+        target.card.mdp_compiler_dump, target.card.qnn_config, target.card.node_precision_info}) {
     if (file.empty()) continue;
     QEFF_ASSIGN_OR_RETURN(artifact::InputEntry entry, artifact::IdentifyInput("option", file));
     manifest.inputs.push_back(std::move(entry));
@@ -363,6 +392,10 @@ Result<OnnxProgram> DescribeOnnxProgram(const ir::Model& model, const Compilatio
                       .name_or_path = input.folder.filename().string()};
   QEFF_ASSIGN_OR_RETURN(program.specializations,
                         ChooseSpecializations(model, input.folder, options, /*is_for_card=*/true));
+  if (!options.specializations.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const Json given, ReadJsonFile(options.specializations));
+    program.given_specializations = given.at("specializations");
+  }
   if (options.num_speculative_tokens)
     program.num_speculative_tokens = {*options.num_speculative_tokens};
   if (std::filesystem::exists(input.folder / "config.json", error)) {

@@ -21,6 +21,7 @@ std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions
       {"speculative_target", options.speculative_target},
       {"strict_contract", options.strict_contract},
       {"latent_cache", options.latent_cache},
+      {"replicate_kv_heads", options.replicate_kv_heads.value_or(0)},
       {"max_positions", options.max_positions.value_or(0)}};
   if (options.task) values["task"] = std::string(families::TaskName(*options.task));
   return values;
@@ -82,6 +83,7 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
   const passes::Pipeline pipeline =
       passes::TransformPipeline({.kv_cache = options.kv_cache && generates,
                                  .latent_cache = options.latent_cache,
+                                 .replicate_kv_heads = options.replicate_kv_heads.value_or(0),
                                  .compute_context_length = options.compute_context_length,
                                  .continuous_batching = options.continuous_batching,
                                  .speculative_target = options.speculative_target,
@@ -93,6 +95,13 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
     return InvalidInput(Location::Flag("--latent-cache"),
                         "no attention of this model makes its keys and values from latents",
                         {"leave the option out: it is for DeepSeek-V2, V3 and their kin"});
+  }
+  if (options.replicate_kv_heads &&
+      model.metadata["qeff_transforms"].find("replicate-kv-heads") == std::string::npos) {
+    LogWarning(
+        "--replicate-kv-heads {} changes nothing: there are as many KV heads as devices, or no "
+        "multiple of them divides both devices and heads",
+        *options.replicate_kv_heads);
   }
   model.metadata["qeff_architecture"] = built.architecture;
   if (!generates) model.metadata[std::string(kTaskKey)] = families::TaskName(built.task);

@@ -54,6 +54,8 @@ struct TransformOptions {
       false;                     ///< logits of the last n tokens, n by the input num_logits_to_keep
   bool strict_contract = false;  ///< caches as the original exporter's files have them
   bool latent_cache = false;     ///< latent attention keeps its latents instead of keys and values
+  /// Devices that KV heads are to be divided over: they are repeated until they can be.
+  std::optional<int64_t> replicate_kv_heads;
   std::optional<int64_t>
       max_positions;  ///< rows of position tables; absent: max_position_embeddings of config.json
   friend bool operator==(const TransformOptions&, const TransformOptions&) = default;
@@ -102,6 +104,7 @@ struct CompileOptions {
   std::optional<bool> prefill_only;
   std::vector<int64_t> ccl_prefill;  ///< compute context lengths
   std::vector<int64_t> ccl_decode;
+  std::filesystem::path specializations;  ///< a file whose entries replace those computed
   /// Numbers of further symbols of the graph, in every specialization ("vision_size", 256).
   std::vector<std::pair<std::string, int64_t>> dims;
   BackendCompileOptions target;

@@ -3,15 +3,19 @@
 //
 // Cloud AI 100 behind the common interface: the vendor's compiler makes the program from the ONNX
 // file, in a process of its own.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "backends/aic100/card_session.h"
 #include "backends/aic100/check_support.h"
 #include "backends/aic100/compile_plan.h"
+#include "backends/aic100/qnn_plan.h"
 #include "backends/aic100/run_compiler.h"
 #include "backends/backend.h"
 #include "backends/program_file.h"
 #include "lib/artifact/qpc.h"
+#include "lib/support/file.h"
 #include "lib/support/log.h"
 
 namespace qeff {
@@ -44,18 +48,21 @@ class Aic100Backend : public Backend {
         {"mxint8_kv_cache", card.mxint8_kv_cache},
         {"num_devices", card.num_devices},
         {"mdp_partitions", card.mdp_partitions},
+        {"enable_qnn", card.enable_qnn},
         {"compiler_options", card.compiler_options},
         {"sdk_apps_version", aic100::ReadSdkVersions(card.sdk).apps.value_or("unknown")}};
   }
 
   Result<OnnxCompilePlan> PlanOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
                                    const std::filesystem::path& folder) const override {
+    if (options.card.enable_qnn) return aic100::PlanQnnCompile(program, options, folder, folder);
     return aic100::PlanCompile(program, options, ShownCompiler(options.card.sdk), folder, folder);
   }
 
   Status CompileOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
                      const std::filesystem::path& final_folder,
                      artifact::ArtifactWriter& out) const override {
+    if (options.card.enable_qnn) return CompileThroughQnn(program, options, final_folder, out);
     QEFF_ASSIGN_OR_RETURN(const aic100::Compiler compiler, aic100::FindCompiler(options.card.sdk));
     const std::filesystem::path folder = std::filesystem::absolute(out.temporary_path());
     QEFF_ASSIGN_OR_RETURN(const OnnxCompilePlan plan,
@@ -63,8 +70,8 @@ class Aic100Backend : public Backend {
     for (const auto& [name, content] : plan.files)
       QEFF_RETURN_IF_ERROR(out.WriteFile(name, content));
     const std::filesystem::path log = final_folder.string() + ".compile.log";
-    QEFF_RETURN_IF_ERROR(aic100::RunCompiler(plan.command, log));
-    return TakeBinaries(folder, compiler.path, log, out);
+    QEFF_RETURN_IF_ERROR(aic100::RunCompiler(plan.commands.front(), log));
+    return TakeBinaries(folder, folder / aic100::kBinaryFolder, compiler.path, log, out);
   }
 
   Status Compile(const std::vector<SpecializedGraph>&, const BackendCompileOptions&,
@@ -103,6 +110,11 @@ class Aic100Backend : public Backend {
                                     card.mdp_partitions, card.num_devices),
                         {"say how many: --num-devices N"});
     }
+    if (card.enable_qnn && (card.mdp_partitions > 1 || !card.mdp_load_partition_config.empty())) {
+      return UsageError(Location::Flag("--enable-qnn"),
+                        "slices tensors over devices and takes no other partition",
+                        {"leave out --mdp-partitions and --mdp-load-partition-config"});
+    }
     if (options.weight_storage != WeightStorage::kAuto) {
       return UsageError(Location::Flag("--weights"), "is for the CPU",
                         {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
@@ -140,11 +152,54 @@ class Aic100Backend : public Backend {
     return found.ok() ? *found : aic100::DefaultCompiler(sdk);
   }
 
-  /// Enters what the compiler wrote. Errors: kBackend if it wrote no program.
+  /// Runs the converter and the generator, each with a log beside the folder. They read files that
+  /// name the folder they write to; those that stay name `final_folder`.
+  static Status CompileThroughQnn(const OnnxProgram& program, const BackendCompileOptions& options,
+                                  const std::filesystem::path& final_folder,
+                                  artifact::ArtifactWriter& out) {
+    const std::filesystem::path folder = std::filesystem::absolute(out.temporary_path());
+    QEFF_ASSIGN_OR_RETURN(const OnnxCompilePlan plan,
+                          aic100::PlanQnnCompile(program, options, folder, final_folder));
+    QEFF_ASSIGN_OR_RETURN(const OnnxCompilePlan kept,
+                          aic100::PlanQnnCompile(program, options, final_folder, final_folder));
+    for (const auto& [name, content] : plan.files)
+      QEFF_RETURN_IF_ERROR(WriteFileAtomically(folder / name, content));
+    std::error_code error;
+    if (plan.commands.size() == 1) {  // without the converter: its result of an earlier call
+      std::filesystem::copy_file(final_folder / aic100::kDlcName, folder / aic100::kDlcName, error);
+      if (error)
+        return IoError(Location::File((final_folder / aic100::kDlcName).string()),
+                       "SKIP_QNN_CONVERTER_STEP needs the converter's result of an earlier compile",
+                       error.value());
+    }
+    std::filesystem::path log;
+    for (const std::vector<std::string>& command : plan.commands) {
+      const std::filesystem::path tool = command.front();
+      QEFF_RETURN_IF_ERROR(CheckQnnTool(tool));
+      log = fmt::format("{}.{}.log", final_folder.string(), tool.filename().string());
+      QEFF_RETURN_IF_ERROR(aic100::RunCompiler(command, log));
+    }
+    for (const auto& [name, content] : plan.files) std::filesystem::remove(folder / name, error);
+    QEFF_RETURN_IF_ERROR(TakeBinaries(folder, folder, plan.commands.back().front(), log, out));
+    for (const auto& [name, content] : kept.files)
+      QEFF_RETURN_IF_ERROR(out.WriteFile(name, content));
+    return Status::Ok();
+  }
+
+  static Status CheckQnnTool(const std::filesystem::path& tool) {
+    if (::access(tool.c_str(), X_OK) == 0) return Status::Ok();
+    return Error(ErrorCode::kBackend, Location::File(tool.string()),
+                 "there is no such program, or this user may not run it",
+                 {"install the QNN SDK (x86-64 only), or say where it is with --qnn-sdk",
+                  "--dry-run shows commands and files without it"});
+  }
+
+  /// Enters what the compiler wrote to `binaries`, `folder` or in it. Errors: kBackend if it wrote
+  /// no program.
   static Status TakeBinaries(const std::filesystem::path& folder,
+                             const std::filesystem::path& binaries,
                              const std::filesystem::path& compiler,
                              const std::filesystem::path& log, artifact::ArtifactWriter& out) {
-    const std::filesystem::path binaries = folder / aic100::kBinaryFolder;
     std::error_code error;
     if (!std::filesystem::is_regular_file(binaries / kProgramFileName, error)) {
       return Error(ErrorCode::kBackend, Location::File(compiler.string()),

@@ -181,7 +181,10 @@ class CardSession : public Session {
   static Result<std::unique_ptr<Session>> Open(const std::filesystem::path& folder,
                                                const CardOpenOptions& options) {
     auto session = std::unique_ptr<CardSession>(new CardSession);
-    session->path_ = folder / kBinaryFolder;
+    // The QNN SDK's programs lie in the folder itself.
+    std::error_code error;
+    session->path_ =
+        std::filesystem::exists(folder / kBinaryFolder, error) ? folder / kBinaryFolder : folder;
     QEFF_ASSIGN_OR_RETURN(const auto specializations,
                           artifact::ReadSpecializations(folder / artifact::kSpecializationsName));
     const std::filesystem::path file_path = session->path_ / kProgramFileName;

@@ -3,6 +3,7 @@
 #include "backends/aic100/compile_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <sstream>
 
 #include "backends/aic100/compiler_command.h"
@@ -97,8 +98,63 @@ std::vector<std::string> SplitAtCommas(const std::string& text) {
   return parts;
 }
 
-std::string QconfigOf(const OnnxProgram& program, const BackendCompileOptions& options,
-                      const std::filesystem::path& folder, bool has_state) {
+bool HasRetainedState(const ir::Graph& graph) {
+  return std::any_of(graph.inputs().begin(), graph.inputs().end(), [&](const ir::Value* input) {
+    return graph.FindOutput(input->name() + std::string(ir::kRetainedStateSuffix)) != nullptr;
+  });
+}
+
+bool IsImageEncoder(const ir::Graph& graph) {
+  return graph.FindInput("pixel_values") != nullptr && !HasRetainedState(graph);
+}
+
+/// Tensors are sliced by heads: what does not divide is on every device.
+void WarnAboutKvHeads(const ir::Graph& graph, int64_t devices) {
+  const ir::Value* cache = graph.FindInput("past_key.0");
+  if (cache == nullptr || !cache->type().shape || cache->type().shape->size() != 4) return;
+  const ir::Dim heads = (*cache->type().shape)[1];
+  if (!heads.is_number() || heads.value() % devices == 0) return;
+  LogWarning("{} KV heads do not divide over {} devices: export with --replicate-kv-heads {}",
+             heads.value(), devices, devices);
+}
+
+/// What an encoder sees or hears, or has made of it.
+bool IsFeature(std::string_view name) {
+  constexpr auto kFeatures = std::to_array<std::string_view>(
+      {"pixel_values", "image_masks", "input_features", "vision_embeds", "deepstack_features"});
+  return std::any_of(kFeatures.begin(), kFeatures.end(),
+                     [name](std::string_view feature) { return name.starts_with(feature); });
+}
+
+/// Weights of a LoRA adapter that can be exchanged.
+bool IsAdapter(std::string_view name) {
+  return name.find(".lora_A.") != std::string_view::npos ||
+         name.find(".lora_B.") != std::string_view::npos;
+}
+
+bool HasAdapters(const ir::Graph& graph) {
+  return std::any_of(graph.inputs().begin(), graph.inputs().end(),
+                     [](const ir::Value* input) { return IsAdapter(input->name()); });
+}
+
+/// The specializations as hashed_compile_params.json lists them if not by our names: those of the
+/// user, or without names, as QEfficient's class for adapters has them.
+Json ListedSpecializations(const OnnxProgram& program) {
+  if (!program.given_specializations.is_null() || !HasAdapters(program.model->graph))
+    return program.given_specializations;
+  Json list = Json::array();
+  for (const artifact::Specialization& specialization : program.specializations) {
+    Json symbols = Json::object();
+    for (const auto& [symbol, value] : specialization.symbols) symbols[symbol] = value;
+    list.push_back(std::move(symbols));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string DescribeProgram(const OnnxProgram& program, const BackendCompileOptions& options,
+                            const std::filesystem::path& folder, const Json& qnn_config) {
   artifact::Qconfig qconfig;
   qconfig.huggingface_config =
       artifact::HuggingFaceConfigDict(*program.config, {.name_or_path = program.name_or_path});
@@ -108,28 +164,48 @@ std::string QconfigOf(const OnnxProgram& program, const BackendCompileOptions& o
     qconfig.graph_transforms = SplitAtCommas(transforms->second);
   qconfig.specializations_path = (folder / artifact::kSpecializationsName).string();
   qconfig.specializations = program.specializations;
+  qconfig.given_specializations = program.given_specializations;
   qconfig.device_count = options.card.num_devices;
   qconfig.num_speculative_tokens = program.num_speculative_tokens;
-  qconfig.compile_options = CompileCall(program, options, has_state);
+  qconfig.compile_options = CompileCall(program, options, HasRetainedState(program.model->graph));
   const SdkVersions versions = ReadSdkVersions(options.card.sdk);
   qconfig.sdk_apps_version = versions.apps;
   qconfig.sdk_platform_version = versions.platform;
+  qconfig.enable_qnn = options.card.enable_qnn;
+  qconfig.qnn_config = qnn_config;
   return artifact::WriteQconfig(qconfig);
 }
 
-}  // namespace
-
-std::vector<artifact::CustomIo> ListStateIo(const ir::Graph& graph, bool mxint8) {
+std::vector<artifact::CustomIo> ListCustomIo(const ir::Graph& graph, bool mxint8) {
   std::vector<artifact::CustomIo> entries;
-  for (const ir::Value* input : graph.inputs()) {
-    const std::string output = input->name() + std::string(ir::kRetainedStateSuffix);
-    if (graph.FindOutput(output) == nullptr) continue;
-    const std::string precision = mxint8                                ? "mxint8"
-                                  : input->type().dtype == DType::kBf16 ? "bfloat16"
-                                                                        : "float16";
-    entries.push_back({input->name(), precision});
-    entries.push_back({output, precision});
+  const auto add = [&](const std::string& name, const ir::Value& value) {
+    const bool is_cache = !IsFeature(name) && !IsAdapter(name);
+    const std::string precision = mxint8 && is_cache                   ? "mxint8"
+                                  : value.type().dtype == DType::kBf16 ? "bfloat16"
+                                                                       : "float16";
+    entries.push_back({name, precision});
+  };
+  const auto state_of = [](const ir::Value& input) {
+    return input.name() + std::string(ir::kRetainedStateSuffix);
+  };
+  if (IsImageEncoder(graph)) {
+    for (const ir::Value* input : graph.inputs())
+      if (IsFeature(input->name())) add(input->name(), *input);
+    for (const ir::GraphOutput& output : graph.outputs()) add(output.name, *output.value);
+    return entries;
   }
+  const ir::Value* heard = graph.FindInput("input_features");
+  if (heard != nullptr && HasRetainedState(graph)) add(heard->name(), *heard);
+  const bool has_adapters = HasAdapters(graph);
+  std::vector<const ir::Value*> states;
+  for (const ir::Value* input : graph.inputs())
+    if (graph.FindOutput(state_of(*input)) != nullptr) states.push_back(input);
+  for (const ir::Value* input : states) {
+    add(input->name(), *input);
+    if (!has_adapters) add(state_of(*input), *input);
+  }
+  if (!has_adapters) return entries;
+  for (const ir::Value* input : states) add(state_of(*input), *input);
   return entries;
 }
 
@@ -139,18 +215,24 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
                                     const std::filesystem::path& shown_folder) {
   const CardCompileOptions& card = options.card;
   QEFF_ASSIGN_OR_RETURN(const Partition partition, ChoosePartition(program.onnx, options));
-  const std::vector<artifact::CustomIo> state =
-      ListStateIo(program.model->graph, card.mxint8_kv_cache);
+  const ir::Graph& graph = program.model->graph;
+  const bool has_state = HasRetainedState(graph);
+  const std::vector<artifact::CustomIo> custom_io = ListCustomIo(graph, card.mxint8_kv_cache);
+  const bool mxfp6_matmul = card.mxfp6_matmul && !IsImageEncoder(graph);
+  if (mxfp6_matmul != card.mxfp6_matmul)
+    LogWarning("--mxfp6-matmul is left out: encoders of images are compiled without");
   // bfloat16 is what such a model has anyway: the original lists nothing then.
-  const bool lists_state = std::any_of(
-      state.begin(), state.end(), [](const auto& entry) { return entry.precision != "bfloat16"; });
+  const bool lists_io = std::any_of(custom_io.begin(), custom_io.end(), [](const auto& entry) {
+    return entry.precision != "bfloat16";
+  });
+  if (card.num_devices > 1 && card.mdp_partitions == 1) WarnAboutKvHeads(graph, card.num_devices);
   const auto compose = [&](const std::filesystem::path& where) {
     CompilerCall call{.compiler = compiler,
                       .hardware_version = card.hardware_version,
                       .onnx = program.onnx,
                       .partition_file = card.mdp_load_partition_config,
-                      .retained_state = !state.empty(),
-                      .mxfp6_matmul = card.mxfp6_matmul,
+                      .retained_state = has_state,
+                      .mxfp6_matmul = mxfp6_matmul,
                       .num_cores = options.num_cores,
                       .further = card.compiler_options,
                       .sub_functions = !program.model->functions.empty(),
@@ -160,23 +242,24 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
                       .binary_folder = where / kBinaryFolder};
     if (!partition.name.empty())
       (card.mdp_partitions > 1 ? call.partition_file : call.slicing_file) = where / partition.name;
-    if (lists_state) call.custom_io_file = where / artifact::kCustomIoName;
+    if (lists_io) call.custom_io_file = where / artifact::kCustomIoName;
     return ComposeCommand(call);
   };
-  OnnxCompilePlan plan{.command = compose(folder), .files = {}};
+  OnnxCompilePlan plan{.commands = {compose(folder)}, .files = {}};
   plan.files.emplace_back(artifact::kSpecializationsName,
                           artifact::WriteSpecializations(program.specializations));
-  if (lists_state) {
-    QEFF_ASSIGN_OR_RETURN(std::string custom_io, artifact::WriteCustomIo(state));
-    plan.files.emplace_back(artifact::kCustomIoName, std::move(custom_io));
+  if (lists_io) {
+    QEFF_ASSIGN_OR_RETURN(std::string text, artifact::WriteCustomIo(custom_io));
+    plan.files.emplace_back(artifact::kCustomIoName, std::move(text));
   }
   if (!partition.name.empty()) plan.files.emplace_back(partition.name, partition.content);
   plan.files.emplace_back(
       artifact::kCompileParamsName,
       artifact::WriteCompileParams(
           {.command = compose(shown_folder),
-           .custom_io = state,
+           .custom_io = custom_io,
            .specializations = program.specializations,
+           .given_specializations = ListedSpecializations(program),
            .device_count = card.num_devices,
            .partition = partition.json,
            .partition_count = card.mdp_partitions,
@@ -184,8 +267,8 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
            .num_speculative_tokens = program.num_speculative_tokens,
            .prefill_only = program.prefill_only}));
   if (program.config) {
-    plan.files.emplace_back(artifact::kQconfigName,
-                            QconfigOf(program, options, shown_folder, !state.empty()));
+    plan.files.emplace_back(artifact::kQconfigName, DescribeProgram(program, options, shown_folder,
+                                                                    /*qnn_config=*/nullptr));
   }
   return plan;
 }

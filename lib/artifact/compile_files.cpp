@@ -52,11 +52,17 @@ Result<Specialization> ParseEntry(const Json& entry, size_t index, std::string_v
     specialization.graph_name = name->get<std::string>();
   }
   for (const auto& item : symbols.items()) {
+    // QEfficient's name of an entry in a list that is given to its compile().
+    if (named_symbols == nullptr && item.key() == "_graph_name" && item.value().is_string()) {
+      specialization.graph_name = item.value().get<std::string>();
+      continue;
+    }
     QEFF_ASSIGN_OR_RETURN(const int64_t value,
                           SymbolValue(item.value(), fmt::format("{}.{}", where, item.key()), path));
     specialization.symbols.emplace_back(item.key(), value);
   }
-  if (named_symbols == nullptr) specialization.graph_name = DefaultGraphName(specialization, index);
+  if (specialization.graph_name.empty())
+    specialization.graph_name = DefaultGraphName(specialization, index);
   return specialization;
 }
 

@@ -46,8 +46,9 @@ std::vector<std::string> UniqueNames(const std::vector<Specialization>& speciali
 std::string WriteSpecializations(const std::vector<Specialization>& specializations);
 
 /// Reads a specializations.json with {name, symbols} entries or the older flat ones (which get
-/// DefaultGraphName and UniqueNames); values may be strings or numbers. Errors: kIo; kInvalidInput
-/// (not JSON, no list, a value that is not a whole number from 1 on, a name twice).
+/// DefaultGraphName unless they have a "_graph_name", and UniqueNames); values may be strings or
+/// numbers. Errors: kIo; kInvalidInput (not JSON, no list, a value that is not a whole number from
+/// 1 on, a name twice).
 Result<std::vector<Specialization>> ReadSpecializations(const std::filesystem::path& path);
 /// The same for text; `path` names it in errors.
 Result<std::vector<Specialization>> ParseSpecializations(std::string_view text,

@@ -28,7 +28,9 @@ void UnifyRope(Json& config) {
   config.erase("rope_theta");
 }
 
-Json SpecializationsForConfig(const std::vector<Specialization>& specializations) {
+Json SpecializationsForConfig(const std::vector<Specialization>& specializations,
+                              const Json& given) {
+  if (!given.is_null()) return given;
   Json entries = Json::array();
   for (const Specialization& specialization : specializations) {
     Json entry{{"_graph_name", specialization.graph_name}};
@@ -74,21 +76,22 @@ Json HuggingFaceConfigDict(const Json& config, const HuggingFaceConfigOptions& o
 std::string WriteQconfig(const Qconfig& qconfig) {
   Json compiler = qconfig.compile_options;
   compiler["compile_dir"] = OrNull(qconfig.compile_dir);
-  compiler["enable_qnn"] = false;
+  compiler["enable_qnn"] = qconfig.enable_qnn;
   compiler["mdp_ts_num_devices"] = qconfig.device_count;
   compiler["num_speculative_tokens"] = SpeculativeTokens(qconfig.num_speculative_tokens);
-  compiler["specializations"] = SpecializationsForConfig(qconfig.specializations);
+  compiler["specializations"] =
+      SpecializationsForConfig(qconfig.specializations, qconfig.given_specializations);
   compiler["specializations_file_path"] = qconfig.specializations_path;
   const Json exporter{{"onnx_path", qconfig.onnx_path},
                       {"onnx_transforms", qconfig.onnx_transforms},
                       {"pytorch_transforms", qconfig.graph_transforms}};
   const Json sdk{{"qaic_apps_version", OrNull(qconfig.sdk_apps_version)},
                  {"qaic_platform_version", OrNull(qconfig.sdk_platform_version)}};
-  return DumpPythonStyle({{"huggingface_config", qconfig.huggingface_config},
-                          {"qpc_config",
-                           {{"QEff_config", exporter},
-                            {"aic_sdk_config", sdk},
-                            {"compiler_config", std::move(compiler)}}}});
+  Json qpc{
+      {"QEff_config", exporter}, {"aic_sdk_config", sdk}, {"compiler_config", std::move(compiler)}};
+  if (!qconfig.qnn_config.is_null()) qpc["qnn_config"] = qconfig.qnn_config;
+  return DumpPythonStyle(
+      {{"huggingface_config", qconfig.huggingface_config}, {"qpc_config", std::move(qpc)}});
 }
 
 std::string WriteCompileParams(const CompileParams& params) {
@@ -103,7 +106,8 @@ std::string WriteCompileParams(const CompileParams& params) {
        {"mdp_ts_num_devices", params.device_count},
        {"num_speculative_tokens", SpeculativeTokens(params.num_speculative_tokens)},
        {"prefill_only", params.prefill_only ? Json(*params.prefill_only) : Json(nullptr)},
-       {"specializations", SpecializationsForConfig(params.specializations)}});
+       {"specializations",
+        SpecializationsForConfig(params.specializations, params.given_specializations)}});
 }
 
 }  // namespace qeff::artifact

@@ -37,12 +37,15 @@ struct Qconfig {
   std::optional<std::string> compile_dir;  ///< as the user gave it
   std::string specializations_path;
   std::vector<Specialization> specializations;
+  Json given_specializations = nullptr;  ///< a list of the user's, shown instead
   int64_t device_count = 1;
   std::vector<int64_t> num_speculative_tokens;
   /// An object: every other option of the compile call by its name, e.g. {"aic_num_cores": 16}.
   Json compile_options = Json::object();
   std::optional<std::string> sdk_apps_version;      ///< nothing without the vendor's SDK
   std::optional<std::string> sdk_platform_version;  ///< nothing without the vendor's SDK
+  bool enable_qnn = false;
+  Json qnn_config = nullptr;  ///< the user's settings of the QNN path, if there are any
 };
 
 /// Returns the bytes of qconfig.json.
@@ -55,6 +58,7 @@ struct CompileParams {
   std::vector<std::string> command;  ///< whole, the program first
   std::vector<CustomIo> custom_io;
   std::vector<Specialization> specializations;
+  Json given_specializations = nullptr;  ///< a list of the user's, shown instead
   int64_t device_count = 1;
   Json partition = nullptr;                 ///< content of the mdp file
   int64_t partition_count = 1;              ///< stages of the pipeline

@@ -4,6 +4,7 @@
 """Runs our exported ONNX in onnxruntime and compares ids and logits with recorded results.
 
 usage: check_onnxruntime.py --bin BIN (--cases FOLDER --case NAME... | --demo CHECKPOINT)
+                            [--export-option=--replicate-kv-heads=4]...
 
 The graph is called as the AI 100 runtime calls it: chunks of tokens with absolute positions, padding -1, retained state fed back.
 On the card an index outside a cache writes nothing; onnxruntime executes the stored function bodies, where -1 is the last slot and
@@ -90,7 +91,7 @@ def pieces(prompt, ids, context, switch):
     return [(switch, prompt, ids[:near])] + [(context, prompt + ids[:k], [ids[k]]) for k in range(near, len(ids))]
 
 
-def check(bin_folder, checkpoint, prompt, ids, rows, tolerance, noise, chunks, env):
+def check(bin_folder, checkpoint, prompt, ids, rows, tolerance, noise, chunks, more, env):
     problems = []
     # One slot more than needed: padding, which stock ONNX writes to the last slot, never meets a live one.
     context = len(prompt) + len(ids) + 1
@@ -98,7 +99,7 @@ def check(bin_folder, checkpoint, prompt, ids, rows, tolerance, noise, chunks, e
     for name, options, allowed in (("external", [], tolerance), ("subfunctions", ["--subfunctions"], tolerance), ("f16", ["--dtype", "f16"], None)):
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary) / "onnx"
-            run([bin_folder / "qeff-export", checkpoint, "-o", folder, "--max-positions", str(max(context, 256)), *options],
+            run([bin_folder / "qeff-export", checkpoint, "-o", folder, "--max-positions", str(max(context, 256)), *options, *more],
                 {**env, "QEFF_HOME": temporary + "/cache"})
             session = open_session(folder)
             for chunk in chunks:
@@ -126,6 +127,7 @@ def main():
     parser.add_argument("--cases", type=pathlib.Path)
     parser.add_argument("--case", action="append", default=[])
     parser.add_argument("--demo", type=pathlib.Path)
+    parser.add_argument("--export-option", action="append", default=[])
     args = parser.parse_args()
     bin_folder = args.bin.resolve()
     failed = False
@@ -146,7 +148,7 @@ def main():
                          float(case.facts.get("float_noise") or 0),
                          [32] if dynamic else [1, 5, 32]))
     for checkpoint, name, prompt, ids, rows, tolerance, noise, chunks in jobs:
-        problems = check(bin_folder, checkpoint, prompt, ids, rows, tolerance, noise, chunks, dict(os.environ))
+        problems = check(bin_folder, checkpoint, prompt, ids, rows, tolerance, noise, chunks, args.export_option, dict(os.environ))
         print(f"{'FAIL' if problems else 'ok  '} {name} in onnxruntime")
         for problem in problems:
             print("     " + problem)

@@ -64,6 +64,11 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
   app.add_flag("--latent-cache", options.latent_cache,
                "Let latent attention keep its latents instead of keys and values of all heads")
       ->group(group);
+  app.add_option("--replicate-kv-heads", options.replicate_kv_heads,
+                 "Repeat KV heads so that they divide over so many devices")
+      ->type_name("DEVICES")
+      ->check(CLI::Range(2, 1024))
+      ->group(group);
   app.add_option("--max-positions", options.max_positions,
                  "Rows of position tables (default: max_position_embeddings)")
       ->check(CLI::Range(1, 1 << 26))
@@ -149,6 +154,27 @@ void AddPipelineOptions(CLI::App& app, const std::string& group, CardCompileOpti
       ->group(group);
 }
 
+void AddQnnOptions(CLI::App& app, const std::string& group, CardCompileOptions& card) {
+  app.add_option_function<std::vector<std::string>>(
+         "--enable-qnn,--enable_qnn",
+         [&card](const std::vector<std::string>& values) {
+           card.enable_qnn = true;
+           // The parser's word for an option without its value.
+           if (values.empty() || values.front().empty() || values.front() == "true") return;
+           const std::string problem = CLI::ExistingFile(values.front());
+           if (!problem.empty()) throw CLI::ValidationError("--enable-qnn", problem);
+           card.qnn_config = values.front();
+         },
+         "Compile through the QNN SDK; CONFIG has settings of its programs")
+      ->type_name("[CONFIG]")
+      ->expected(0, 1)
+      ->group(group);
+  app.add_option("--qnn-sdk", card.qnn_sdk, "Folder of the QNN SDK")
+      ->type_name("DIR")
+      ->envname("QNN_SDK_ROOT")
+      ->group(group);
+}
+
 /// What only a card's compiler understands. Options that the compiler sees in the user's order are
 /// taken when they are parsed.
 void AddCardOptions(CLI::App& app, CompileArguments& arguments) {
@@ -190,6 +216,7 @@ void AddCardOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::ExistingFile)
       ->group(group);
   AddPipelineOptions(app, group, card);
+  AddQnnOptions(app, group, card);
   const auto flag = [&](const std::string& names, std::string token, std::string help) {
     app.add_flag_callback(
            names, [&further, token = std::move(token)] { further.push_back(token); },
@@ -300,6 +327,18 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->type_name("NAME=NUMBER")
       ->delimiter(',')
       ->group(group);
+  CLI::Option* given =
+      app.add_option("--specializations", options.specializations,
+                     "File like specializations.json: the lengths and sizes to compile for")
+          ->type_name("FILE")
+          ->check(CLI::ExistingFile)
+          ->group(group);
+  for (const char* computed_from :
+       {"--prefill-seq-len", "--ctx-len", "--batch-size", "--full-batch-size",
+        "--kv-cache-batch-size", "--num-speculative-tokens", "--ccl-prefill", "--ccl-decode",
+        "--dim"}) {
+    given->excludes(computed_from);
+  }
   app.add_flag_callback(
          "--prefill-only,--prefill_only", [&options] { options.prefill_only = true; },
          "A program that only reads prompts")

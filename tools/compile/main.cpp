@@ -7,12 +7,13 @@
 
 namespace {
 
-/// Prints the command as a line for a shell, then each file under its name.
+/// Prints each command as a line for a shell, then each file under its name.
 qeff::Status PrintPlan(const std::string& input, const std::string& output,
                        const qeff::stages::CompileOptions& options) {
   QEFF_ASSIGN_OR_RETURN(const qeff::OnnxCompilePlan plan,
                         qeff::stages::PlanCompile(input, output, options));
-  qeff::tools::PrintResult(qeff::aic100::ShellLine(plan.command));
+  for (const std::vector<std::string>& command : plan.commands)
+    qeff::tools::PrintResult(qeff::aic100::ShellLine(command));
   for (const auto& [name, content] : plan.files) {
     qeff::tools::PrintText(fmt::format("==== {}\n{}", name, content));
     if (!content.ends_with('\n')) qeff::tools::PrintText("\n");
@@ -66,7 +67,7 @@ int main(int argc, char** argv) {
         app.add_option("-o,--output,--qpc-path,--qpc_path", output,
                        "QPC folder (default: one in the cache)");
         app.add_flag("--dry-run", dry_run,
-                     "Print the card compiler's command and its files; start and write nothing");
+                     "Print the card compiler's commands and files; start and write nothing");
         CLI::Option* wanted =
             app.add_flag("--plan", plan.wanted,
                          "Print what the model needs on a card, by number of devices; estimates");
