@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the small models of this folder and, as results.json in each, what sentence-transformers and transformers compute with them.
+
+usage: make_models.py    (needs torch, transformers 5.x and sentence-transformers 6.2.0)
+
+Weights are random. Texts are encoded one at a time in float32 with eager attention."""
+import json
+import pathlib
+import shutil
+import string
+
+import torch
+from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers import models as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import (AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, BertModel,
+                          PreTrainedTokenizerFast, pipeline)
+
+HERE = pathlib.Path(__file__).resolve().parent
+TEXTS = ["The cat sits on the mat.", "A feline is resting on a rug.", "", "a", "Stock markets fell sharply on Monday.",
+         "Crème brûlée, naïve façade", "   spaces   around   ", "the " * 60]
+QUERY = "Where is the cat?"
+WORDS = "the cat sits on mat a feline is resting rug stock markets fell sharply monday where spaces around query passage".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def tokenizer(lowercase=True):
+    pieces = SPECIAL + list(string.ascii_letters + string.digits + ".,:?!") + ["##" + c for c in string.ascii_letters] + WORDS
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])])
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
+                                   sep_token="[SEP]", mask_token="[MASK]", model_max_length=64)
+
+
+def config(vocab_size, **more):
+    return BertConfig(vocab_size=vocab_size, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+                      max_position_embeddings=64, pad_token_id=0, initializer_range=0.3, **more)
+
+
+def transformer(folder, lowercase=True, **arguments):
+    words = tokenizer(lowercase)
+    BertModel(config(len(words))).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return st.Transformer(str(folder), **arguments)
+
+
+def write(folder, results):
+    results["texts"] = TEXTS
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def encode(model, **arguments):
+    return [model.encode(text, **arguments).tolist() for text in TEXTS]
+
+
+def embedder(name, modules, texts=None, **arguments):
+    """Saves, loads again and records."""
+    folder, base = HERE / name, HERE / (name + ".base")
+    shutil.rmtree(folder, ignore_errors=True)
+    SentenceTransformer(modules=modules(base), device="cpu", **arguments).save(str(folder), create_model_card=False)
+    shutil.rmtree(base)
+    if texts:
+        path = folder / "sentence_bert_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | texts) + "\n")
+    return SentenceTransformer(str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"}), folder
+
+
+def make_mean():
+    model, folder = embedder("mean", lambda base: [transformer(base), st.Pooling(16, "mean"), st.Normalize()],
+                             prompts={"query": "query: ", "passage": "passage: "})
+    write(folder, {
+        "embeddings": encode(model),
+        "query": encode(model, prompt_name="query"),
+        "truncated": encode(model, truncate_dim=5),
+        "truncated_normalized": encode(model, truncate_dim=5, normalize_embeddings=True),
+        "similarity": model.similarity(torch.tensor(encode(model)), torch.tensor(encode(model))).tolist()})
+
+
+def make_joined():
+    """All modes at once, a dense layer, lower case by sentence-transformers, a default prompt, a limit of 20 tokens."""
+    modes = ["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+    model, folder = embedder(
+        "joined", lambda base: [transformer(base, lowercase=False), st.Pooling(16, modes), st.Dense(96, 12), st.Normalize(),
+                                st.Dense(12, 6, bias=False, activation_function=torch.nn.Identity())],
+        {"do_lower_case": True, "max_seq_length": 20},
+        prompts={"query": "Query: ", "none": ""}, default_prompt_name="query", similarity_fn_name="dot")
+    write(folder, {"embeddings": encode(model), "none": encode(model, prompt_name="none")})
+
+
+def make_classifier(name, labels, **more):
+    folder = HERE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    words = tokenizer()
+    names = dict(enumerate(labels))
+    BertForSequenceClassification(config(len(words), id2label=names, label2id={v: k for k, v in names.items()}, **more)).save_pretrained(
+        folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def make_labels():
+    folder = make_classifier("labels", ["negative", "neutral", "positive"])
+    scores = pipeline("text-classification", str(folder), top_k=None, device="cpu")
+    write(folder, {"scores": [{s["label"]: s["score"] for s in scores(text, truncation=True)[0]} if isinstance(scores(text, truncation=True)[0], list)
+                              else {s["label"]: s["score"] for s in scores(text, truncation=True)} for text in TEXTS]})
+
+
+def make_reranker():
+    folder = make_classifier("reranker", ["relevance"])
+    model = CrossEncoder(str(folder), device="cpu")
+    write(folder, {"query": QUERY, "scores": [float(model.predict([(QUERY, text)])[0]) for text in TEXTS]})
+
+
+if __name__ == "__main__":
+    torch.manual_seed(7)
+    torch.set_num_threads(1)
+    make_mean()
+    make_joined()
+    make_labels()
+    make_reranker()
