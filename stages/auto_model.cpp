@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "qeff/auto_model.h"
 
+#include "stages/auto_model_export.h"
 #include "stages/stages.h"
 #include "stages/text.h"
 
@@ -31,17 +32,8 @@ Result<AutoModelForCausalLM> AutoModelForCausalLM::FromPretrained(
 }
 
 Result<std::string> AutoModelForCausalLM::Export(const ExportSettings& settings) {
-  const auto dtype = DTypeFromName(settings.dtype);
-  if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBf16) {
-    return UsageError({}, fmt::format("expected dtype f32, f16 or bf16, got '{}'", settings.dtype));
-  }
-  const stages::ExportOptions options{.dtype = *dtype,
-                                      .subfunctions = settings.use_onnx_subfunctions,
-                                      .weights = settings.reference_weights
-                                                     ? stages::WeightPlacement::kReference
-                                                     : stages::WeightPlacement::kExternal,
-                                      .transform = state_->transform};
-  QEFF_ASSIGN_OR_RETURN(state_->onnx, stages::Export(state_->checkpoint, settings.output, options));
+  QEFF_ASSIGN_OR_RETURN(state_->onnx,
+                        stages::ExportFor(state_->checkpoint, settings, state_->transform));
   return state_->onnx.string();
 }
 

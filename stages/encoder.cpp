@@ -39,6 +39,23 @@ Result<std::optional<int64_t>> TokenizerLimit(const std::filesystem::path& folde
   return std::optional(static_cast<int64_t>(*limit));
 }
 
+/// Whether the checkpoint's tokenizer tells the parts of a pair apart for the model, as
+/// transformers 5 decides it: by `model_input_names`, else by the class, of which the general ones
+/// do not.
+Result<bool> ReadHasTokenTypes(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "tokenizer_config.json";
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return true;
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(path));
+  if (config.Has("model_input_names")) {
+    QEFF_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                          config.Strings("model_input_names"));
+    return std::ranges::find(names, "token_type_ids") != names.end();
+  }
+  QEFF_ASSIGN_OR_RETURN(const std::string name, config.StringOr("tokenizer_class", ""));
+  return name != "TokenizersBackend" && name != "PreTrainedTokenizerFast";
+}
+
 /// "torch.nn.modules.linear.Identity" -> kNone. Errors: kUnsupported.
 Result<ScoreFunction> FunctionOfTorch(const ConfigReader& config, std::string_view key,
                                       std::string_view name) {
@@ -121,6 +138,24 @@ Result<std::optional<int64_t>> MaxTextTokens(const std::filesystem::path& folder
   return TokenizerLimit(folder);
 }
 
+Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& folder) {
+  constexpr int64_t kLongest = 512;
+  QEFF_ASSIGN_OR_RETURN(std::optional<int64_t> limit, MaxTextTokens(folder));
+  if (!limit) {
+    QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(folder / "config.json"));
+    QEFF_ASSIGN_OR_RETURN(const ConfigReader text, config.TextConfig());
+    QEFF_ASSIGN_OR_RETURN(limit,
+                          text.OptionalInt("max_position_embeddings", checkpoint::kPositive));
+  }
+  const int64_t longest = std::min(limit.value_or(kLongest), kLongest);
+  std::vector<int64_t> lengths;
+  for (const int64_t length : {32, 128}) {
+    if (length < longest) lengths.push_back(length);
+  }
+  lengths.push_back(longest);
+  return lengths;
+}
+
 Result<EncoderModel> EncoderModel::Open(const std::filesystem::path& qpc,
                                         const BackendOpenOptions& options) {
   EncoderModel model;
@@ -149,6 +184,7 @@ Status EncoderModel::ReadSettings() {
     QEFF_ASSIGN_OR_RETURN(rerank_function_, ReadRerankFunction(config));
   }
   QEFF_ASSIGN_OR_RETURN(texts_, checkpoint::ReadSentenceTexts(folder_));
+  QEFF_ASSIGN_OR_RETURN(has_token_types_, ReadHasTokenTypes(folder_));
   similarity_ = SimilarityFromName(texts_.similarity).value_or(Similarity::kCosine);
   QEFF_ASSIGN_OR_RETURN(const auto modules, checkpoint::ReadSentenceModules(folder_));
   pools_prompt_ = !modules || !modules->pooling || modules->pooling->includes_prompt;
@@ -180,16 +216,18 @@ Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSetti
                         tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
   const auto tokens = static_cast<int64_t>(encoded[0].ids.size());
   if (tokens == 0) return InvalidInput(where, "the tokenizer makes no token of this text");
-  if (tokens <= max_tokens_) return std::move(encoded[0]);
-  if (!settings.truncates) {
-    return InvalidInput(
-        where,
-        fmt::format("the text has {} tokens, the model takes at most {}", tokens, max_tokens_),
-        {"without --no-truncate it is cut, or compile for a longer --seq-len"});
+  if (tokens > max_tokens_) {
+    if (!settings.truncates) {
+      return InvalidInput(
+          where,
+          fmt::format("the text has {} tokens, the model takes at most {}", tokens, max_tokens_),
+          {"without --no-truncate it is cut, or compile for a longer --seq-len"});
+    }
+    ++cut_texts_;
+    options.truncation = Truncation{.max_tokens = max_tokens_};
+    QEFF_ASSIGN_OR_RETURN(encoded, tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
   }
-  ++cut_texts_;
-  options.truncation = Truncation{.max_tokens = max_tokens_};
-  QEFF_ASSIGN_OR_RETURN(encoded, tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
+  if (!has_token_types_) std::ranges::fill(encoded[0].type_ids, 0);
   return std::move(encoded[0]);
 }
 

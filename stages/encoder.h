@@ -54,6 +54,10 @@ using OnRow = std::function<Status(std::string_view text, std::span<const float>
 /// kInvalidInput.
 Result<std::optional<int64_t>> MaxTextTokens(const std::filesystem::path& folder);
 
+/// Lengths to compile the model in `folder` for if nobody says: a short and a medium one, and the
+/// longest that its texts can have, up to 512 tokens. Errors: as MaxTextTokens.
+Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& folder);
+
 /// A QPC folder with everything that encoding needs from it. Movable; one thread at a time.
 class EncoderModel {
  public:
@@ -110,6 +114,7 @@ class EncoderModel {
   std::unique_ptr<EncoderProgram> program_;
   checkpoint::SentenceTexts texts_;
   bool pools_prompt_ = true;
+  bool has_token_types_ = true;  ///< false: all tokens are of type 0
   Similarity similarity_ = Similarity::kCosine;
   std::vector<std::string> labels_;
   ScoreFunction score_function_ = ScoreFunction::kSoftmax;

@@ -7,6 +7,7 @@
 #include "lib/onnx_io/reader.h"
 #include "lib/support/log.h"
 #include "passes/pipelines.h"
+#include "stages/embedding_head.h"
 #include "stages/produce.h"
 #include "stages/stages.h"
 
@@ -24,6 +25,10 @@ std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions
       {"replicate_kv_heads", options.replicate_kv_heads.value_or(0)},
       {"max_positions", options.max_positions.value_or(0)}};
   if (options.task) values["task"] = std::string(families::TaskName(*options.task));
+  const EmbeddingOptions& embedding = options.embedding;
+  if (embedding.pooling) values["pooling"] = *embedding.pooling;
+  if (embedding.normalize) values["normalize"] = true;
+  if (embedding.truncate_dim) values["truncate_dim"] = *embedding.truncate_dim;
   return values;
 }
 
@@ -65,14 +70,36 @@ Status RunRecorded(ir::Model& model, const passes::Pipeline& pipeline) {
   return Status::Ok();
 }
 
+/// Pools if the model's files or the user want it; only hidden states can be pooled.
+Status AddHeadFor(families::Task task, const checkpoint::Checkpoint& checkpoint,
+                  const std::optional<checkpoint::SentenceModules>& modules,
+                  const TransformOptions& options, ir::Model& model) {
+  if (task == families::Task::kEmbedding) {
+    return AddEmbeddingHead(
+        checkpoint.folder(), modules, options.embedding,
+        [&](const passes::Pipeline& pipeline) { return RunRecorded(model, pipeline); }, model);
+  }
+  if (!options.embedding.AsksForVector()) return Status::Ok();
+  return UsageError(
+      Location::Flag("--pooling"),
+      fmt::format("this is for the task '{}', not for '{}'",
+                  families::TaskName(families::Task::kEmbedding), families::TaskName(task)));
+}
+
 /// A checkpoint's graph in semantic ops with its deployment features.
 Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                      const TransformOptions& options) {
+  QEFF_ASSIGN_OR_RETURN(const std::optional<checkpoint::SentenceModules> modules,
+                        checkpoint::ReadSentenceModules(checkpoint.folder()));
+  std::optional<families::Task> task = options.task;
+  // Whatever head the class in config.json has, vectors are made of hidden states.
+  if (!task && ((modules && modules->pooling) || options.embedding.AsksForVector()))
+    task = families::Task::kEmbedding;
   QEFF_ASSIGN_OR_RETURN(
       families::BuiltModel built,
       families::BuildModel(checkpoint, {.max_positions = options.max_positions,
                                         .strict_contract = options.strict_contract,
-                                        .task = options.task}));
+                                        .task = task}));
   for (const std::string& note : built.notes) LogInfoText(note);
   QEFF_RETURN_IF_ERROR(CheckOptionsFor(built.task, options));
   const bool generates = built.task == families::Task::kCausalLm;
@@ -103,6 +130,7 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
         "multiple of them divides both devices and heads",
         *options.replicate_kv_heads);
   }
+  QEFF_RETURN_IF_ERROR(AddHeadFor(built.task, checkpoint, modules, options, model));
   model.metadata["qeff_architecture"] = built.architecture;
   if (!generates) model.metadata[std::string(kTaskKey)] = families::TaskName(built.task);
   if (built.max_tokens && !generates)

@@ -20,6 +20,7 @@
 #include "lib/support/dtype.h"
 #include "lib/support/json.h"
 #include "lib/support/status.h"
+#include "stages/embedding_head.h"
 
 namespace qeff::stages {
 
@@ -58,6 +59,7 @@ struct TransformOptions {
   std::optional<int64_t> replicate_kv_heads;
   std::optional<int64_t>
       max_positions;  ///< rows of position tables; absent: max_position_embeddings of config.json
+  EmbeddingOptions embedding;  ///< what is made of the hidden states
   friend bool operator==(const TransformOptions&, const TransformOptions&) = default;
 };
 

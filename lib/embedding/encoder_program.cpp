@@ -26,9 +26,10 @@ Location Place(const SpecializationInfo& info, std::string_view tensor) {
 Status CheckInputs(const SpecializationInfo& info, BatchShape& shape) {
   for (const std::string_view name : {kInputIds, kAttentionMask}) {
     if (FindTensor(info.inputs, name) != nullptr) continue;
-    return Unsupported(Place(info, name), "the program has no such input",
-                       {"embedding and classification need an encoder; this may be a program that "
-                        "generates text"});
+    return Unsupported(
+        Place(info, name), "the program has no such input",
+        {"this may be a program that generates text; for embeddings export the model "
+         "with --pooling mean, cls, max or last"});
   }
   const TensorInfo& ids = *FindTensor(info.inputs, kInputIds);
   for (const TensorInfo& input : info.inputs) {

@@ -22,6 +22,9 @@ PY
 text=$("$work/build/continue_text" "$root/configs/demo-model" "Once upon a time")
 [[ "$text" == "Once upon a time$expected"* ]] || { echo "got: $text"; echo "expected to start with: Once upon a time$expected"; exit 1; }
 
+alike=$("$work/build/embed_texts" "$root/tests/data/sentence_transformers/mean" "The cat sits on the mat." "the CAT sits on the mat .")
+[[ "$alike" == 1.0000 ]] || { echo "texts that are the same to the tokenizer are alike by $alike"; exit 1; }
+
 for program in qeff-fetch qeff-transform qeff-export qeff-compile qeff-run qeff-infer qeff-inspect qeff-opt; do
   "$work/prefix/bin/$program" --version >/dev/null
 done

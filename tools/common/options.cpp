@@ -69,6 +69,17 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
       ->type_name("DEVICES")
       ->check(CLI::Range(2, 1024))
       ->group(group);
+  app.add_option("--pooling", options.embedding.pooling,
+                 "One vector of the states of a text's tokens: mean, cls, max, last, avg (the same "
+                 "as mean) or none (default: what modules.json says, else none)")
+      ->check(CLI::IsMember(stages::PoolingNames()))
+      ->type_name("MODE")
+      ->group(group);
+  app.add_flag("--normalize", options.embedding.normalize, "Vectors of length 1")->group(group);
+  app.add_option("--truncate-dim", options.embedding.truncate_dim,
+                 "Keep this many elements of a vector")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group(group);
   app.add_option("--max-positions", options.max_positions,
                  "Rows of position tables (default: max_position_embeddings)")
       ->check(CLI::Range(1, 1 << 26))

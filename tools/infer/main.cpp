@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "stages/encoder.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
 
@@ -19,7 +20,10 @@ int main(int argc, char** argv) {
       .examples =
           "qeff-infer ./my-model --prompt \"Once upon a time\"\n"
           "qeff-infer org/name --ctx-len 1024 --prompt \"My name is\" --max-new-tokens 50\n"
-          "qeff-infer ./my-model --chat"};
+          "qeff-infer ./my-model --chat\n"
+          "qeff-infer ./my-embedder --embed \"A text\" --embed \"Another one\" --similarity\n"
+          "qeff-infer ./my-embedder --embed --input texts.txt --output vectors.npy\n"
+          "qeff-infer ./my-reranker --rerank \"A question\" --documents texts.txt"};
   return tools::RunTool(
       argc, argv, info,
       [&](CLI::App& app) {
@@ -41,9 +45,11 @@ int main(int argc, char** argv) {
         QEFF_ASSIGN_OR_RETURN(
             const std::filesystem::path onnx,
             stages::Export(checkpoint, "", tools::ToExportOptions(export_arguments, transform)));
-        QEFF_ASSIGN_OR_RETURN(
-            const std::filesystem::path qpc,
-            stages::Compile(onnx, "", tools::ToCompileOptions(compile_arguments)));
+        stages::CompileOptions compile = tools::ToCompileOptions(compile_arguments);
+        if (tools::WantsEncoder(*parsed) && compile.seq_lens.empty()) {
+          QEFF_ASSIGN_OR_RETURN(compile.seq_lens, stages::DefaultSeqLens(checkpoint));
+        }
+        QEFF_ASSIGN_OR_RETURN(const std::filesystem::path qpc, stages::Compile(onnx, "", compile));
         run_arguments.devices = compile_arguments.devices;
         return tools::RunText(*parsed, qpc, run_arguments);
       });

@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
   const tools::ToolInfo info{
       .name = "qeff-run",
       .description =
-          "Continues prompts with a compiled model: text on stdout, statistics on stderr.",
+          "Continues prompts with a compiled model, or embeds, classifies and ranks texts: results "
+          "on stdout, statistics on stderr.",
       .examples =
           "qeff-run qpc --prompt \"Once upon a time\"\n"
           "echo \"Once upon a time\" | qeff-run qpc --max-new-tokens 50\n"
@@ -22,6 +23,11 @@ int main(int argc, char** argv) {
           "qeff-run qpc --chat --system \"You are brief.\"\n"
           "qeff-run qpc --messages messages.json\n"
           "qeff-run qpc --input-ids 5,17,9 --json\n"
+          "qeff-run qpc --embed \"A text\"\n"
+          "qeff-run qpc --embed --input texts.txt --output vectors.npy --resume\n"
+          "qeff-run qpc --embed \"A text\" --search vectors.npy --top-k 5\n"
+          "qeff-run qpc --classify \"A text\" --table\n"
+          "qeff-run qpc --rerank \"A question\" --documents texts.txt\n"
           "qeff-run qpc --input-tensors in.safetensors --output-tensors out.safetensors\n"
           "qeff-run qpc --devices 0 --prompt \"Once upon a time\""};
   return tools::RunTool(

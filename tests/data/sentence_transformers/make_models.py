@@ -15,8 +15,7 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers import models as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import (AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, BertModel,
-                          PreTrainedTokenizerFast, pipeline)
+from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast, pipeline
 
 HERE = pathlib.Path(__file__).resolve().parent
 TEXTS = ["The cat sits on the mat.", "A feline is resting on a rug.", "", "a", "Stock markets fell sharply on Monday.",
@@ -26,7 +25,7 @@ WORDS = "the cat sits on mat a feline is resting rug stock markets fell sharply 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def tokenizer(lowercase=True):
+def tokenizer(lowercase=True, **more):
     pieces = SPECIAL + list(string.ascii_letters + string.digits + ".,:?!") + ["##" + c for c in string.ascii_letters] + WORDS
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -37,7 +36,7 @@ def tokenizer(lowercase=True):
         single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
         special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])])
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
-                                   sep_token="[SEP]", mask_token="[MASK]", model_max_length=64)
+                                   sep_token="[SEP]", mask_token="[MASK]", model_max_length=64, **more)
 
 
 def config(vocab_size, **more):
@@ -95,26 +94,25 @@ def make_joined():
     write(folder, {"embeddings": encode(model), "none": encode(model, prompt_name="none")})
 
 
-def make_classifier(name, labels, **more):
+def make_classifier(name, labels, inputs):
     folder = HERE / name
     shutil.rmtree(folder, ignore_errors=True)
-    words = tokenizer()
+    words = tokenizer(model_input_names=inputs)
     names = dict(enumerate(labels))
-    BertForSequenceClassification(config(len(words), id2label=names, label2id={v: k for k, v in names.items()}, **more)).save_pretrained(
+    BertForSequenceClassification(config(len(words), id2label=names, label2id={v: k for k, v in names.items()})).save_pretrained(
         folder)
     words.save_pretrained(folder)
     return folder
 
 
 def make_labels():
-    folder = make_classifier("labels", ["negative", "neutral", "positive"])
+    folder = make_classifier("labels", ["negative", "neutral", "positive"], ["input_ids", "attention_mask"])
     scores = pipeline("text-classification", str(folder), top_k=None, device="cpu")
-    write(folder, {"scores": [{s["label"]: s["score"] for s in scores(text, truncation=True)[0]} if isinstance(scores(text, truncation=True)[0], list)
-                              else {s["label"]: s["score"] for s in scores(text, truncation=True)} for text in TEXTS]})
+    write(folder, {"scores": [{s["label"]: s["score"] for s in scores([text], truncation=True)[0]} for text in TEXTS]})
 
 
 def make_reranker():
-    folder = make_classifier("reranker", ["relevance"])
+    folder = make_classifier("reranker", ["relevance"], ["input_ids", "token_type_ids", "attention_mask"])
     model = CrossEncoder(str(folder), device="cpu")
     write(folder, {"query": QUERY, "scores": [float(model.predict([(QUERY, text)])[0]) for text in TEXTS]})
 
