@@ -3,7 +3,8 @@
 //
 // Gemma 3, text: as Gemma 2 without soft cap of the scores, with query and key normalized per head,
 // and a window on five of six layers. Layers with a window have rotary frequencies of their own,
-// which the scaling of a long context does not concern.
+// which the scaling of a long context does not concern. EmbeddingGemma's tokens also see later
+// ones: half of the window's width then reaches each way.
 #include <array>
 #include <cmath>
 
@@ -11,10 +12,29 @@
 
 namespace qeff::families {
 
+namespace {
+
+/// Reads `use_bidirectional_attention`. transformers counts the token itself to both halves of the
+/// window.
+Status ReadReach(const FamilyInputs& inputs, DecoderFacts& facts) {
+  constexpr const char* kKey = "use_bidirectional_attention";
+  QEFF_ASSIGN_OR_RETURN(facts.attention.is_bidirectional, inputs.config.BoolOr(kKey, false));
+  if (!facts.attention.is_bidirectional) return Status::Ok();
+  if (inputs.task == Task::kCausalLm) {
+    return inputs.config.ErrorAt(ErrorCode::kUnsupported, kKey,
+                                 "text cannot be generated with attention to later tokens",
+                                 {"models with this key are embedders and classifiers"});
+  }
+  for (LayerFacts& layer : facts.layers) {
+    if (layer.window_tokens > 0) layer.window_tokens = layer.window_tokens / 2 + 1;
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
 Result<ir::Graph> Gemma3Text(const FamilyInputs& inputs) {
   const checkpoint::ConfigReader& config = inputs.config;
-  QEFF_RETURN_IF_ERROR(
-      RefuseIfTrue(config, "use_bidirectional_attention", "attention to later tokens"));
   const DecoderDefaults defaults = {.vocab_size = 262208,
                                     .max_position_embeddings = 131072,
                                     .num_key_value_heads = 4,
@@ -42,6 +62,8 @@ Result<ir::Graph> Gemma3Text(const FamilyInputs& inputs) {
                         ReadSoftcap(config, "final_logit_softcapping", std::nullopt));
   QEFF_RETURN_IF_ERROR(ReadWindows(
       config, {.default_sliding_window = 4096, .default_sliding_window_pattern = 6}, facts));
+
+  QEFF_RETURN_IF_ERROR(ReadReach(inputs, facts));
 
   QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(config, defaults));
   const checkpoint::RopeOptions everything = {.default_theta = 1e6, .layer_type = "full_attention"};

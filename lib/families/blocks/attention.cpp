@@ -227,10 +227,14 @@ class AttentionBuilder {
     const bool repeats = facts_.repeats_keys_and_values && facts_.num_kv_heads != facts_.num_heads;
     std::vector<ir::Value*> inputs = {qkv.query, repeats ? RepeatHeads(qkv.key) : qkv.key,
                                       repeats ? RepeatHeads(qkv.value) : qkv.value,
-                                      context_.position_ids};
+                                      facts_.is_bidirectional ? nullptr : context_.position_ids};
     if (facts_.has_sinks) {
       inputs.resize(8, nullptr);
       inputs.push_back(builder_.Weight(name_ + facts_.names.sinks, {facts_.num_heads}));
+    }
+    if (facts_.is_bidirectional) {
+      inputs.resize(9, nullptr);
+      inputs.push_back(context_.attention_mask);
     }
     return builder_.Qeff(scope_, "Attention", std::move(inputs), ops::ToAttributeMap(attributes));
   }

@@ -60,6 +60,8 @@ struct AttentionFacts {
   /// Keys and values are repeated for all query heads before the cache, as the original exporter
   /// does for some families: same numbers, larger cache.
   bool repeats_keys_and_values = false;
+  /// Tokens also see later ones, the window reaches both ways: for tasks with an attention_mask.
+  bool is_bidirectional = false;
   bool has_sinks = false;  ///< tensor [H]: a score that takes part in the softmax and has no value
   LinearLayout layout = LinearLayout::kOutIn;
 

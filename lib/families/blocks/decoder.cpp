@@ -17,7 +17,8 @@ class DecoderBuilder {
     if (facts_.task == Task::kCausalLm) {
       position_ids_ = visible_positions_ = graph.AddInput("position_ids", {DType::kI64, tokens});
     } else {
-      NumberTokens(graph.AddInput("attention_mask", {DType::kI64, tokens}));
+      attention_mask_ = graph.AddInput("attention_mask", {DType::kI64, tokens});
+      NumberTokens();
     }
     ir::Value* embedding = EmbeddingWeight();
     ir::Value* x = Embed(embedding);
@@ -51,13 +52,14 @@ class DecoderBuilder {
             .prefix = prefix_,
             .input_ids = input_ids_,
             .position_ids = visible_positions_,
+            .attention_mask = attention_mask_,
             .rotaries = rotaries_,
             .shared = shared_};
   }
 
   /// Tokens stand where the text has them. Padding sees and is seen as if it stood behind all
   /// texts: no token sees it, and its own rows are finite.
-  void NumberTokens(ir::Value* attention_mask) {
+  void NumberTokens() {
     const std::string scope = "/model/position_ids";
     const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs) {
       return builder_.Onnx(scope, type, std::move(inputs));
@@ -67,7 +69,7 @@ class DecoderBuilder {
         op("Range", {builder_.Int(0), op("Gather", {dims, builder_.Int(1)}), builder_.Int(1)});
     position_ids_ = op("Expand", {range, dims});
     constexpr int64_t kBehindAllTexts = int64_t{1} << 30;
-    is_padding_ = op("Equal", {attention_mask, builder_.Int(0)});
+    is_padding_ = op("Equal", {attention_mask_, builder_.Int(0)});
     ir::Value* behind = op("Add", {position_ids_, builder_.Int(kBehindAllTexts)});
     visible_positions_ = op("Where", {is_padding_, behind, position_ids_});
   }
@@ -229,9 +231,10 @@ class DecoderBuilder {
   Builder builder_;
   std::string prefix_;
   ir::Value* input_ids_ = nullptr;
+  ir::Value* attention_mask_ = nullptr;     // null: padding has negative positions
   ir::Value* position_ids_ = nullptr;       // where rotation and position embedding have tokens
   ir::Value* visible_positions_ = nullptr;  // where attention has them
-  ir::Value* is_padding_ = nullptr;         // bool [B, T]; null: padding has negative positions
+  ir::Value* is_padding_ = nullptr;         // bool [B, T], with attention_mask_
   std::vector<RotaryValues> rotaries_;
   std::map<std::string, ir::Value*> shared_;
 };

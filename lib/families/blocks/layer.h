@@ -26,6 +26,8 @@ struct LayerContext {
   ir::Value* input_ids = nullptr;  ///< i64 [B, T]
   /// i64 [B, T]; padding is at negative positions, or behind all texts.
   ir::Value* position_ids = nullptr;
+  /// i64 [B, T], 0 for padding; null where negative positions tell it.
+  ir::Value* attention_mask = nullptr;
   const std::vector<RotaryValues>& rotaries;  ///< one of each DecoderFacts::rotaries
   /// What layers leave for later layers, by a name that the family chooses.
   std::map<std::string, ir::Value*>& shared;

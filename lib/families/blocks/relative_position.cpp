@@ -47,8 +47,8 @@ DistanceRows DisentangledDistanceRows(int64_t span, int64_t buckets, int64_t max
   const auto ratio = [middle](int64_t distance) {
     return std::log(static_cast<float>(distance) / static_cast<float>(middle));
   };
-  const auto largest = std::log(static_cast<float>(static_cast<double>(max_distance - 1) /
-                                                   static_cast<double>(middle)));
+  const auto largest = std::log(
+      static_cast<float>(static_cast<double>(max_distance - 1) / static_cast<double>(middle)));
   // Beyond max_distance the steps go on, so that the rows end a little later.
   return RowsUpTo(2 * max_distance, [&](int64_t distance) {
     const int64_t away = std::abs(distance);
@@ -87,8 +87,7 @@ ir::Value* AddDistanceBias(Builder& builder, const std::string& scope, ir::Value
 }
 
 ir::Value* AddDistanceScores(Builder& builder, const std::string& scope, ir::Value* x,
-                             ir::Value* table, ir::Value* rows, int64_t heads,
-                             int64_t head_size) {
+                             ir::Value* table, ir::Value* rows, int64_t heads, int64_t head_size) {
   const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs,
                       ir::AttributeMap attributes = {}) {
     return builder.Onnx(scope, type, std::move(inputs), std::move(attributes));
