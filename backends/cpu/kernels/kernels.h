@@ -268,6 +268,41 @@ constexpr int64_t AttentionScratchFloats(int64_t key_size, int64_t value_size) {
   return kTileRows * (key_size + 2 * kAttentionBlockSlots + PanelCount(value_size) * kPanelColumns);
 }
 
+/// Attention of the rows [row_begin, row_end) to each other, one head: rows of a batch without its
+/// padding. Row n is token tokens[n] of its text; with a window it sees those with |t - t'| <
+/// window. Row t of `bias`, bias_stride apart (0: the same for all), holds what is added to the
+/// scores of t'. Scores as in AttentionArgs. All pointers are of row 0 and this head.
+struct PackedAttentionArgs {
+  const float* q = nullptr;  ///< [E], rows q_stride apart, and so on
+  int64_t q_stride = 0;
+  const float* k = nullptr;  ///< [E]
+  int64_t k_stride = 0;
+  const float* v = nullptr;  ///< [Ev], readable 32 floats past the last row
+  int64_t v_stride = 0;
+  const int64_t* tokens = nullptr;
+  int64_t first_token = 0;      ///< subtracted from tokens[n]
+  const float* bias = nullptr;  ///< null: none
+  int64_t bias_stride = 0;
+  float* out = nullptr;  ///< [Ev]
+  int64_t out_stride = 0;
+  int64_t row_begin = 0;
+  int64_t row_end = 0;
+  int64_t key_size = 0;    ///< E
+  int64_t value_size = 0;  ///< Ev
+  float scale = 1;
+  float softcap = 0;   ///< 0: none
+  int64_t window = 0;  ///< 0: none
+  float* scratch =
+      nullptr;  ///< 64-byte aligned, PackedAttentionScratchFloats of them, this thread's own
+};
+/// For texts of up to `tokens` tokens.
+constexpr int64_t PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
+                                               int64_t value_size) {
+  const int64_t columns = PanelCount(tokens) * kPanelColumns;
+  return columns * key_size +
+         kTileRows * (key_size + 2 * columns + PanelCount(value_size) * kPanelColumns);
+}
+
 /// The gated delta rule of one head over the tokens of one row, in turn; tokens at negative
 /// positions are left out and give zeros:
 ///   S = exp(decay) S    u = beta (v - S^T k)    S = S + k u^T    out = S^T q
@@ -311,6 +346,7 @@ struct Kernels {
   void (*norm)(const NormArgs&) = nullptr;
   void (*rope)(const RopeArgs&) = nullptr;
   void (*attention_f32)(const AttentionArgs&) = nullptr;
+  void (*packed_attention_f32)(const PackedAttentionArgs&) = nullptr;
   void (*activate)(const ActivateArgs&) = nullptr;
   void (*delta_rule)(const DeltaRuleArgs&) = nullptr;
 };

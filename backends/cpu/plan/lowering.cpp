@@ -154,12 +154,27 @@ Status GraphLowering::FinishOutputs() {
   return Status::Ok();
 }
 
+void GraphLowering::FollowTokensIn(const ir::Node& node) {
+  const bool follows =
+      node.IsQeff("RemovePadding") ||
+      (!node.IsQeff("RestorePadding") &&
+       std::any_of(node.inputs().begin(), node.inputs().end(),
+                   [&](const ir::Value* input) { return without_padding_.contains(input); }));
+  if (follows) {
+    without_padding_.insert(node.outputs().begin(), node.outputs().end());
+    builder_.FollowRows(token_count_, token_total_);
+  } else {
+    builder_.FollowRows({}, 0);
+  }
+}
+
 Status GraphLowering::Run() {
   program_.name = specialized_.name;
   program_.symbols = specialized_.symbols;
   QEFF_RETURN_IF_ERROR(PlaceInputs());
   QEFF_RETURN_IF_ERROR(PlaceOutputs());
   for (const auto& node : graph_.nodes()) {
+    FollowTokensIn(*node);
     if (IsSkipped(node.get())) continue;
     const LowerFunction lower = FindLowering(node->domain(), node->op_type());
     if (lower == nullptr) return Unsupported(*node, "no such op");

@@ -80,6 +80,13 @@ class GraphLowering {
   }
   RowFormat RowFormatFor(WeightFormat weights) const;
 
+  /// From here on, values of `total` rows that come from RemovePadding have tokens in the first
+  /// `count`, i64 [1], only: steps leave out the others.
+  void FollowTokens(View count, int64_t total) {
+    token_count_ = std::move(count);
+    token_total_ = total;
+  }
+
   /// The state that belongs to a graph input; null if it is none.
   const StateTensor* StateOf(const ir::Value* input) const;
   bool IsGraphOutput(const ir::Value* value) const { return graph_.IsOutput(value); }
@@ -89,6 +96,8 @@ class GraphLowering {
 
  private:
   PackedRows PackNormed(const DeferredNorm& norm, RowFormat format, std::string_view name);
+  /// Tells the builder whether the steps of `node` do the rows of tokens only.
+  void FollowTokensIn(const ir::Node& node);
   Status PlaceInputs();
   Status PlaceOutputs();
   Status FinishOutputs();
@@ -106,6 +115,9 @@ class GraphLowering {
   std::map<const ir::Value*, DeferredNorm> deferred_;
   std::map<std::pair<const ir::Value*, RowFormat>, PackedRows> packed_;
   std::set<const ir::Node*> skipped_;
+  View token_count_;
+  int64_t token_total_ = 0;
+  std::set<const ir::Value*> without_padding_;
 };
 
 using LowerFunction = Status (*)(GraphLowering&, const ir::Node&);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/plan/arena.h"
+#include "backends/cpu/runtime/step.h"
 
 namespace qeff::cpu {
 namespace {
@@ -72,11 +73,19 @@ void ProgramBuilder::AddStepBytes(StepOp op, std::string_view name, std::vector<
   pending.step.params = std::move(params);
   pending.step.part_begin = Divide(work);
   const auto index = static_cast<int64_t>(steps_.size());
-  for (const OperandUse& use : operands) {
-    if (!use.view.exists()) continue;
-    Storage& storage = storages_[use.view.storage];
+  const auto touch = [&](const View& view) {
+    if (!view.exists()) return;
+    Storage& storage = storages_[view.storage];
     if (storage.first_step < 0) storage.first_step = index;
     storage.last_step = index;
+  };
+  for (const OperandUse& use : operands) touch(use.view);
+  const StepDefinition& definition = *FindStep(op);
+  if (row_count_.exists() && definition.row_limit &&
+      definition.row_limit->has_rows(pending.step.params.data(), row_total_)) {
+    pending.row_count = row_count_;
+    pending.step.row_total = row_total_;
+    touch(row_count_);
   }
   pending.operands = std::move(operands);
   steps_.push_back(std::move(pending));
@@ -100,7 +109,9 @@ void ProgramBuilder::PlaceArena(SpecializationProgram& program) {
 std::vector<ProgramBuilder::Access> ProgramBuilder::AccessesOf(const PendingStep& pending) const {
   std::vector<Access> accesses;
   const int32_t only_part = OnlyPart(pending.step.part_begin);
-  for (const OperandUse& use : pending.operands) {
+  std::vector<OperandUse> uses = pending.operands;
+  uses.push_back(Reads(pending.row_count));
+  for (const OperandUse& use : uses) {
     if (!use.view.exists()) continue;
     const Buffer& buffer = storages_[use.view.storage].buffer;
     if (buffer.area == Area::kConstants) continue;
@@ -138,16 +149,19 @@ void ProgramBuilder::Finish(SpecializationProgram& program) {
     numbers[i] = static_cast<int32_t>(program.buffers.size());
     program.buffers.push_back(storages_[i].buffer);
   }
+  const auto operand_of = [&](const View& view) {
+    Operand operand;
+    if (view.exists()) {
+      operand.buffer = numbers[view.storage];
+      operand.offset_bytes = static_cast<uint64_t>(view.offset * ElementBytes(view.dtype));
+    }
+    return operand;
+  };
   for (PendingStep& pending : steps_) {
     for (const OperandUse& use : pending.operands) {
-      Operand operand;
-      if (use.view.exists()) {
-        operand.buffer = numbers[use.view.storage];
-        operand.offset_bytes =
-            static_cast<uint64_t>(use.view.offset * ElementBytes(use.view.dtype));
-      }
-      pending.step.operands.push_back(operand);
+      pending.step.operands.push_back(operand_of(use.view));
     }
+    pending.step.row_count = operand_of(pending.row_count);
     program.steps.push_back(std::move(pending.step));
   }
 }

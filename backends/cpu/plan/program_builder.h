@@ -50,6 +50,13 @@ class ProgramBuilder {
     AddStepBytes(op, name, {bytes, bytes + sizeof(params)}, std::move(operands), work);
   }
 
+  /// From here on, steps of `total` rows that can do only the first ones do as many as `count`, i64
+  /// [1], says. Without a count: all rows again.
+  void FollowRows(View count, int64_t total) {
+    row_count_ = std::move(count);
+    row_total_ = total;
+  }
+
   /// Fills arena_bytes, buffers and steps. Call once.
   void Finish(SpecializationProgram& program);
 
@@ -70,6 +77,7 @@ class ProgramBuilder {
   struct PendingStep {
     Step step;
     std::vector<OperandUse> operands;
+    View row_count;
   };
 
   void AddStepBytes(StepOp op, std::string_view name, std::vector<std::byte> params,
@@ -80,6 +88,8 @@ class ProgramBuilder {
   void FindBarriers();
 
   uint32_t part_count_;
+  View row_count_;
+  int64_t row_total_ = 0;
   std::vector<Storage> storages_;
   std::vector<PendingStep> steps_;
 };

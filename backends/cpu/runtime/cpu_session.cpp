@@ -20,6 +20,24 @@ struct BoundStep {
   const int64_t* part_begin;
   bool has_barrier;
   std::vector<std::byte*> operands;
+  /// Null: all rows.
+  const int64_t* row_count = nullptr;
+  int64_t row_total = 0;
+  const RowLimit* row_limit = nullptr;
+  size_t params_bytes = 0;
+};
+
+/// The units of a step that are left of [begin, end) when only some of its rows are done, and its
+/// parameters then. Parts that met before meet again.
+struct LimitedStep {
+  LimitedStep(const BoundStep& step, int64_t units, int64_t& begin, int64_t& end) {
+    std::memcpy(params, step.params, step.params_bytes);
+    const int64_t rows = std::clamp<int64_t>(*step.row_count, 0, step.row_total);
+    const int64_t left = step.row_limit->limit(params, step.row_total, rows);
+    begin = rows == 0 ? 0 : begin * left / units;
+    end = rows == 0 ? 0 : end * left / units;
+  }
+  std::byte params[kMostParamsBytes];
 };
 
 class CpuSession : public Session {
@@ -161,6 +179,14 @@ void CpuSession::Bind() {
         bound.operands.push_back(AreaData(index, buffer.area) + buffer.offset_bytes +
                                  operand.offset_bytes);
       }
+      if (step.row_count.buffer >= 0) {
+        const Buffer& buffer = specialization.buffers[step.row_count.buffer];
+        bound.row_count = reinterpret_cast<const int64_t*>(
+            AreaData(index, buffer.area) + buffer.offset_bytes + step.row_count.offset_bytes);
+        bound.row_total = step.row_total;
+        bound.row_limit = &*FindStep(step.op)->row_limit;
+        bound.params_bytes = step.params.size();
+      }
       steps.push_back(std::move(bound));
     }
   }
@@ -175,10 +201,17 @@ void CpuSession::RunParts(const std::vector<BoundStep>& steps, int thread, RunPr
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
     bool has_work = false;
     for (int part = thread; part < parts; part += threads) {
-      const int64_t begin = step.part_begin[part];
-      const int64_t end = step.part_begin[part + 1];
+      int64_t begin = step.part_begin[part];
+      int64_t end = step.part_begin[part + 1];
       if (begin == end) continue;
       has_work = true;
+      if (step.row_count != nullptr) {
+        const LimitedStep limited(step, step.part_begin[parts], begin, end);
+        if (begin == end) continue;
+        step.run({kernels_, limited.params, step.operands.data(), begin, end,
+                  scratch_[thread].data(), fault_, static_cast<int64_t>(index)});
+        continue;
+      }
       step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
                 fault_, static_cast<int64_t>(index)});
     }

@@ -65,6 +65,19 @@ Status CheckStates(const Program& program, std::string_view path) {
   return Status::Ok();
 }
 
+bool IsRowCountSound(const SpecializationProgram& specialization, const Step& step,
+                     const StepDefinition& definition) {
+  const Operand& count = step.row_count;
+  if (!definition.row_limit || step.row_total < 1 ||
+      !definition.row_limit->has_rows(step.params.data(), step.row_total) ||
+      static_cast<size_t>(count.buffer) >= specialization.buffers.size()) {
+    return false;
+  }
+  const Buffer& buffer = specialization.buffers[count.buffer];
+  return Fits(count.offset_bytes, sizeof(int64_t), buffer.size_bytes) &&
+         count.offset_bytes % sizeof(int64_t) == 0;
+}
+
 Status CheckStep(const Program& program, const SpecializationProgram& specialization, int64_t index,
                  std::string_view path) {
   const Step& step = specialization.steps[index];
@@ -95,6 +108,10 @@ Status CheckStep(const Program& program, const SpecializationProgram& specializa
       !std::is_sorted(step.part_begin.begin(), step.part_begin.end())) {
     return InvalidInput(where(),
                         fmt::format("step '{}': its parts are out of order", definition->name));
+  }
+  if (step.row_count.buffer >= 0 && !IsRowCountSound(specialization, step, *definition)) {
+    return InvalidInput(where(),
+                        fmt::format("step '{}': its number of rows is unknown", definition->name));
   }
   StepCheck check(step, specialization);
   definition->check(check);

@@ -23,7 +23,7 @@
 
 namespace qeff::cpu {
 
-inline constexpr uint32_t kProgramVersion = 2;
+inline constexpr uint32_t kProgramVersion = 3;
 /// Alignment of every buffer within its area.
 inline constexpr uint64_t kBufferAlignment = 64;
 /// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value
@@ -64,6 +64,10 @@ struct Step {
   bool has_barrier = true;
   std::vector<Operand> operands;
   std::vector<std::byte> params;    ///< the struct that step_params.h gives the op
+  /// i64 [1]: how many of the step's `row_total` rows are to be done; the others are nobody's. Left
+  /// out: all.
+  Operand row_count;
+  int64_t row_total = 0;
   std::vector<int64_t> part_begin;  ///< part p does units [part_begin[p], part_begin[p + 1])
 };
 

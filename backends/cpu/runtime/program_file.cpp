@@ -153,6 +153,9 @@ void Fields(Stream& stream, Step& step) {
     stream.Number(operand.buffer);
     stream.Number(operand.offset_bytes);
   });
+  stream.Number(step.row_count.buffer);
+  stream.Number(step.row_count.offset_bytes);
+  stream.Number(step.row_total);
   stream.Bytes(step.params);
   Dims(stream, step.part_begin);
 }
@@ -170,7 +173,7 @@ void Fields(Stream& stream, SpecializationProgram& specialization) {
     stream.Number(buffer.offset_bytes);
     stream.Number(buffer.size_bytes);
   });
-  stream.List(specialization.steps, 19, [&](Step& step) { Fields(stream, step); });
+  stream.List(specialization.steps, 39, [&](Step& step) { Fields(stream, step); });
 }
 
 template <typename Stream>

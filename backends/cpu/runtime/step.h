@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -114,13 +115,46 @@ int64_t Product(std::initializer_list<int64_t> values);
 /// if there are none.
 int64_t StridedExtent(int64_t rows, int64_t stride, int64_t width);
 
+/// How a step whose rows are independent of each other does only the first of them.
+struct RowLimit {
+  /// True if the step has `total` rows.
+  bool (*has_rows)(const std::byte* params, int64_t total);
+  /// Changes the parameters of a step of `total` rows to its first `rows`; returns how many units
+  /// are left.
+  int64_t (*limit)(std::byte* params, int64_t total, int64_t rows);
+};
+template <typename Params>
+int64_t UnitIsRow(const Params& params) {
+  return params.rows;
+}
+/// For parameters with a member `rows`; kUnitsOf gives the units.
+template <typename Params, int64_t (*kUnitsOf)(const Params&) = UnitIsRow<Params>>
+constexpr RowLimit LimitOfRows() {
+  return {[](const std::byte* bytes, int64_t total) {
+            Params params;
+            std::memcpy(&params, bytes, sizeof(params));
+            return params.rows == total;
+          },
+          [](std::byte* bytes, int64_t, int64_t rows) {
+            Params params;
+            std::memcpy(&params, bytes, sizeof(params));
+            params.rows = rows;
+            std::memcpy(bytes, &params, sizeof(params));
+            return kUnitsOf(params);
+          }};
+}
+
 struct StepDefinition {
   std::string_view name;
   size_t params_bytes;
   size_t operand_count;
   void (*check)(StepCheck&);
   void (*run)(const StepRun&);
+  /// Set if the step can leave out rows at the end.
+  std::optional<RowLimit> row_limit = std::nullopt;
 };
+/// No step has more bytes of parameters.
+inline constexpr size_t kMostParamsBytes = 512;
 
 /// Null for a number that no step has.
 const StepDefinition* FindStep(StepOp op);

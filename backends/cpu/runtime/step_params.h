@@ -237,4 +237,50 @@ struct DeltaRuleParams {
   int64_t out_stride = 0;
 };
 
+/// mask i64 [batch, row_tokens], token_index i64 [N], row_starts i64 [batch + 1]: qeff.TokenIndex, N
+/// = batch * row_tokens. Units: 1.
+struct TokenIndexParams {
+  int64_t batch = 0;
+  int64_t row_tokens = 0;
+};
+
+/// x (rows of row_bytes), token_index i64 [rows], out [rows, row_bytes]: qeff.RemovePadding; x has
+/// source_rows rows, of which row token_index mod source_rows is taken. Zeros for a negative index.
+/// Units: rows.
+struct RemovePaddingParams {
+  int64_t rows = 0;
+  int64_t source_rows = 0;
+  int64_t row_bytes = 0;
+};
+
+/// x [N, row_bytes], row_starts i64 [batch + 1], mask i64 [batch, row_tokens], out: qeff.RestorePadding.
+/// Units: batch.
+struct RestorePaddingParams {
+  int64_t batch = 0;
+  int64_t row_tokens = 0;
+  int64_t row_bytes = 0;
+};
+
+/// q, k, v (rows of heads), token_index i64 [N], row_starts i64 [batch + 1], bias? [bias_batch,
+/// bias_heads, bias_rows, row_tokens], out: qeff.PackedAttention. Units: (row of the batch, head),
+/// divided anew by the lengths of the rows.
+struct PackedAttentionParams {
+  int64_t batch = 0;
+  int64_t row_tokens = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t key_size = 0;
+  int64_t value_size = 0;
+  int64_t q_stride = 0;
+  int64_t k_stride = 0;
+  int64_t v_stride = 0;
+  int64_t out_stride = 0;
+  int64_t bias_batch = 0;  ///< 1 or batch
+  int64_t bias_heads = 0;  ///< 1 or heads
+  int64_t bias_rows = 0;   ///< 1 or row_tokens
+  int64_t window = 0;
+  float scale = 1;
+  float softcap = 0;
+};
+
 }  // namespace qeff::cpu

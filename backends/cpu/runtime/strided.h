@@ -47,4 +47,21 @@ inline int64_t RunOffset(const StepDims& dims, const StepStrides& strides, int64
   return offset;
 }
 
+/// For parameters with a member `dims` whose runs are the rows.
+template <typename Params>
+constexpr RowLimit LimitOfRuns() {
+  return {[](const std::byte* bytes, int64_t total) {
+            Params params;
+            std::memcpy(&params, bytes, sizeof(params));
+            return params.dims.sizes[kMaxStepRank - 2] == total && RunCount(params.dims) == total;
+          },
+          [](std::byte* bytes, int64_t, int64_t rows) {
+            Params params;
+            std::memcpy(&params, bytes, sizeof(params));
+            params.dims.sizes[kMaxStepRank - 2] = rows;
+            std::memcpy(bytes, &params, sizeof(params));
+            return rows;
+          }};
+}
+
 }  // namespace qeff::cpu

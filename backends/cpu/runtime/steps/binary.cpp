@@ -184,6 +184,6 @@ void Run(const StepRun& run) {
 }  // namespace
 
 extern constexpr StepDefinition kBinaryStep = {"binary", sizeof(BinaryParams), kOperandCount, Check,
-                                               Run};
+                                               Run, LimitOfRuns<BinaryParams>()};
 
 }  // namespace qeff::cpu

@@ -53,6 +53,6 @@ void Run(const StepRun& run) {
 }  // namespace
 
 extern constexpr StepDefinition kGatherRowsStep = {"gather_rows", sizeof(GatherRowsParams),
-                                                   kOperandCount, Check, Run};
+                                                   kOperandCount, Check, Run, LimitOfRows<GatherRowsParams>()};
 
 }  // namespace qeff::cpu

@@ -53,9 +53,11 @@ void Run(const StepRun& run) {
   RunLinear(run.kernels, p.row_format, p.weights, args);
 }
 
+int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
+
 }  // namespace
 
 extern constexpr StepDefinition kLinearStep = {"linear", sizeof(LinearParams), kOperandCount, Check,
-                                               Run};
+                                               Run, LimitOfRows<LinearParams, UnitsOf>()};
 
 }  // namespace qeff::cpu

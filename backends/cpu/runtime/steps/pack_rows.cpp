@@ -60,9 +60,11 @@ void Run(const StepRun& run) {
   }
 }
 
+int64_t TilesOf(const PackRowsParams& p) { return (p.rows + kTileRows - 1) / kTileRows; }
+
 }  // namespace
 
 extern constexpr StepDefinition kPackRowsStep = {"pack_rows", sizeof(PackRowsParams), kOperandCount,
-                                                 Check, Run};
+                                                 Check, Run, LimitOfRows<PackRowsParams, TilesOf>()};
 
 }  // namespace qeff::cpu

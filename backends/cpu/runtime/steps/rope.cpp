@@ -41,6 +41,6 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kRopeStep = {"rope", sizeof(RopeParams), kOperandCount, Check, Run};
+extern constexpr StepDefinition kRopeStep = {"rope", sizeof(RopeParams), kOperandCount, Check, Run, LimitOfRows<RopeParams>()};
 
 }  // namespace qeff::cpu

@@ -127,6 +127,6 @@ void Run(const StepRun& run) {
 }  // namespace
 
 extern constexpr StepDefinition kUnaryStep = {"unary", sizeof(UnaryParams), kOperandCount, Check,
-                                              Run};
+                                              Run, LimitOfRuns<UnaryParams>()};
 
 }  // namespace qeff::cpu

@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/step_params.h"
+
+namespace qeff::cpu {
+namespace {
+
+enum { kX, kRowStarts, kMask, kOut, kOperandCount };
+
+void Check(StepCheck& check) {
+  const auto p = check.params_as<RestorePaddingParams>();
+  check.RequireSizes({p.batch, p.row_tokens, p.row_bytes});
+  check.Read(kX, Product({p.batch, p.row_tokens, p.row_bytes}), 1);
+  check.Read(kRowStarts, p.batch + 1, 8);
+  check.Read(kMask, Product({p.batch, p.row_tokens}), 8);
+  check.Write(kOut, Product({p.batch, p.row_tokens, p.row_bytes}), 1);
+  check.Done(p.batch);
+}
+
+void Run(const StepRun& run) {
+  const auto p = run.params_as<RestorePaddingParams>();
+  const int64_t* mask = run.operand<int64_t>(kMask);
+  const int64_t rows = p.batch * p.row_tokens;
+  const auto row_bytes = static_cast<size_t>(p.row_bytes);
+  for (int64_t b = run.begin; b < run.end; ++b) {
+    int64_t n = run.operand<int64_t>(kRowStarts)[b];
+    for (int64_t i = b * p.row_tokens; i < (b + 1) * p.row_tokens; ++i) {
+      std::byte* out = run.operands[kOut] + i * p.row_bytes;
+      if (mask[i] != 0 && n >= 0 && n < rows) {
+        std::memcpy(out, run.operands[kX] + n++ * p.row_bytes, row_bytes);
+      } else {
+        std::memset(out, 0, row_bytes);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern constexpr StepDefinition kRestorePaddingStep = {"restore_padding", sizeof(RestorePaddingParams), kOperandCount, Check, Run};
+
+}  // namespace qeff::cpu

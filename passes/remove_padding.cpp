@@ -1,0 +1,241 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Computes the tokens of a masked batch without its padding: what lies between the embedding and
+// the last block works on the rows of the tokens, one after the other.
+//   Before:  x = Add(Gather(table, input_ids), positions)             [B, S, D]
+//            o = qeff.Attention(Linear(x), Linear(x), Linear(x), key_mask = mask, bias = b)
+//            y = Add(x, Linear(o))
+//   After:   index, starts = qeff.TokenIndex(mask)
+//            x = Add(Gather(table, qeff.RemovePadding(input_ids, index)),
+//                    qeff.RemovePadding(positions, index))            [1, B * S, D]
+//            o = qeff.PackedAttention(Linear(x), Linear(x), Linear(x), index, starts, b)
+//            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
+// Rows of padding become zeros, whatever they were: nothing may depend on them but through a
+// product with zero. So ops after the attentions are taken along only if all their operands with
+// tokens come from inside; masks are applied outside, to restored rows.
+// Leaves alone: graphs whose attentions do not all have the same key_mask and no cache.
+// Requires: types.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "passes/emitter.h"
+#include "passes/match.h"
+#include "passes/pass.h"
+#include "passes/tidy.h"
+
+namespace qeff::passes {
+namespace {
+
+enum AttentionInput : size_t { kPositions = 3, kPastKey = 4, kSinks = 8, kKeyMask = 9, kBias = 10 };
+
+/// Ops that compute each row [..., D] of their result from the same row of their operands.
+bool IsRowwise(const ir::Node& node) {
+  static constexpr std::array<std::string_view, 5> kQeff = {
+      "Activation", "GatedMlp", "Linear", "RmsNorm", "Rope"};
+  static constexpr std::array<std::string_view, 12> kOnnx = {
+      "Add", "Sub", "Mul", "Div", "Cast", "Clip", "Erf", "Exp", "Relu", "Sigmoid", "Sqrt", "Tanh"};
+  if (node.domain() == ir::kQeffDomain)
+    return std::find(kQeff.begin(), kQeff.end(), node.op_type()) != kQeff.end();
+  if (node.IsOnnx("LayerNormalization")) return node.IntAttribute("axis", -1) == -1;
+  if (node.IsOnnx("Gather")) {
+    return node.IntAttribute("axis", 0) == 0 && node.input(0)->is_constant() &&
+           Rank(node.input(0)) == 2 && Rank(node.input(1)) == 2;
+  }
+  return node.domain().empty() &&
+         std::find(kOnnx.begin(), kOnnx.end(), node.op_type()) != kOnnx.end();
+}
+
+class PaddingRemoval {
+ public:
+  PaddingRemoval(ir::Graph& graph, ir::Value* mask) : graph_(graph), mask_(mask) {}
+
+  /// The mask that all attentions of the graph share; null if there is no such mask.
+  static ir::Value* FindMask(const ir::Graph& graph) {
+    ir::Value* mask = nullptr;
+    for (const auto& node : graph.nodes()) {
+      if (!node->IsQeff("Attention")) continue;
+      if (node->input(kKeyMask) == nullptr || node->input(kPositions) != nullptr ||
+          node->input(kPastKey) != nullptr || node->input(kSinks) != nullptr ||
+          node->FindAttribute("alibi_slopes") != nullptr ||
+          node->IntAttribute("chunk_tokens", 0) != 0 ||
+          (mask != nullptr && node->input(kKeyMask) != mask)) {
+        return nullptr;
+      }
+      mask = node->input(kKeyMask);
+    }
+    return mask != nullptr && Rank(mask) == 2 ? mask : nullptr;
+  }
+
+  Status Run() {
+    FindInside();
+    std::vector<ir::Node*> inside;
+    for (const auto& node : graph_.nodes()) {
+      if (inside_.contains(node.get())) inside.push_back(node.get());
+    }
+    const Emitter emit(graph_, inside.front(), "/padding");
+    ir::Node* index =
+        emit.Multi(ir::kQeffDomain, "TokenIndex", {mask_}, {}, {"token_index", "row_starts"});
+    token_index_ = index->output(0);
+    row_starts_ = index->output(1);
+    std::vector<ir::Value*> results;
+    for (ir::Node* node : inside) {
+      TakeInside(node);
+      results.push_back(node->IsQeff("Attention") ? ReplaceAttention(node) : node->output());
+    }
+    for (ir::Value* result : results) RestoreFor(result);
+    return Status::Ok();
+  }
+
+ private:
+  /// True if the value has a row for each token of the batch.
+  bool HasTokens(const ir::Value* value) const {
+    const auto& shape = value->type().shape;
+    const ir::Shape& batch = *mask_->type().shape;
+    return shape && shape->size() >= 2 && ir::SameSize((*shape)[0], batch[0]) &&
+           ir::SameSize((*shape)[1], batch[1]);
+  }
+  /// True if it has a row for each token, the same for each row of the batch.
+  bool RepeatsTokens(const ir::Value* value, int rank) const {
+    const auto& shape = value->type().shape;
+    return shape && static_cast<int>(shape->size()) == rank && (*shape)[0] == ir::Dim(1) &&
+           ir::SameSize((*shape)[1], (*mask_->type().shape)[1]);
+  }
+  /// True if every row sees the same elements of it.
+  static bool IsSameForAll(const ir::Node& node, const ir::Value* value, int rank) {
+    const bool broadcasts =
+        node.domain().empty() && !node.IsOnnx("LayerNormalization") && !node.IsOnnx("Gather");
+    if (!broadcasts) return value->is_constant();
+    if (!value->type().shape) return false;
+    const ir::Shape& shape = *value->type().shape;
+    for (int axis = rank - static_cast<int>(shape.size()); axis < 2; ++axis) {
+      const size_t i = static_cast<size_t>(axis + static_cast<int>(shape.size()) - rank);
+      if (axis < 0 || shape[i] != ir::Dim(1)) return false;
+    }
+    return true;
+  }
+
+  bool MayBeInside(const ir::Node& node) const {
+    if (node.outputs().size() != 1 || !IsRowwise(node) || !HasTokens(node.output())) return false;
+    const int rank = Rank(node.output());
+    return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
+      return input == nullptr || HasTokens(input) || RepeatsTokens(input, rank) ||
+             IsSameForAll(node, input, rank);
+    });
+  }
+  bool IsFromInside(const ir::Value* value) const {
+    return value->producer() != nullptr && inside_.contains(value->producer());
+  }
+  /// After the attentions: all operands with tokens are inside.
+  bool FollowsInside(const ir::Node& node) const {
+    bool follows = false;
+    for (const ir::Value* input : node.inputs()) {
+      if (input == nullptr) continue;
+      if (IsFromInside(input)) {
+        follows = true;
+      } else if (HasTokens(input) || RepeatsTokens(input, Rank(node.output()))) {
+        return false;
+      }
+    }
+    return follows;
+  }
+  /// Before the attentions: all readers are inside.
+  bool LeadsInside(const ir::Node& node) const {
+    const ir::Value* output = node.output();
+    return !graph_.IsOutput(output) && !output->uses().empty() &&
+           std::all_of(output->uses().begin(), output->uses().end(),
+                       [&](const ir::Use& use) { return inside_.contains(use.node); });
+  }
+
+  void FindInside() {
+    std::vector<ir::Node*> candidates;
+    for (const auto& node : graph_.nodes()) {
+      if (node->IsQeff("Attention")) inside_.insert(node.get());
+      else if (MayBeInside(*node)) candidates.push_back(node.get());
+    }
+    for (size_t before = 0; before != inside_.size();) {
+      before = inside_.size();
+      for (ir::Node* node : candidates) {
+        if (FollowsInside(*node)) inside_.insert(node);
+      }
+      for (auto node = candidates.rbegin(); node != candidates.rend(); ++node) {
+        if (LeadsInside(**node)) inside_.insert(*node);
+      }
+    }
+  }
+
+  /// Operands with tokens that come from outside lose their padding.
+  void TakeInside(ir::Node* node) {
+    const bool is_attention = node->IsQeff("Attention");
+    const int rank = Rank(node->output());
+    for (size_t i = 0; i < node->inputs().size(); ++i) {
+      ir::Value* input = node->input(i);
+      if (input == nullptr || IsFromInside(input) || replaced_.contains(input)) continue;
+      if (is_attention ? i >= kKeyMask : !HasTokens(input) && !RepeatsTokens(input, rank)) continue;
+      ir::Value*& removed = removed_[input];
+      if (removed == nullptr) {
+        removed = Emitter(graph_, node, "/padding")
+                      .Op("RemovePadding", {input, token_index_}, {}, ir::kQeffDomain);
+        replaced_.insert(removed);
+      }
+      node->SetInput(i, removed);
+    }
+  }
+
+  ir::Value* ReplaceAttention(ir::Node* node) {
+    ir::AttributeMap attributes = node->attributes();
+    std::vector<ir::Value*> inputs = {node->input(0), node->input(1), node->input(2), token_index_,
+                                      row_starts_};
+    if (node->input(kBias) != nullptr) inputs.push_back(node->input(kBias));
+    ir::Value* packed = Emitter(graph_, node).Op("PackedAttention", std::move(inputs),
+                                                 std::move(attributes), ir::kQeffDomain);
+    replaced_.insert(packed);
+    inside_.erase(node);
+    ReplaceNode(graph_, node, packed);
+    inside_.insert(packed->producer());
+    return packed;
+  }
+
+  /// Readers outside get the rows with padding again.
+  void RestoreFor(ir::Value* value) {
+    const bool is_read_outside =
+        graph_.IsOutput(value) ||
+        std::any_of(value->uses().begin(), value->uses().end(),
+                    [&](const ir::Use& use) { return !inside_.contains(use.node); });
+    if (!is_read_outside) return;
+    std::vector<ir::Use> uses = value->uses();
+    ir::Value* restored = graph_.Add({.domain = ir::kQeffDomain,
+                                      .op_type = "RestorePadding",
+                                      .inputs = {value, row_starts_, mask_},
+                                      .attributes = {},
+                                      .name = "/padding/RestorePadding"});
+    for (const ir::Use& use : uses) {
+      if (!inside_.contains(use.node)) use.node->SetInput(use.input_index, restored);
+    }
+    for (ir::GraphOutput& output : graph_.outputs()) {
+      if (output.value == value) output.value = restored;
+    }
+  }
+
+  ir::Graph& graph_;
+  ir::Value* mask_;
+  ir::Value* token_index_ = nullptr;
+  ir::Value* row_starts_ = nullptr;
+  std::set<const ir::Node*> inside_;
+  std::set<const ir::Value*> replaced_;  ///< values without padding that this pass has made
+  std::map<ir::Value*, ir::Value*> removed_;
+};
+
+}  // namespace
+
+Result<Change> RemovePadding(ir::Model& model, const PassContext&) {
+  ir::Value* mask = PaddingRemoval::FindMask(model.graph);
+  if (mask == nullptr) return Change::kNone;
+  QEFF_RETURN_IF_ERROR(PaddingRemoval(model.graph, mask).Run());
+  QEFF_RETURN_IF_ERROR(DropDeadAndSort(model));
+  return Change::kChanged;
+}
+
+}  // namespace qeff::passes
