@@ -435,7 +435,58 @@ def packed():
         [x.astype(float) @ weight(eight, mixed).T], **shape)
 
 
+def padding():
+    mask = ints([[1, 1, 1, 0], [1, 0, 1, 0]])
+    index, starts = ints([[0, 1, 2, 4, 6, -1, -1, -1]]), ints([0, 3, 5])
+    add(QEFF, "TokenIndex", "gaps", [mask], [index, starts])
+    add(QEFF, "TokenIndex", "no tokens", [0 * mask], [0 * index - 1, 0 * starts])
+    add(QEFF, "TokenIndex", "no padding", [0 * mask + 1], [np.arange(8).reshape(1, 8), ints([0, 4, 8])])
+
+    def remove(x):
+        rows = np.broadcast_to(x, (2, *x.shape[1:])).reshape(8, *x.shape[2:])
+        return np.stack([rows[i] if i >= 0 else 0 * rows[0] for i in index[0]])[None]
+
+    x, ids = floats(2, 4, 3), ints([[3, 1, 4, 0], [5, 9, 2, 0]])
+    for name, value in [("floats", x), ("ids", ids), ("one row for all", floats(1, 4, 3))]:
+        add(QEFF, "RemovePadding", name, [value, index], [remove(value)])
+    for name, value in [("floats", x), ("ids", ids)]:
+        keep = mask.reshape(2, 4, *[1] * (value.ndim - 2))
+        add(QEFF, "RestorePadding", name, [remove(value), starts, mask], [value * keep])
+
+    def attend(q, k, v, bias, heads, kv_heads, scale, window=0, softcap=0):
+        out = np.zeros((1, 8, v.shape[2] // kv_heads * heads))
+        split = lambda y, n: y[0].reshape(8, n, -1).astype(float)
+        q, k, v = split(q, heads), split(k, kv_heads), split(v, kv_heads)
+        for b in range(2):
+            rows = np.arange(starts[b], starts[b + 1])
+            t = index[0][rows] % 4
+            for h in range(heads):
+                g = h // (heads // kv_heads)
+                scores = q[rows, h] @ k[rows, g].T * scale
+                if softcap:
+                    scores = softcap * np.tanh(scores / softcap)
+                if bias is not None:
+                    scores = scores + np.broadcast_to(bias, (2, heads, 4, 4))[b, h][np.ix_(t, t)]
+                if window:
+                    scores = np.where(np.abs(t[:, None] - t[None]) < window, scores, -np.inf)
+                weights = np.exp(scores - scores.max(-1, keepdims=True))
+                size = v.shape[2]
+                out[0, rows, h * size:(h + 1) * size] = weights / weights.sum(-1, keepdims=True) @ v[rows, g]
+        return out
+
+    q, k, v = floats(1, 8, 12), floats(1, 8, 6), floats(1, 8, 4)
+    for name, bias, extra in [("grouped heads", None, {}), ("window", None, {"window_tokens": 2}),
+                              ("softcap", None, {"softcap": 1.5}), ("bias", floats(2, 4, 4, 4), {}),
+                              ("shared bias", floats(1, 4, 4, 4), {"window_tokens": 2}),
+                              ("bias of keys", floats(1, 1, 1, 4), {})]:
+        inputs = [q, k, v, index, starts] + ([bias] if bias is not None else [])
+        add(QEFF, "PackedAttention", name, inputs,
+            [attend(q, k, v, bias, 4, 2, 0.5, extra.get("window_tokens", 0), extra.get("softcap", 0))],
+            num_heads=4, num_kv_heads=2, scale=0.5, **extra)
+
+
 if __name__ == "__main__":
-    for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed, recurrences]:
+    for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed, recurrences,
+                  padding]:
         group()
     CASES.write()

@@ -457,6 +457,87 @@ void SweepAttention(void (*kernel)(const AttentionArgs&)) {
   for (const AttentionCase& c : cases) RunAttentionCase(kernel, c);
 }
 
+struct PackedAttentionCase {
+  int64_t rows;
+  int64_t key_size;
+  int64_t value_size;
+  int64_t window = 0;
+  float softcap = 0;
+  bool has_bias = false;
+  bool has_gaps = false;  ///< between the tokens of the rows
+};
+
+void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
+                          const PackedAttentionCase& c) {
+  constexpr int64_t kBefore = 3;  // rows of another text
+  constexpr int64_t kFirstToken = 1000;
+  const int64_t rows = kBefore + c.rows;
+  const int64_t stride = 2 * (c.key_size + c.value_size) + 1;
+  const Floats q = RandomFloats(rows * stride, 31);
+  const Floats k = RandomFloats(rows * stride, 32);
+  const Floats v = RandomFloats(rows * stride + kPanelColumns, 33);
+  std::vector<int64_t> tokens(static_cast<size_t>(rows), -1);
+  for (int64_t i = 0; i < c.rows; ++i)
+    tokens[kBefore + i] = kFirstToken + i + (c.has_gaps ? i / 3 : 0);
+  const int64_t bias_stride = 2 * c.rows + 1;
+  const Floats bias = RandomFloats(bias_stride * bias_stride, 34);
+  Floats out(static_cast<size_t>(rows * stride), -77.0f);
+  Floats scratch(
+      static_cast<size_t>(PackedAttentionScratchFloats(c.rows, c.key_size, c.value_size)));
+  kernel({.q = q.data(),
+          .q_stride = stride,
+          .k = k.data(),
+          .k_stride = stride,
+          .v = v.data(),
+          .v_stride = stride,
+          .tokens = tokens.data(),
+          .first_token = kFirstToken,
+          .bias = c.has_bias ? bias.data() : nullptr,
+          .bias_stride = bias_stride,
+          .out = out.data(),
+          .out_stride = stride,
+          .row_begin = kBefore,
+          .row_end = rows,
+          .key_size = c.key_size,
+          .value_size = c.value_size,
+          .scale = 0.4f,
+          .softcap = c.softcap,
+          .window = c.window,
+          .scratch = scratch.data()});
+  for (int64_t n = 0; n < rows; ++n) {
+    std::vector<double> weights(static_cast<size_t>(rows));
+    double total = 0;
+    for (int64_t m = kBefore; m < rows && n >= kBefore; ++m) {
+      if (c.window > 0 && std::abs(tokens[n] - tokens[m]) >= c.window) continue;
+      double score = 0;
+      for (int64_t e = 0; e < c.key_size; ++e)
+        score += 0.4 * q[n * stride + e] * k[m * stride + e];
+      if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
+      if (c.has_bias)
+        score += bias[(tokens[n] - kFirstToken) * bias_stride + tokens[m] - kFirstToken];
+      total += weights[m] = std::exp(score);
+    }
+    for (int64_t e = 0; e < stride; ++e) {
+      double want = n >= kBefore && e < c.value_size ? 0 : -77;
+      for (int64_t m = kBefore; m < rows && want != -77; ++m)
+        want += weights[m] / total * v[m * stride + e];
+      RequireNear(out[n * stride + e], want, 1e-5, 2e-5, "packed attention");
+    }
+  }
+}
+
+/// Rows around tiles of 12 and panels of 32.
+void SweepPackedAttention(void (*kernel)(const PackedAttentionArgs&)) {
+  for (const int64_t rows : {1, 2, 11, 12, 13, 31, 32, 33, 64, 100}) {
+    for (const int64_t size : {1, 24, 32, 33}) {
+      CheckPackedAttention(kernel, {rows, size, 65 - size});
+      CheckPackedAttention(kernel, {rows, size, size, 0, 2.5f, true});
+      CheckPackedAttention(kernel, {rows, size, size, 1, 0, false, true});
+      CheckPackedAttention(kernel, {rows, size, size, 20, 0, true, true});
+    }
+  }
+}
+
 struct DeltaRuleCase {
   int64_t key_size;
   int64_t value_size;
@@ -570,6 +651,8 @@ const std::map<std::string, Sweep>& Sweeps() {
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
       {"attention_f32", [](const Kernels& k) { SweepAttention(k.attention_f32); }},
+      {"packed_attention_f32",
+       [](const Kernels& k) { SweepPackedAttention(k.packed_attention_f32); }},
       {"activate", [](const Kernels& k) { SweepActivate(k.activate); }},
       {"delta_rule", [](const Kernels& k) { SweepDeltaRule(k.delta_rule); }},
   };
