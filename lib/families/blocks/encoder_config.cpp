@@ -74,6 +74,11 @@ Result<EncoderFacts> ReadEncoderFacts(const FamilyInputs& inputs, const EncoderD
   return facts;
 }
 
+Status ReadEmbeddingSize(const ConfigReader& config, int64_t fallback, EncoderFacts& facts) {
+  QEFF_ASSIGN_OR_RETURN(facts.embedding_size, config.IntOr("embedding_size", fallback, kChannels));
+  return Status::Ok();
+}
+
 Status ReadRobertaHeads(const ConfigReader& config, EncoderFacts& facts) {
   QEFF_ASSIGN_OR_RETURN(const int64_t labels, ReadNumLabels(config));
   const int64_t size = facts.hidden_size;

@@ -39,6 +39,10 @@ struct EncoderDefaults {
 /// known, a decoder, positions that are not those of a table).
 Result<EncoderFacts> ReadEncoderFacts(const FamilyInputs& inputs, const EncoderDefaults& defaults);
 
+/// Reads `embedding_size`: of tables that are narrower than the layers. Errors: kInvalidInput.
+Status ReadEmbeddingSize(const checkpoint::ConfigReader& config, int64_t fallback,
+                         EncoderFacts& facts);
+
 /// The heads of RoBERTa, which XLM-RoBERTa and MPNet share: dense and tanh on the first token;
 /// dense, gelu and norm before the decoder. Errors: kInvalidInput.
 Status ReadRobertaHeads(const checkpoint::ConfigReader& config, EncoderFacts& facts);
