@@ -160,7 +160,7 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--models", type=pathlib.Path)
-    parser.add_argument("--trained", type=pathlib.Path)
+    parser.add_argument("--trained", default="", help="empty: what the environment variable QEFF_TRAINED_MODELS says")
     parser.add_argument("--goldens", type=pathlib.Path)
     parser.add_argument("--weight-storage", default="f32")
     parser.add_argument("--cosine", type=float, default=0.99999)
@@ -171,14 +171,15 @@ def main():
             for name, function in (("mean", check_mean), ("joined", check_joined), ("labels", check_labels), ("reranker", check_reranker)):
                 function(run, arguments.models / name)
             return failures != 0
-        names = [folder.name for folder in sorted(arguments.goldens.glob("*")) if (arguments.trained / folder.name / "modules.json").exists()] \
-            if arguments.trained and arguments.goldens and arguments.goldens.is_dir() else []
+        trained = pathlib.Path(arguments.trained or os.environ.get("QEFF_TRAINED_MODELS", "no-models"))
+        folders = sorted(arguments.goldens.glob("*")) if arguments.goldens else []
+        names = [folder.name for folder in folders if (trained / folder.name / "modules.json").exists()]
         if not names:
             print("SKIPPED: there are no trained models")
             return 77
         for name in names:
             options = ["--weight-storage", arguments.weight_storage]
-            check_trained(run, arguments.trained / name, arguments.goldens / name, options, arguments.cosine)
+            check_trained(run, trained / name, arguments.goldens / name, options, arguments.cosine)
     return failures != 0
 
 

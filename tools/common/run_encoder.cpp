@@ -200,11 +200,6 @@ class EncoderRun {
   }
 
   Status EmbedTokens() {
-    if (!arguments_.output.empty() || arguments_.shows_similarity || !arguments_.search.empty()) {
-      return UsageError(Location::Flag("--embed"),
-                        "the program gives a vector for each token, not one for a text",
-                        {"compile the model with --pooling mean, cls, max or last"});
-    }
     int64_t index = 0;
     const auto features = static_cast<size_t>(model_.features());
     std::string lines;
@@ -323,6 +318,12 @@ Result<TextSource> OpenSource(const CLI::App& app, const EncoderArguments& argum
 /// Whether the program can do what is asked of it.
 Status CheckOutput(const CLI::App& app, const stages::EncoderModel& model) {
   const EncoderOutput output = model.output();
+  for (const char* flag : {"--output", "--similarity", "--search"}) {
+    if (output != EncoderOutput::kTokenStates || app.count(flag) == 0) continue;
+    return UsageError(Location::Flag(flag),
+                      "the program gives a vector for each token, not one for a text",
+                      {"compile the model with --pooling mean, cls, max or last"});
+  }
   const bool is_classifier = output == EncoderOutput::kClassLogits;
   if (app.count("--embed") > 0) {
     if (output == EncoderOutput::kEmbedding || output == EncoderOutput::kTokenStates)
