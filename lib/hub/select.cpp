@@ -49,6 +49,11 @@ bool IsSmallFile(std::string_view name) {
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
 
+/// A folder of sentence-transformers: "1_Pooling".
+bool IsModuleFolder(std::string_view name) {
+  return name.size() > 2 && IsDigits(name.substr(0, 1)) && name[1] == '_';
+}
+
 /// Small files of one folder down: how to pool embeddings ("1_Pooling/config.json") and further
 /// chat templates.
 bool IsSmallFileBelow(std::string_view name) {
@@ -56,8 +61,7 @@ bool IsSmallFileBelow(std::string_view name) {
   const std::string_view folder = name.substr(0, slash);
   const std::string_view rest = name.substr(slash + 1);
   if (folder == "additional_chat_templates") return rest.ends_with(".jinja");
-  return folder.size() > 2 && IsDigits(folder.substr(0, 1)) && folder[1] == '_' &&
-         rest == "config.json";
+  return IsModuleFolder(folder) && rest == "config.json";
 }
 
 /// The GGUF files to take, as names; several models to choose from are an error.
@@ -89,9 +93,17 @@ std::vector<std::string> ChooseSafetensors(const std::map<std::string, const Rep
   constexpr std::string_view kSingle = "model.safetensors";
   std::vector<std::string> all;
   std::vector<std::string> shards;
-  std::vector<std::string> others;  // adapters and the like, which stand beside a model
+  std::vector<std::string> others;   // adapters and the like, which stand beside a model
+  std::vector<std::string> modules;  // dense layers behind the pooling of an embedding model
   for (const auto& [name, file] : names) {
-    if (!name.ends_with(kSafetensors) || name.find('/') != name.npos) continue;
+    if (!name.ends_with(kSafetensors)) continue;
+    if (const size_t slash = name.find('/'); slash != name.npos) {
+      if (IsModuleFolder(std::string_view(name).substr(0, slash)) &&
+          name.substr(slash + 1) == kSingle) {
+        modules.push_back(name);
+      }
+      continue;
+    }
     all.push_back(name);
     std::string_view base;
     std::string_view count;
@@ -109,6 +121,7 @@ std::vector<std::string> ChooseSafetensors(const std::map<std::string, const Rep
   } else {
     chosen = all;
   }
+  if (!chosen.empty()) chosen.insert(chosen.end(), modules.begin(), modules.end());
   return chosen;
 }
 

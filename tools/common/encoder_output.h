@@ -22,13 +22,14 @@ class EncoderOutputFile {
                                         std::string settings, bool resumes);
 
   bool is_npy() const { return is_npy_; }
-  /// Rows that an earlier run has left.
+  /// Null for stdout.
   ResultFile* file() { return file_ ? &*file_ : nullptr; }
-  int64_t rows() const { return rows_; }
+  int64_t rows() const { return rows_; }  ///< those that an earlier run has left included
 
   /// One of the two, as is_npy() says.
   void AddLine(std::string_view text, std::string line);
   void AddRow(std::string_view text, std::span<const float> row);
+  /// Makes what was added visible. Errors: kIo.
   Status EndWindow();
   Status Finish();
 

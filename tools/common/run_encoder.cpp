@@ -222,8 +222,7 @@ class EncoderRun {
     const auto best = static_cast<size_t>(std::ranges::max_element(row) - row.begin());
     const std::string& label = model_.labels()[best];
     if (arguments_.is_table) {
-      std::string line = fmt::format("{}  {}  {:.6f}", index, label, row[best]);
-      return line;
+      return fmt::format("{}  {}  {:.6f}", index, label, row[best]);
     }
     std::string scores;
     for (size_t i = 0; i < row.size(); ++i) {
