@@ -5,7 +5,7 @@
 transformers computed.
 
 usage: check_embeddings.py --bin BIN --backend cpu|reference --models tests/data/sentence_transformers
-       check_embeddings.py --bin BIN --backend cpu --trained FOLDER --goldens FOLDER [--weight-storage bf16] [--cosine 0.9995]
+       check_embeddings.py --bin BIN --backend cpu --trained FOLDER --goldens FOLDER [--weights bf16] [--compute bf16] [--cosine 0.9995]
 
 The first form takes the models of make_models.py: texts as arguments, lines and JSON lines, one length and several, batches,
 prompts, modules and options in their place; no difference above 2e-5. The second takes trained models (folders of the names in
@@ -162,7 +162,8 @@ def main():
     parser.add_argument("--models", type=pathlib.Path)
     parser.add_argument("--trained", default="", help="empty: what the environment variable QEFF_TRAINED_MODELS says")
     parser.add_argument("--goldens", type=pathlib.Path)
-    parser.add_argument("--weight-storage", default="f32")
+    parser.add_argument("--weights", default="f32")
+    parser.add_argument("--compute", default="f32")
     parser.add_argument("--cosine", type=float, default=0.99999)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -178,7 +179,7 @@ def main():
             print("SKIPPED: there are no trained models")
             return 77
         for name in names:
-            options = ["--weight-storage", arguments.weight_storage]
+            options = ["--weights", arguments.weights, "--compute", arguments.compute]
             check_trained(run, trained / name, arguments.goldens / name, options, arguments.cosine)
     return failures != 0
 
