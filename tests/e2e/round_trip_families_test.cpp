@@ -21,15 +21,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path CasesFolder() {
+fs::path CasesFolder(const std::string& group) {
   const char* shared = std::getenv("QEFF_SHARED");
-  return fs::path(shared != nullptr ? shared : "../shared") / "goldens/causal";
+  return fs::path(shared != nullptr ? shared : "../shared") / "goldens" / group;
 }
 
-ir::Model Build(const fs::path& folder) {
+ir::Model Build(const fs::path& folder, std::optional<families::Task> task = {}) {
   Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::Open(folder);
   if (!opened.ok()) FAIL(opened.diagnostic().ToString());
-  Result<families::BuiltModel> built = families::BuildModel(*opened, {});
+  Result<families::BuiltModel> built = families::BuildModel(*opened, {.task = task});
   if (!built.ok()) FAIL(built.diagnostic().ToString());
   ir::Model model;
   model.graph = std::move(built->graph);
@@ -42,10 +42,7 @@ void Run(ir::Model& model, const passes::Pipeline& pipeline) {
 }
 
 /// Returns what lowering and raising has changed; empty if nothing.
-std::string RoundTripDifference(const fs::path& folder, const passes::Features& features,
-                                const std::string& layer_function) {
-  ir::Model model = Build(folder);
-  Run(model, passes::TransformPipeline(features));
+std::string RoundTripDifference(ir::Model model, const std::string& layer_function) {
   const ir::Graph original = model.graph.Clone();
   Run(model, passes::LoweringPipeline({.dtype = DType::kF32, .layer_function = layer_function}));
   for (const auto& node : model.graph.nodes()) {
@@ -53,6 +50,13 @@ std::string RoundTripDifference(const fs::path& folder, const passes::Features& 
   }
   Run(model, passes::RaisingPipeline());
   return ir::FindDifference(original, model.graph);
+}
+
+std::string RoundTripDifference(const fs::path& folder, const passes::Features& features,
+                                const std::string& layer_function) {
+  ir::Model model = Build(folder);
+  Run(model, passes::TransformPipeline(features));
+  return RoundTripDifference(std::move(model), layer_function);
 }
 
 /// A recurrent state cannot take back tokens.
@@ -65,7 +69,7 @@ bool CanBeTarget(const fs::path& folder) {
 }  // namespace
 
 TEST_CASE("lowering and raising give back the graph of every family") {
-  const fs::path cases = CasesFolder();
+  const fs::path cases = CasesFolder("causal");
   if (!fs::exists(cases / "index.json")) {
     std::cout << "SKIPPED: " << cases.string() << " is not there\n";
     return;
@@ -87,6 +91,30 @@ TEST_CASE("lowering and raising give back the graph of every family") {
       CHECK(RoundTripDifference(cases / name, {.latent_cache = true}, "") == "");
     }
   }
+}
+
+TEST_CASE("lowering and raising give back the graph of every encoder") {
+  size_t compared = 0;
+  for (const char* group : {"encoder", "seqcls"}) {
+    const fs::path cases = CasesFolder(group);
+    if (!fs::exists(cases / "index.json")) {
+      std::cout << "SKIPPED: " << cases.string() << " is not there\n";
+      return;
+    }
+    for (const char* name : {"bert", "bert_mlm_names", "bert_no_pooler", "roberta", "xlm_roberta",
+                             "xlm_roberta_reranker", "mpnet", "distilbert", "albert", "electra"}) {
+      if (!fs::exists(cases / name)) continue;
+      DYNAMIC_SECTION(group << " " << name) {
+        const auto task = group == std::string_view("encoder")
+                              ? families::Task::kEmbedding
+                              : families::Task::kSequenceClassification;
+        CHECK(RoundTripDifference(Build(cases / name, task), "") == "");
+        CHECK(RoundTripDifference(Build(cases / name, task), "EncoderLayer") == "");
+      }
+      ++compared;
+    }
+  }
+  CHECK(compared == 13);
 }
 
 }  // namespace qeff

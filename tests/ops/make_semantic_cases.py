@@ -485,8 +485,51 @@ def padding():
             num_heads=4, num_kv_heads=2, scale=0.5, **extra)
 
 
+def encoders():
+    """Attention of encoders, query by query: padding, a bias, a window to both sides."""
+    random = np.random.default_rng(13)
+    heads, size, tokens = 2, 3, 5
+
+    def draw(*dims):
+        return np.round(random.uniform(-2, 2, dims), 2).astype(np.float32)
+
+    q, k, v = draw(2, tokens, heads * size), draw(2, tokens, heads * size), draw(2, tokens, heads * size)
+    # The last token of the second text sees padding alone through a window of two.
+    mask = ints([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0]])
+
+    def attend(mask, bias, window, positions=None):
+        y = np.zeros(q.shape)
+        for b, t, h in np.ndindex(2, tokens, heads):
+            at = slice(h * size, (h + 1) * size)
+            seen = [j for j in range(tokens) if not window or abs(t - j) < window]
+            if positions is not None:
+                seen = [j for j in seen if positions[b, j] <= positions[b, t]]
+            if mask is not None and any(mask[b, j] for j in seen):
+                seen = [j for j in seen if mask[b, j]]
+            scores = k[b, seen, at].astype(float) @ q[b, t, at] * 0.5
+            if bias is not None:
+                scores += np.broadcast_to(bias, (2, heads, tokens, tokens))[b, h, t, seen]
+            weights = np.exp(scores - scores.max())
+            y[b, t, at] = weights / weights.sum() @ v[b, seen, at]
+        return y
+
+    common = {"num_heads": heads, "num_kv_heads": heads, "scale": 0.5}
+    shared, own, columns = draw(1, heads, tokens, tokens), draw(2, heads, tokens, tokens), draw(2, 1, 1, tokens)
+    none = [None] * 6
+    add(QEFF, "Attention", "padding", [q, k, v, *none, mask], [attend(mask, None, 0)], **common)
+    add(QEFF, "Attention", "nothing but padding", [q, k, v, *none, 0 * mask], [attend(0 * mask, None, 0)], **common)
+    add(QEFF, "Attention", "padding and a window to both sides", [q, k, v, *none, mask], [attend(mask, None, 2)],
+        window_tokens=2, **common)
+    add(QEFF, "Attention", "padding and a bias for all texts", [q, k, v, *none, mask, shared], [attend(mask, shared, 0)], **common)
+    add(QEFF, "Attention", "a bias of each text", [q, k, v, *none, None, own], [attend(None, own, 0)], **common)
+    add(QEFF, "Attention", "a bias of the keys", [q, k, v, *none, None, columns], [attend(None, columns, 0)], **common)
+    positions = np.broadcast_to(np.arange(tokens), (2, tokens)).copy()
+    add(QEFF, "Attention", "padding behind positions", [q, k, v, positions, *none[1:], mask], [attend(mask, None, 0, positions)],
+        **common)
+
+
 if __name__ == "__main__":
     for group in [activations, norms, linears, experts, rope, attention, selection, caches, packed, recurrences,
-                  padding]:
+                  padding, encoders]:
         group()
     CASES.write()

@@ -13,6 +13,7 @@ namespace {
 struct InputType {
   DType dtype = DType::kF32;
   ir::Shape shape;
+  bool is_missing = false;  ///< an optional input that is left out
 };
 
 ir::Graph OneNode(std::string_view domain, std::string_view op, std::vector<InputType> inputs,
@@ -24,6 +25,10 @@ ir::Graph OneNode(std::string_view domain, std::string_view op, std::vector<Inpu
                     .attributes = std::move(attributes),
                     .name = "n"};
   for (InputType& input : inputs) {
+    if (input.is_missing) {
+      spec.inputs.push_back(nullptr);
+      continue;
+    }
     spec.inputs.push_back(graph.AddInput("x" + std::to_string(spec.inputs.size()),
                                          {input.dtype, std::move(input.shape)}));
   }
@@ -200,6 +205,32 @@ TEST_CASE("bad attentions") {
   chunked["chunk_tokens"] = int64_t{-1};
   CHECK(Message("qeff", "Attention", {query, key, key, positions}, chunked) ==
         "qeff.Attention: attribute 'chunk_tokens': expected 0 or more, got -1");
+}
+
+TEST_CASE("bad masks and biases of attention") {
+  const ir::AttributeMap heads = {
+      {"num_heads", int64_t{4}}, {"num_kv_heads", int64_t{2}}, {"scale", 1.0F}};
+  const InputType query{kF32, {3, 2, 16}};
+  const InputType key{kF32, {3, 2, 8}};
+  const InputType none{.is_missing = true};
+  const auto with = [&](const InputType& mask, const InputType& bias) {
+    return Message("qeff", "Attention",
+                   {query, key, key, none, none, none, none, none, none, mask, bias}, heads);
+  };
+  CHECK(with({kI64, {3, 2}}, {kF32, {1, 4, 1, 2}}) == "accepted");
+  CHECK(with({kF32, {3, 2}}, none) == "qeff.Attention: input 9: expected integers, got f32 [3, 2]");
+  CHECK(with({kI64, {3, 3}}, none) ==
+        "qeff.Attention: input 9: expected size 2 on axis 1, got i64 [3, 3]");
+  CHECK(with(none, {kF32, {2, 4, 2, 2}}) ==
+        "qeff.Attention: input 10: expected size 3 on axis 0, got f32 [2, 4, 2, 2]");
+  CHECK(with(none, {kF32, {1, 2, 2, 2}}) ==
+        "qeff.Attention: input 10: expected size 4 on axis 1, got f32 [1, 2, 2, 2]");
+  CHECK(with(none, {kF32, {1, 4, 2, 1}}) ==
+        "qeff.Attention: input 10: expected size 2 on axis 3, got f32 [1, 4, 2, 1]");
+  const InputType past{kF32, {3, 2, 6, 4}};
+  CHECK(Message("qeff", "Attention",
+                {query, key, key, {kI64, {3, 2}}, past, past, none, none, none, {kI64, {3, 2}}},
+                heads, 3) == "qeff.Attention: key_mask and bias are for attention without a past");
 }
 
 TEST_CASE("bad values at run time") {
