@@ -12,8 +12,7 @@
 //            o = qeff.PackedAttention(Linear(x), Linear(x), Linear(x), index, starts, b)
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
-// product with zero. So ops after the attentions are taken along only if all their operands with
-// tokens come from inside; masks are applied outside, to restored rows.
+// product with zero. So masks are applied outside, to restored rows.
 // Leaves alone: graphs whose attentions do not all have the same key_mask and no cache.
 // Requires: types.
 #include <algorithm>
@@ -121,6 +120,7 @@ class PaddingRemoval {
     if (node.outputs().size() != 1 || !IsRowwise(node) || !HasTokens(node.output())) return false;
     const int rank = Rank(node.output());
     return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
+      if (masks_.contains(input) && !node.IsOnnx("Gather")) return false;
       return input == nullptr || HasTokens(input) || RepeatsTokens(input, rank) ||
              IsSameForAll(node, input, rank);
     });
@@ -149,19 +149,30 @@ class PaddingRemoval {
                        [&](const ir::Use& use) { return inside_.contains(use.node); });
   }
 
+  /// What is computed from the mask, other than by attention.
+  void FindMasks() {
+    masks_ = {mask_};
+    for (const auto& node : graph_.nodes()) {
+      if (node->IsQeff("Attention")) continue;
+      const bool is_mask = std::any_of(node->inputs().begin(), node->inputs().end(),
+                                       [&](ir::Value* input) { return masks_.contains(input); });
+      if (is_mask) masks_.insert(node->outputs().begin(), node->outputs().end());
+    }
+  }
+
+  /// All nodes that may be inside, less those that are neither before nor after others of them.
   void FindInside() {
+    FindMasks();
     std::vector<ir::Node*> candidates;
     for (const auto& node : graph_.nodes()) {
-      if (node->IsQeff("Attention")) inside_.insert(node.get());
-      else if (MayBeInside(*node)) candidates.push_back(node.get());
+      const bool is_attention = node->IsQeff("Attention");
+      if (is_attention || MayBeInside(*node)) inside_.insert(node.get());
+      if (!is_attention && inside_.contains(node.get())) candidates.push_back(node.get());
     }
     for (size_t before = 0; before != inside_.size();) {
       before = inside_.size();
       for (ir::Node* node : candidates) {
-        if (FollowsInside(*node)) inside_.insert(node);
-      }
-      for (auto node = candidates.rbegin(); node != candidates.rend(); ++node) {
-        if (LeadsInside(**node)) inside_.insert(*node);
+        if (!FollowsInside(*node) && !LeadsInside(*node)) inside_.erase(node);
       }
     }
   }
@@ -224,6 +235,7 @@ class PaddingRemoval {
   ir::Value* token_index_ = nullptr;
   ir::Value* row_starts_ = nullptr;
   std::set<const ir::Node*> inside_;
+  std::set<const ir::Value*> masks_;
   std::set<const ir::Value*> replaced_;  ///< values without padding that this pass has made
   std::map<ir::Value*, ir::Value*> removed_;
 };
