@@ -4,6 +4,7 @@
 """Runs every recorded case of a causal language model on every backend and in onnxruntime, and writes the table of families.
 
 usage: family_table.py --bin BIN --cases FOLDER --write README.md [--python PYTHON]
+       family_table.py --bin BIN --encoder-cases FOLDER --write README.md [--python PYTHON]
        family_table.py --check README.md
 
 --python  an interpreter with onnx and onnxruntime, for the column of onnxruntime (default: this one)
@@ -11,7 +12,8 @@ usage: family_table.py --bin BIN --cases FOLDER --write README.md [--python PYTH
 
 A case passes on a backend when check_goldens.py says so for config.json (prefill 1, 4, 32) and, where there is one, for
 config.v4.json (prefill 4, 32); in onnxruntime when check_onnxruntime.py says so. The table lists families with how many of
-their cases passed and the largest difference of any logit. Exit: 0 all passed, 1 some did not, 77 there are no cases."""
+their cases passed and the largest difference of any logit. The table of encoders comes from the groups encoder and seqcls in the
+folder of --encoder-cases, by check_encoders.py. Exit: 0 all passed, 1 some did not, 77 there are no cases."""
 import argparse
 import collections
 import json
@@ -23,10 +25,15 @@ import sys
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[1]
 BEGIN, END = "<!-- families: written by tests/e2e/family_table.py -->", "<!-- end of families -->"
+ENCODERS_BEGIN, ENCODERS_END = "<!-- encoders: written by tests/e2e/family_table.py -->", "<!-- end of encoders -->"
 
 
 def known_families():
     return re.findall(r"^FAMILY\((\w+), \w+, \"(\w+)\"\)", (ROOT / "lib/families/families.def").read_text(), re.M)
+
+
+def known_encoders():
+    return re.findall(r"^ENCODER\((\w+), \w+, \"(\w+)\"\)", (ROOT / "lib/families/families.def").read_text(), re.M)
 
 
 def family_of(folder):
@@ -72,10 +79,48 @@ def table(rows):
     return "\n".join(lines + [END])
 
 
+def measure_encoder(args, group, folder):
+    """Results by column, of both spellings of the config where there are two."""
+    configs = [name for name in ("config.json", "config.v4.json") if (folder / name).exists()]
+    results = {}
+    for backend in ("cpu", "reference", "onnxruntime"):
+        runs = [checked([args.python, HERE / "check_encoders.py", "--bin", args.bin, "--cases", args.encoder_cases / group, "--case", folder.name,
+                         "--backend", backend, "--config", config]) for config in configs]
+        results[backend] = (all(good for good, _ in runs), max(worst for _, worst in runs))
+    return results
+
+
+def encoder_table(args):
+    """The table, and whether all cases passed."""
+    rows, passed = collections.defaultdict(dict), True
+    encoders = known_encoders()
+    for group in ("encoder", "seqcls"):
+        for folder in sorted(path.parent for path in (args.encoder_cases / group).glob("*/golden.safetensors")):
+            name = folder.name
+            family = json.loads((folder / "config.json").read_text())["model_type"].replace("-", "_")
+            if family not in dict(encoders):
+                continue
+            rows[family][f"{name} (classifier)" if group == "seqcls" else name] = results = measure_encoder(args, group, folder)
+            passed &= all(good for good, _ in results.values())
+    lines = [ENCODERS_BEGIN, "| encoder | classes | recorded cases | cpu | reference | onnxruntime | largest difference |", "|---|---|---|---|---|---|---|"]
+    for name, classes in encoders:
+        cases = rows.get(name, {})
+        cells = [f"{sum(r[c][0] for r in cases.values())} of {len(cases)}" if cases else "-" for c in ("cpu", "reference", "onnxruntime")]
+        worst = max((r[c][1] for r in cases.values() for c in ("cpu", "reference")), default=None)
+        lines.append(f"| {name} | {classes}* | {', '.join(cases) or 'none'} | {' | '.join(cells)} | {f'{worst:.1e}' if worst is not None else '-'} |")
+    return "\n".join(lines + [ENCODERS_END]), passed
+
+
+def replace_table(path, begin, end, text):
+    old = path.read_text()
+    path.write_text(old[:old.index(begin)] + text + old[old.index(end) + len(end):])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", type=pathlib.Path)
     parser.add_argument("--cases", type=pathlib.Path)
+    parser.add_argument("--encoder-cases", type=pathlib.Path)
     parser.add_argument("--write", type=pathlib.Path)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--check", type=pathlib.Path)
@@ -83,9 +128,14 @@ def main():
     if args.check:
         text = args.check.read_text()
         listed = re.findall(r"^\| (\w+) \| \w+ \|", text[text.index(BEGIN):text.index(END)], re.M)[1:]
-        missing = sorted({name for name, _ in known_families()} ^ set(listed))
+        encoders = re.findall(r"^\| (\w+) \| \w+\* \|", text[text.index(ENCODERS_BEGIN):text.index(ENCODERS_END)], re.M)
+        missing = sorted({name for name, _ in known_families()} ^ set(listed) | {name for name, _ in known_encoders()} ^ set(encoders))
         print(f"not in both {args.check} and families.def: {', '.join(missing)}" if missing else "the families are the same")
         return 1 if missing else 0
+    if args.encoder_cases:
+        text, passed = encoder_table(args)
+        replace_table(args.write, ENCODERS_BEGIN, ENCODERS_END, text)
+        return 0 if passed else 1
     if not args.cases.is_dir():
         print(f"SKIPPED: {args.cases} is not there")
         return 77
@@ -95,8 +145,7 @@ def main():
         rows[family_of(args.cases / name)][name] = results
         print(name, {column: f"{'ok' if good else 'FAIL'} {worst:.1e}" for column, (good, worst) in results.items()}, flush=True)
         failed |= not all(good for good, _ in results.values())
-    text = args.write.read_text()
-    args.write.write_text(text[:text.index(BEGIN)] + table(rows) + text[text.index(END) + len(END):])
+    replace_table(args.write, BEGIN, END, table(rows))
     return 1 if failed else 0
 
 
