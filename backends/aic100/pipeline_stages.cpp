@@ -19,26 +19,21 @@ using onnx_io::NodeNames;
 
 constexpr size_t kLargestExpandedCall = 99;
 
-bool IsAlphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/// The number after `mark`, which begins a word of the name.
-std::optional<int64_t> NumberAfter(std::string_view name, std::string_view mark) {
-  for (size_t at = name.find(mark); at != std::string_view::npos; at = name.find(mark, at + 1)) {
-    const bool begins_word = at == 0 || !IsAlphanumeric(name[at - 1]);
-    const char* begin = name.data() + at + mark.size();
-    const char* end = name.data() + name.size();
-    int64_t number = 0;
-    const auto parsed = std::from_chars(begin, end, number);
-    if (begins_word && parsed.ec == std::errc() && number >= 0 && *begin != '-') return number;
-  }
-  return std::nullopt;
-}
-
+/// The number of the part of a path like "/model/layers.3/self_attn/Add" that names a layer.
 std::optional<int64_t> LayerOf(std::string_view name) {
-  for (const std::string_view mark : {"layers.", "h.", "layer_"}) {
-    if (const auto layer = NumberAfter(name, mark)) return layer;
+  constexpr auto kMarks = std::to_array<std::string_view>({"layers.", "h.", "layer_"});
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    begin = end + 1;
+    for (const std::string_view mark : kMarks) {
+      if (!part.starts_with(mark)) continue;
+      int64_t number = 0;
+      const char* first = part.data() + mark.size();
+      const char* last = part.data() + part.size();
+      const auto parsed = std::from_chars(first, last, number);
+      if (parsed.ec == std::errc() && parsed.ptr == last && number >= 0) return number;
+    }
   }
   return std::nullopt;
 }
@@ -73,7 +68,9 @@ std::vector<std::string> NamesOf(const NamedNode& node, const NodeNames& nodes) 
       node.op_type == "CustomRMSNorm" || node.op_type == "CastToUInt4")
     return {node.name};
   std::vector<std::string> names;
-  for (const std::string& inner : function->second) names.push_back(node.name + "/" + inner);
+  for (const std::string& inner : function->second) {
+    if (!inner.empty()) names.push_back(node.name + "/" + inner);
+  }
   return names;
 }
 
@@ -95,10 +92,6 @@ Result<int64_t> CountLayers(const NodeNames& nodes, const std::filesystem::path&
   for (size_t i = 0; i < nodes.nodes.size(); ++i) {
     const NamedNode& node = nodes.nodes[i];
     const Location where = Location::Node(model.string(), node.name, static_cast<int64_t>(i));
-    if (node.name.empty()) {
-      return InvalidInput(where, fmt::format("a node of op '{}' has no name", node.op_type),
-                          {"partitions list nodes by name: export the model with names"});
-    }
     const auto layer = LayerOf(node.name);
     if (!layer) continue;
     if (*layer >= kMostLayers)
@@ -118,11 +111,12 @@ Result<int64_t> CountLayers(const NodeNames& nodes, const std::filesystem::path&
 std::vector<int64_t> SplitLayers(int64_t layers, int64_t stages) {
   std::vector<int64_t> counts(static_cast<size_t>(stages), layers / stages);
   std::vector<int64_t> takers;
-  for (int64_t stage = 1; stage + 1 < stages; ++stage) takers.push_back(stage);
-  // Twice the distance from the centre, so that it is a whole number.
-  const auto distance = [stages](int64_t stage) { return std::abs(2 * stage - (stages - 1)); };
-  std::stable_sort(takers.begin(), takers.end(),
-                   [&](int64_t a, int64_t b) { return distance(a) < distance(b); });
+  const int64_t centre = (stages - 1) / 2;
+  for (int64_t distance = 0; distance < stages; ++distance) {
+    for (const int64_t stage : {centre - distance, centre + 1 + distance}) {
+      if (stage >= 1 && stage + 1 < stages) takers.push_back(stage);
+    }
+  }
   takers.push_back(0);
   for (int64_t i = 0; i < layers % stages; ++i) ++counts[static_cast<size_t>(takers[i])];
   return counts;
@@ -142,8 +136,8 @@ Result<std::vector<std::vector<std::string>>> AssignStages(const NodeNames& node
   int64_t stage = 0;
   for (size_t i = 0; i < nodes.nodes.size(); ++i) {
     const NamedNode& node = nodes.nodes[i];
+    if (foldable[i] || node.name.empty()) continue;
     if (const auto layer = LayerOf(node.name)) stage = stage_of_layer[static_cast<size_t>(*layer)];
-    if (foldable[i]) continue;
     std::vector<std::string> names = NamesOf(node, nodes);
     std::move(names.begin(), names.end(), std::back_inserter(lists[static_cast<size_t>(stage)]));
   }

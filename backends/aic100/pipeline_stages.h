@@ -16,17 +16,18 @@
 namespace qeff::aic100 {
 
 /// Returns the number of layers of each stage, `layers` / `stages` or one more. The stages in the
-/// middle take the remainder first, from the centre outwards (the earlier of two as near), then the
-/// first; the last never does. Requires layers >= stages >= 1.
+/// middle take the remainder first, from the centre outwards (centre, the next, the one before it,
+/// ...), then the first; the last never does. Requires layers >= stages >= 1.
 std::vector<int64_t> SplitLayers(int64_t layers, int64_t stages);
 
 /// Returns the names of the nodes of each stage, in the order of the file.
-/// - A node belongs to the layer in its name (layers.N, h.N, layer_N), others to that of the node
-///   before them, those before the first layer to the first stage.
+/// - A node belongs to the layer in its name (a part layers.N, h.N or layer_N between slashes),
+///   others to that of the node before them, those before the first layer to the first stage. Nodes
+///   without names are left to the compiler.
 /// - Nodes that the compiler computes in advance, as all their inputs are constants, are left out.
 /// - A call of a function with less than 100 nodes stands for the nodes of its body, call/node,
 ///   except for CustomRMSNorm and CastToUInt4, which the compiler has as ops.
-/// Errors: kInvalidInput (nodes without names, no layer in any name); kUsage (more stages than
+/// Errors: kInvalidInput (no layer in any name); kUsage (more stages than
 /// layers).
 Result<std::vector<std::vector<std::string>>> AssignStages(const onnx_io::NodeNames& nodes,
                                                            int64_t stages,

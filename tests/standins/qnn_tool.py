@@ -81,7 +81,7 @@ def generate(given):
             (out / name).write_text("made by a stand-in of qnn-context-binary-generator: runs on no card\n")
 
 
-print(f"SIMULATED {NAME}: a stand-in")
+print(f"SIMULATED {NAME}: a stand-in", flush=True)
 if os.environ.get("QEFF_STANDIN_QNN") == NAME:
     fail("an error on demand")
 {"qairt-converter": convert, "qnn-context-binary-generator": generate}[NAME](arguments())
