@@ -71,16 +71,20 @@ Json CompileCall(const OnnxProgram& program, const BackendCompileOptions& option
   const CardCompileOptions& card = options.card;
   Json call = {{"aic_num_cores", options.num_cores},
                {"convert_to_fp16", true},
-               {"enable_chunking", false},
-               {"kv_cache_prefix", nullptr},
-               {"moe_prefill_packed_chunk_size", 256},
                {"mxfp6_matmul", card.mxfp6_matmul},
-               {"mxint8_kv_cache", card.mxint8_kv_cache},
-               {"offload_pt_weights", true},
-               {"prefill_only", program.prefill_only ? Json(*program.prefill_only) : Json(nullptr)},
-               {"retain_full_kv", nullptr},
                {"use_onnx_subfunctions", !program.model->functions.empty()}};
-  if (has_state) call["retained_state"] = true;
+  if (has_state) {
+    const Json of_text = {
+        {"enable_chunking", false},
+        {"kv_cache_prefix", nullptr},
+        {"moe_prefill_packed_chunk_size", 256},
+        {"mxint8_kv_cache", card.mxint8_kv_cache},
+        {"offload_pt_weights", true},
+        {"prefill_only", program.prefill_only ? Json(*program.prefill_only) : Json(nullptr)},
+        {"retain_full_kv", nullptr},
+        {"retained_state", true}};
+    call.update(of_text);
+  }
   if (card.mdp_partitions > 1) call["mdp_num_partitions"] = card.mdp_partitions;
   for (const std::string& option : card.compiler_options) {
     const size_t equals = option.find('=');
@@ -89,6 +93,14 @@ Json CompileCall(const OnnxProgram& program, const BackendCompileOptions& option
     call[name] = equals == std::string::npos ? Json(true) : OptionValue(option.substr(equals + 1));
   }
   return call;
+}
+
+/// QEfficient's names of what it does to the ONNX file, after the export.
+bool IsOnnxTransform(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"FP16ClipTransform", "SplitTensorsTransform", "CustomOpTransform",
+       "RenameFunctionOutputsTransform", "AdapterWeightsToInputsTransform"});
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 std::vector<std::string> SplitAtCommas(const std::string& text) {
@@ -161,7 +173,9 @@ std::string DescribeProgram(const OnnxProgram& program, const BackendCompileOpti
   qconfig.onnx_path = program.onnx.string();
   const auto transforms = program.model->metadata.find("qeff_transforms");
   if (transforms != program.model->metadata.end())
-    qconfig.graph_transforms = SplitAtCommas(transforms->second);
+    for (std::string& name : SplitAtCommas(transforms->second))
+      (IsOnnxTransform(name) ? qconfig.onnx_transforms : qconfig.graph_transforms)
+          .push_back(std::move(name));
   qconfig.specializations_path = (folder / artifact::kSpecializationsName).string();
   qconfig.specializations = program.specializations;
   qconfig.given_specializations = program.given_specializations;

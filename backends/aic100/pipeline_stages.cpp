@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <numeric>
 #include <optional>
 
-#include "lib/ir/graph.h"
 #include "lib/support/json.h"
 
 namespace qeff::aic100 {

@@ -345,7 +345,7 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
           ->check(CLI::ExistingFile)
           ->group(group);
   for (const char* computed_from :
-       {"--prefill-seq-len", "--ctx-len", "--batch-size", "--full-batch-size",
+       {"--prefill-seq-len", "--ctx-len", "--seq-len", "--batch-size", "--full-batch-size",
         "--kv-cache-batch-size", "--num-speculative-tokens", "--ccl-prefill", "--ccl-decode",
         "--dim"}) {
     given->excludes(computed_from);
