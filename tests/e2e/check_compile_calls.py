@@ -111,6 +111,8 @@ class Replay:
         else:
             source = self.args.recorded / "onnx" / longest_prefix(MODELS, case)
             shutil.copy(next(source.glob("*.onnx")), model)
+            for data in source.glob("*.data"):
+                shutil.copy(data, folder)
         (folder / "config.json").write_text(config)
         return model
 
