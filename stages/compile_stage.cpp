@@ -100,8 +100,11 @@ Result<std::vector<artifact::Specialization>> SequenceSpecializations(
                         fmt::format("expected at most {} tokens, got {}", limit->second, length),
                         {"the model's table of positions has no more"});
     }
-    entries.push_back({.graph_name = SequenceGraphName(model),
-                       .symbols = {{"batch_size", options.batch_size}, {"seq_len", length}}});
+    // Numbered here already, not only in the file: hashed_compile_params.json shows these names.
+    const std::string name = SequenceGraphName(model);
+    entries.push_back(
+        {.graph_name = lengths.size() == 1 ? name : fmt::format("{}_{}", name, entries.size()),
+         .symbols = {{"batch_size", options.batch_size}, {"seq_len", length}}});
   }
   return entries;
 }
@@ -138,7 +141,8 @@ Result<std::vector<artifact::Specialization>> GivenSpecializations(
 Result<std::vector<artifact::Specialization>> ChooseSpecializations(
     const ir::Model& model, const std::filesystem::path& folder, const CompileOptions& options,
     bool is_for_card) {
-  if (!options.specializations.empty()) return GivenSpecializations(model.graph, options.specializations);
+  if (!options.specializations.empty())
+    return GivenSpecializations(model.graph, options.specializations);
   const ir::Graph& graph = model.graph;
   if (ReadsTextAtOnce(graph)) return SequenceSpecializations(model, options);
   if (!options.seq_lens.empty()) {

@@ -46,7 +46,7 @@ TEST_CASE("nodes go to the stage of their layer, others to that of the node befo
   REQUIRE(stages.ok());
   CHECK(stages->at(0) == std::vector<std::string>{"/embed", "/h.0/a", "Constant_1"});
   CHECK(stages->at(1) ==
-        std::vector<std::string>{"/h.1/a", "", "/path.9/with.h.0", "/h.1/c", "/transformer/ln_f"});
+        std::vector<std::string>{"/h.1/a", "/path.9/with.h.0", "/h.1/c", "/transformer/ln_f"});
 }
 
 TEST_CASE("what the compiler computes in advance is in no stage") {
