@@ -4,6 +4,7 @@
 #include <set>
 
 #include "backends/aic100/memory_plan.h"
+#include "backends/cpu/plan/memory_plan.h"
 #include "lib/artifact/cache.h"
 #include "lib/artifact/input_identity.h"
 #include "lib/artifact/qconfig.h"
@@ -14,6 +15,7 @@
 #include "lib/support/log.h"
 #include "passes/pipelines.h"
 #include "passes/specialize.h"
+#include "stages/memory_plan.h"
 #include "stages/produce.h"
 #include "stages/stages.h"
 
@@ -326,22 +328,36 @@ Result<std::vector<SpecializedGraph>> SpecializeAll(
   return graphs;
 }
 
-Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptions& options,
-                    const Backend& backend, artifact::ArtifactWriter& out) {
+/// A model as a backend of ours compiles it.
+struct PreparedModel {
+  std::vector<artifact::Specialization> specializations;
+  std::vector<SpecializedGraph> graphs;
+};
+
+/// Raises `model`, chooses its specializations and checks that `backend` can compile them.
+Result<PreparedModel> PrepareModel(ir::Model& model, const OnnxInput& input,
+                                   const CompileOptions& options, const Backend& backend) {
   passes::Pipeline pipeline = passes::RaisingPipeline();
   const passes::Pipeline own = backend.Pipeline();
   pipeline.insert(pipeline.end(), own.begin(), own.end());
   if (Result<passes::Change> change = passes::RunPipeline(model, pipeline); !change.ok())
     return std::move(change).status();
-  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+  PreparedModel prepared;
+  QEFF_ASSIGN_OR_RETURN(prepared.specializations,
                         ChooseSpecializations(model, input.folder, options, /*is_for_card=*/false));
-  QEFF_ASSIGN_OR_RETURN(const std::vector<SpecializedGraph> graphs,
-                        SpecializeAll(model, specializations));
+  QEFF_ASSIGN_OR_RETURN(prepared.graphs, SpecializeAll(model, prepared.specializations));
   Diagnostics diagnostics;
-  for (const SpecializedGraph& graph : graphs) backend.CheckSupport(graph.graph, diagnostics);
+  for (const SpecializedGraph& graph : prepared.graphs)
+    backend.CheckSupport(graph.graph, diagnostics);
   QEFF_RETURN_IF_ERROR(diagnostics.ToStatus());
-  QEFF_RETURN_IF_ERROR(backend.Compile(graphs, options.target, out));
-  QEFF_RETURN_IF_ERROR(WriteSideFiles(model.graph, specializations, input, options, out));
+  return prepared;
+}
+
+Status CompileModel(ir::Model& model, const OnnxInput& input, const CompileOptions& options,
+                    const Backend& backend, artifact::ArtifactWriter& out) {
+  QEFF_ASSIGN_OR_RETURN(const PreparedModel prepared, PrepareModel(model, input, options, backend));
+  QEFF_RETURN_IF_ERROR(backend.Compile(prepared.graphs, options.target, out));
+  QEFF_RETURN_IF_ERROR(WriteSideFiles(model.graph, prepared.specializations, input, options, out));
   return CarryFiles(input.folder, out);
 }
 
@@ -465,6 +481,40 @@ Result<CardPlan> PlanCard(const std::filesystem::path& onnx, const CompileOption
       {.mxfp6_matmul = card.mxfp6_matmul, .mxint8_kv_cache = card.mxint8_kv_cache});
   return CardPlan{.table = aic100::PrintPlan(target, size, plans),
                   .json = aic100::PlanToJson(target, size, plans)};
+}
+
+Result<CardPlan> PlanMemory(const std::filesystem::path& onnx, const CompileOptions& options) {
+  if (options.backend != "cpu") {
+    return Unsupported(
+        Location::Flag("--plan"), fmt::format("'{}' does not plan its memory", options.backend),
+        {"for this machine: --plan --backend cpu; for a card: --plan --target NAME"});
+  }
+  QEFF_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
+  QEFF_ASSIGN_OR_RETURN(const OnnxInput input, FindOnnx(onnx));
+  QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(input.file));
+  QEFF_ASSIGN_OR_RETURN(const PreparedModel prepared,
+                        PrepareModel(model, input, options, *backend));
+  QEFF_ASSIGN_OR_RETURN(const cpu::MemoryPlan plan,
+                        cpu::PlanMemory(prepared.graphs, {.part_count = options.target.num_cores,
+                                                          .weights = options.target.weight_storage,
+                                                          .compute = options.target.compute}));
+  CardPlan printed{.table = fmt::format("{}: memory of a session, in MiB\n", options.backend),
+                   .json = {{"backend", options.backend}}};
+  constexpr double kMiB = 1 << 20;
+  for (const auto& [name, bytes] : {std::pair("weights", plan.weight_bytes),
+                                    {"state", plan.state_bytes},
+                                    {"arena", plan.arena_bytes},
+                                    {"inputs and outputs", plan.io_bytes},
+                                    {"scratch", plan.scratch_bytes},
+                                    {"total", plan.total_bytes()}})
+    printed.table += fmt::format("{:<18} {:>10.1f}\n", name, static_cast<double>(bytes) / kMiB);
+  printed.json["weight_bytes"] = plan.weight_bytes;
+  printed.json["state_bytes"] = plan.state_bytes;
+  printed.json["arena_bytes"] = plan.arena_bytes;
+  printed.json["io_bytes"] = plan.io_bytes;
+  printed.json["scratch_bytes"] = plan.scratch_bytes;
+  printed.json["total_bytes"] = plan.total_bytes();
+  return printed;
 }
 
 Result<std::unique_ptr<Session>> OpenProgram(const std::filesystem::path& qpc,

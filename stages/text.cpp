@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stages/text.h"
 
+#include "backends/aic100/compile_plan.h"
+#include "backends/program_file.h"
+#include "lib/artifact/qpc.h"
 #include "lib/checkpoint/safetensors.h"
 
 namespace qeff::stages {
@@ -53,6 +56,15 @@ Status CheckVocabulary(const Tokenizer& tokenizer, const Session& session, int64
   return Status::Ok();
 }
 
+/// True for programs of the stand-in for a card's compiler, whatever else is wrong with them.
+bool IsSimulatedCard(const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::path program = folder / aic100::kBinaryFolder / kProgramFileName;
+  if (!std::filesystem::exists(program, error)) return false;
+  const Result<artifact::QpcFile> file = artifact::QpcFile::Open(program);
+  return file.ok() && file->Find(artifact::kSimulatedSegment) != nullptr;
+}
+
 }  // namespace
 
 Json TextResult::ToJson() const {
@@ -65,17 +77,19 @@ Json TextResult::ToJson() const {
                        {"stop_reason", std::string(StopReasonName(output.stop_reason))}});
   }
   const GenerationMetrics& m = generation.metrics;
-  return {{"outputs", outputs},
-          {"metrics",
-           {{"prefill_s", m.prefill_s},
-            {"prefill_tokens", m.prefill_tokens},
-            {"prefill_tok_s", m.prefill_tok_s},
-            {"decode_s", m.decode_s},
-            {"decode_tokens", m.decode_tokens},
-            {"decode_tok_s", m.decode_tok_s},
-            {"time_to_first_token_s", m.time_to_first_token_s},
-            {"total_s", m.total_s},
-            {"total_tok_s", m.total_tok_s}}}};
+  Json json = {{"outputs", outputs},
+               {"metrics",
+                {{"prefill_s", m.prefill_s},
+                 {"prefill_tokens", m.prefill_tokens},
+                 {"prefill_tok_s", m.prefill_tok_s},
+                 {"decode_s", m.decode_s},
+                 {"decode_tokens", m.decode_tokens},
+                 {"decode_tok_s", m.decode_tok_s},
+                 {"time_to_first_token_s", m.time_to_first_token_s},
+                 {"total_s", m.total_s},
+                 {"total_tok_s", m.total_tok_s}}}};
+  if (is_simulated) json["simulated_card"] = true;
+  return json;
 }
 
 Result<TextModel> TextModel::Open(const std::filesystem::path& qpc,
@@ -117,6 +131,7 @@ Result<std::vector<std::vector<int64_t>>> TextModel::Encode(const TextRequest& r
 Result<TextResult> TextModel::Run(const TextRequest& request,
                                   const std::function<Status(const TokenEvent&)>& on_token) {
   TextResult result;
+  result.is_simulated = IsSimulatedCard(folder_);
   QEFF_ASSIGN_OR_RETURN(result.prompt_ids, Encode(request));
   QEFF_ASSIGN_OR_RETURN(const ResolvedSampling sampling,
                         ResolveSampling(config_, request.sampling));

@@ -38,9 +38,11 @@ struct TextRequest {
 struct TextResult {
   std::vector<std::vector<int64_t>> prompt_ids;
   GenerationResult generation;
+  bool is_simulated = false;  ///< a stand-in for a card computed it (tests)
   std::string sampling_note;  ///< sampling settings that come from the checkpoint; may be empty
 
-  /// {"outputs": [{"prompt_ids", "generated_ids", "text", "stop_reason"}], "metrics": {...}}
+  /// {"outputs": [{"prompt_ids", "generated_ids", "text", "stop_reason"}], "metrics": {...}}, and
+  /// "simulated_card": true if it is one.
   Json ToJson() const;
 };
 

@@ -55,6 +55,7 @@ class Aic100Backend : public Backend {
 
   Result<OnnxCompilePlan> PlanOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
                                    const std::filesystem::path& folder) const override {
+    QEFF_RETURN_IF_ERROR(CheckCalls(program));
     if (options.card.enable_qnn) return aic100::PlanQnnCompile(program, options, folder, folder);
     return aic100::PlanCompile(program, options, ShownCompiler(options.card.sdk), folder, folder);
   }
@@ -62,6 +63,7 @@ class Aic100Backend : public Backend {
   Status CompileOnnx(const OnnxProgram& program, const BackendCompileOptions& options,
                      const std::filesystem::path& final_folder,
                      artifact::ArtifactWriter& out) const override {
+    QEFF_RETURN_IF_ERROR(CheckCalls(program));
     if (options.card.enable_qnn) return CompileThroughQnn(program, options, final_folder, out);
     QEFF_ASSIGN_OR_RETURN(const aic100::Compiler compiler, aic100::FindCompiler(options.card.sdk));
     const std::filesystem::path folder = std::filesystem::absolute(out.temporary_path());
@@ -87,43 +89,56 @@ class Aic100Backend : public Backend {
   }
 
  private:
+  /// Ops of other domains than ONNX's must be functions of the model: seen only in the whole model.
+  static Status CheckCalls(const OnnxProgram& program) {
+    Diagnostics findings;
+    aic100::CheckSupport(*program.model, findings);
+    return findings.ToStatus();
+  }
+
   static Status CheckOptions(const BackendCompileOptions& options) {
     const CardCompileOptions& card = options.card;
+    Diagnostics findings;
+    const auto refuse = [&findings](const char* flag, std::string message, std::string remedy) {
+      findings.Add({.code = ErrorCode::kUsage,
+                    .where = Location::Flag(flag),
+                    .message = std::move(message),
+                    .notes = {std::move(remedy)}});
+    };
     if (options.num_cores > kMostCores) {
-      return UsageError(
-          Location::Flag("--num-cores"),
+      refuse(
+          "--num-cores",
           fmt::format("a card has at most {} cores per SoC, got {}", kMostCores, options.num_cores),
-          {"16 on Pro and Ultra, 14 on Standard, 8 on AI 080 Ultra"});
+          "16 on Pro and Ultra, 14 on Standard, 8 on AI 080 Ultra");
     }
     if (card.num_devices > kMostDevices) {
-      return UsageError(Location::Flag("--num-devices"),
-                        fmt::format("a program spans at most {} devices, got {}", kMostDevices,
-                                    card.num_devices));
+      refuse(
+          "--num-devices",
+          fmt::format("a program spans at most {} devices, got {}", kMostDevices, card.num_devices),
+          "an Ultra card has 4 devices");
     }
     if (card.mdp_partitions > 1 && !card.mdp_load_partition_config.empty()) {
-      return UsageError(Location::Flag("--mdp-partitions"),
-                        "excludes --mdp-load-partition-config, which says the same by hand");
+      refuse("--mdp-partitions",
+             "excludes --mdp-load-partition-config, which says the same by hand",
+             "leave one of them out");
     }
     if (card.mdp_partitions > 1 && card.mdp_partitions > card.num_devices) {
-      return UsageError(Location::Flag("--mdp-partitions"),
-                        fmt::format("{} stages need at least as many devices, got {}",
-                                    card.mdp_partitions, card.num_devices),
-                        {"say how many: --num-devices N"});
+      refuse("--mdp-partitions",
+             fmt::format("{} stages need at least as many devices, got {}", card.mdp_partitions,
+                         card.num_devices),
+             "say how many: --num-devices N");
     }
     if (card.enable_qnn && (card.mdp_partitions > 1 || !card.mdp_load_partition_config.empty())) {
-      return UsageError(Location::Flag("--enable-qnn"),
-                        "slices tensors over devices and takes no other partition",
-                        {"leave out --mdp-partitions and --mdp-load-partition-config"});
+      refuse("--enable-qnn", "slices tensors over devices and takes no other partition",
+             "leave out --mdp-partitions and --mdp-load-partition-config");
     }
     if (options.weight_storage != WeightStorage::kAuto) {
-      return UsageError(Location::Flag("--weights"), "is for the CPU",
-                        {"on a card weights are f16, or MXFP6 with --mxfp6-matmul"});
+      refuse("--weights", "is for the CPU",
+             "on a card weights are f16, or MXFP6 with --mxfp6-matmul");
     }
-    if (options.compute != ComputeType::kF32) {
-      return UsageError(Location::Flag("--compute"), "is for the CPU",
-                        {"a card computes in f16"});
-    }
-    return Status::Ok();
+    if (options.compute != ComputeType::kF32)
+      refuse("--compute", "is for the CPU", "a card computes in f16");
+    return findings.ToStatus();
   }
 
   /// The devices to run on: `given`, else as many as the program was compiled for, from 0 on.
@@ -220,6 +235,8 @@ class Aic100Backend : public Backend {
     if (!program.ok()) {
       LogWarning("the compiler's program is not in the container format that qeff knows: {}",
                  program.diagnostic().ToString());
+    } else if (program->Find(artifact::kSimulatedSegment) != nullptr) {
+      LogWarning("SIMULATED CARD: '{}' is a stand-in of the card's compiler", compiler.string());
     }
     return Status::Ok();
   }

@@ -26,27 +26,6 @@ namespace {
 
 constexpr std::string_view kPluginName = "libqeff_aic_session.so";
 
-struct StatusMeaning {
-  int32_t status;
-  std::string_view meaning;
-  std::string_view remedy;
-};
-
-/// Numbers of the vendor's QStatus that a user can do something about.
-constexpr auto kStatusMeanings = std::to_array<StatusMeaning>({
-    {1, "no permission", "add the user to group qaic"},
-    {3, "out of memory on the device",
-     "unload other programs, or compile for more devices, a shorter context or a smaller batch"},
-    {4, "the device is busy", "wait for other programs, or name another device: --devices"},
-    {5, "there is no such device", "'qaic-util -q' lists the devices"},
-    {6, "a buffer does not fit the program", "compile the model again with this version of qeff"},
-    {8, "the device was closed", "reset the card, then start again"},
-    {9, "no answer in time",
-     "raise wait_exec_default_timeout_ms under /sys/module/qaic/parameters, or reset the card"},
-    {300, "the device failed",
-     "see 'qaic-util -q'; reset the card: echo 1 > /sys/bus/mhi/devices/mhi<ID>/soc_reset"},
-});
-
 Status DescribeFailure(const std::filesystem::path& path, std::string_view what, int32_t status,
                        const std::string& text) {
   std::string message = fmt::format("{} failed", what);
@@ -57,11 +36,10 @@ Status DescribeFailure(const std::filesystem::path& path, std::string_view what,
     notes.emplace_back(known->remedy);
     code = known->code;
   } else {
-    const auto found = std::find_if(kStatusMeanings.begin(), kStatusMeanings.end(),
-                                    [status](const auto& entry) { return entry.status == status; });
-    if (found != kStatusMeanings.end()) {
-      message += fmt::format(": {}", found->meaning);
-      notes.emplace_back(found->remedy);
+    for (const KnownStatus& entry : KnownStatuses()) {
+      if (entry.status != status) continue;
+      message += fmt::format(": {}", entry.meaning);
+      notes.emplace_back(entry.remedy);
     }
   }
   if (status == QEFF_AIC_EXCEPTION) {
@@ -105,6 +83,10 @@ class Plugin {
                    "is no library for sessions on a card: it lacks " QEFF_AIC_SESSION_ENTRY);
     }
     plugin->api_ = entry();
+    if (plugin->api_ == nullptr) {
+      return Error(ErrorCode::kVersionMismatch, Location::File(path.string()), "gives no interface",
+                   {"build it together with this qeff"});
+    }
     if (plugin->api_->abi_version != QEFF_AIC_SESSION_ABI) {
       return Error(ErrorCode::kVersionMismatch, Location::File(path.string()),
                    fmt::format("expected interface {}, got {}", QEFF_AIC_SESSION_ABI,
@@ -189,7 +171,8 @@ class CardSession : public Session {
                           artifact::ReadSpecializations(folder / artifact::kSpecializationsName));
     const std::filesystem::path file_path = session->path_ / kProgramFileName;
     QEFF_ASSIGN_OR_RETURN(const artifact::QpcFile file, artifact::QpcFile::Open(file_path));
-    if (file.Find(artifact::kSimulatedSegment) != nullptr) {
+    session->is_simulated_ = file.Find(artifact::kSimulatedSegment) != nullptr;
+    if (session->is_simulated_) {
       LogWarning("SIMULATED CARD: '{}' was made by a stand-in of the card's compiler",
                  folder.string());
     }
@@ -277,13 +260,16 @@ class CardSession : public Session {
                                      .device_count = static_cast<uint32_t>(ids.size())};
     std::array<char, 1024> text{};
     const int32_t status = plugin_->api().open(&options, &handle_, text.data(), text.size());
-    if (status != QEFF_AIC_OK) {
-      handle_ = nullptr;
-      return DescribeFailure(path_,
-                             fmt::format("loading the program on device {}", fmt::join(ids, ",")),
-                             status, text.data());
-    }
-    return Status::Ok();
+    if (status == QEFF_AIC_OK) return Status::Ok();
+    handle_ = nullptr;
+    Status failure =
+        DescribeFailure(path_, fmt::format("loading the program on device {}", fmt::join(ids, ",")),
+                        status, text.data());
+    // A simulated card is in no machine.
+    if (is_simulated_) return failure;
+    for (std::string& finding : DiagnoseCard())
+      failure = std::move(failure).WithNote(std::move(finding));
+    return failure;
   }
 
   /// Type and dims of the binding `name` in entry `shape` of the description.
@@ -377,11 +363,12 @@ class CardSession : public Session {
     QEFF_ASSIGN_OR_RETURN(const int64_t size_bytes,
                           artifact::TensorBytes({.type = described->type, .dims = described->dims},
                                                 path_.string(), name));
-    if (static_cast<uint64_t>(size_bytes) > binding.size_bytes) {
+    // Of a state that stays on the card no buffer is made.
+    if (size_bytes > UINT32_MAX && binding.is_partial_allowed == 0) {
       return InvalidInput(
           Location::Tensor(path_.string(), name),
-          fmt::format("its shape [{}] takes {} bytes, but the runtime's buffer has {}",
-                      fmt::join(described->dims, ", "), size_bytes, binding.size_bytes),
+          fmt::format("its shape [{}] takes {} bytes, more than one transfer to a card holds",
+                      fmt::join(described->dims, ", "), size_bytes),
           {"the program is damaged: compile it again"});
     }
     CallTensor tensor{.name = name,
@@ -419,6 +406,7 @@ class CardSession : public Session {
   std::vector<std::vector<CallTensor>> calls_;  ///< [specialization][binding]
   std::vector<TensorInfo> state_;
   bool has_recurrent_state_ = false;
+  bool is_simulated_ = false;
 };
 
 }  // namespace
@@ -456,6 +444,11 @@ std::vector<std::string> DiagnoseCard(const std::filesystem::path& system_root) 
           "this user may not use {}: add the user to group qaic and log in again", path.string()));
   }
   return findings;
+}
+
+Result<std::string> CheckPlugin(const std::filesystem::path& plugin) {
+  QEFF_ASSIGN_OR_RETURN(const std::shared_ptr<const Plugin> loaded, Plugin::Load(plugin));
+  return std::string(loaded->api().built_for);
 }
 
 Result<std::unique_ptr<Session>> OpenCardSession(const std::filesystem::path& folder,

@@ -25,6 +25,10 @@ struct CardOpenOptions {
 Result<std::unique_ptr<Session>> OpenCardSession(const std::filesystem::path& folder,
                                                  const CardOpenOptions& options);
 
+/// Loads the session's library and returns the version of the vendor's headers that it was built
+/// with. `plugin` as in CardOpenOptions. Errors: kBackend, kVersionMismatch.
+Result<std::string> CheckPlugin(const std::filesystem::path& plugin);
+
 /// Says why no card can be used, as far as that can be seen without the vendor's software: no PCI
 /// device, no driver, or no permission; nothing if all is there.
 std::vector<std::string> DiagnoseCard(const std::filesystem::path& system_root = "/");

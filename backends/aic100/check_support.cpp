@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <set>
 
 namespace qeff::aic100 {
 namespace {
@@ -88,6 +89,9 @@ constexpr auto kKnownOps = std::to_array<std::string_view>({"Abs",
                                                             "Where",
                                                             "Xor"});
 
+/// Domain and name of each function of a model.
+using FunctionNames = std::set<std::pair<std::string, std::string>>;
+
 bool IsKnownOp(std::string_view op) {
   return std::binary_search(kKnownOps.begin(), kKnownOps.end(), op);
 }
@@ -110,8 +114,38 @@ bool IsCardType(DType dtype) {
   }
 }
 
-void CheckNode(const ir::Node& node, int64_t index, Diagnostics& diagnostics) {
+/// Nothing for a type that the card has.
+void CheckType(const ir::Value& value, const Location& where, std::string_view what,
+               Diagnostics& diagnostics) {
+  const auto dtype = value.type().dtype;
+  if (!dtype || IsCardType(*dtype)) return;
+  diagnostics.AddError(
+      where, fmt::format("{} has element type {}, which the card lacks", what, DTypeName(*dtype)),
+      {"export with --dtype f32, f16 or bf16"});
+}
+
+/// The program's description counts dimensions in 32 bits.
+void CheckDims(const ir::Value& value, const Location& where, std::string_view what,
+               Diagnostics& diagnostics) {
+  for (const ir::Dim& dim : value.type().shape.value_or(ir::Shape{})) {
+    if (!dim.is_number() || (dim.value() >= 0 && dim.value() <= INT32_MAX)) continue;
+    diagnostics.AddError(where,
+                         fmt::format("{} has a dimension of {}, the card's limit is {}", what,
+                                     dim.value(), INT32_MAX),
+                         {"split the tensor in the model"});
+  }
+}
+
+void CheckNode(const ir::Node& node, int64_t index, const FunctionNames* functions,
+               Diagnostics& diagnostics) {
   const Location where = Location::Node("", node.name(), index);
+  for (const ir::Value* output : node.outputs()) {
+    if (output == nullptr) continue;
+    const std::string what =
+        fmt::format("output '{}' of op '{}'", output->name(), node.QualifiedOp());
+    CheckType(*output, where, what, diagnostics);
+    CheckDims(*output, where, what, diagnostics);
+  }
   if (node.domain().empty()) {
     if (!IsKnownOp(node.op_type())) {
       diagnostics.AddWarning(
@@ -126,6 +160,28 @@ void CheckNode(const ir::Node& node, int64_t index, Diagnostics& diagnostics) {
     diagnostics.AddError(where,
                          fmt::format("op '{}' has no meaning to the compiler", node.QualifiedOp()),
                          {"export the model first: qeff-export lowers it to ops that it has"});
+  } else if (functions != nullptr && !functions->contains({node.domain(), node.op_type()})) {
+    diagnostics.AddError(
+        where,
+        fmt::format("op '{}' is neither of ONNX nor a function of the model", node.QualifiedOp()),
+        {"write it with ops of ONNX, or as a function of the model"});
+  }
+}
+
+/// A dimension must have a name, so that a specialization can give it a number.
+void CheckInput(const ir::Value& input, Diagnostics& diagnostics) {
+  const Location where = Location::Tensor("", input.name());
+  CheckType(input, where, "the input", diagnostics);
+  CheckDims(input, where, "the input", diagnostics);
+  const auto& shape = input.type().shape;
+  // Inputs of functions have no type of their own.
+  const bool is_open = input.type().dtype &&
+                       (!shape || std::any_of(shape->begin(), shape->end(), [](const ir::Dim& dim) {
+                         return !dim.is_number() && !dim.is_symbol();
+                       }));
+  if (is_open) {
+    diagnostics.AddError(where, "the input's shape is open: no specialization can fix it",
+                         {"export it with a number or a name for each dimension"});
   }
 }
 
@@ -163,25 +219,34 @@ void CheckConstantValues(const ir::Value& value, Diagnostics& diagnostics) {
   }
 }
 
-void CheckType(const ir::Value& value, std::string_view what, Diagnostics& diagnostics) {
-  const auto dtype = value.type().dtype;
-  if (!dtype || IsCardType(*dtype)) return;
-  diagnostics.AddError(
-      Location::Tensor("", value.name()),
-      fmt::format("{} has element type {}, which the card lacks", what, DTypeName(*dtype)),
-      {"export with --dtype f32, f16 or bf16"});
+void CheckGraph(const ir::Graph& graph, const FunctionNames* functions, Diagnostics& diagnostics) {
+  int64_t index = 0;
+  for (const auto& node : graph.nodes()) CheckNode(*node, index++, functions, diagnostics);
+  for (const ir::Value* constant : graph.constants()) {
+    const Location where = Location::Tensor("", constant->name());
+    CheckType(*constant, where, "the constant", diagnostics);
+    CheckDims(*constant, where, "the constant", diagnostics);
+    CheckConstantValues(*constant, diagnostics);
+  }
 }
 
 }  // namespace
 
+std::span<const std::string_view> KnownOps() { return kKnownOps; }
+
 void CheckSupport(const ir::Graph& graph, Diagnostics& diagnostics) {
-  int64_t index = 0;
-  for (const auto& node : graph.nodes()) CheckNode(*node, index++, diagnostics);
-  for (const ir::Value* input : graph.inputs()) CheckType(*input, "the input", diagnostics);
-  for (const ir::Value* constant : graph.constants()) {
-    CheckType(*constant, "the constant", diagnostics);
-    CheckConstantValues(*constant, diagnostics);
-  }
+  for (const ir::Value* input : graph.inputs()) CheckInput(*input, diagnostics);
+  CheckGraph(graph, nullptr, diagnostics);
+}
+
+void CheckSupport(const ir::Model& model, Diagnostics& diagnostics) {
+  FunctionNames functions;
+  for (const ir::Function& function : model.functions)
+    functions.emplace(function.domain, function.name);
+  for (const ir::Value* input : model.graph.inputs()) CheckInput(*input, diagnostics);
+  CheckGraph(model.graph, &functions, diagnostics);
+  for (const ir::Function& function : model.functions)
+    CheckGraph(function.body, &functions, diagnostics);
 }
 
 }  // namespace qeff::aic100

@@ -5,6 +5,7 @@
 // do about it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,5 +25,13 @@ const std::vector<KnownMessage>& KnownMessages();
 
 /// Returns the first known message in `output`, null if there is none.
 const KnownMessage* Recognize(std::string_view output);
+
+/// A number of the vendor's QStatus that a user can do something about.
+struct KnownStatus {
+  int32_t status;
+  std::string_view meaning;
+  std::string_view remedy;
+};
+const std::vector<KnownStatus>& KnownStatuses();
 
 }  // namespace qeff::aic100

@@ -59,7 +59,8 @@ Status Explain(const ProcessEnd& end, const std::vector<std::string>& command, c
 
 }  // namespace
 
-Status RunCompiler(const std::vector<std::string>& command, const std::filesystem::path& log) {
+Status RunCompiler(const std::vector<std::string>& command, const std::filesystem::path& log,
+                   std::chrono::seconds report_interval) {
   std::ofstream log_file(log, std::ios::binary | std::ios::trunc);
   if (!log_file) return IoError(Location::File(log.string()), "cannot write the log", errno);
   LogInfo("compiling with {}; its output: {}", command.front(), log.string());
@@ -72,9 +73,8 @@ Status RunCompiler(const std::vector<std::string>& command, const std::filesyste
     if (!log_file) return IoError(Location::File(log.string()), "cannot write the log", errno);
     return Status::Ok();
   };
-  options.on_second = [&output](std::chrono::seconds elapsed) {
-    constexpr int64_t kSecondsBetweenReports = 30;
-    if (elapsed.count() % kSecondsBetweenReports == 0)
+  options.on_second = [&output, report_interval](std::chrono::seconds elapsed) {
+    if (elapsed.count() % report_interval.count() == 0)
       LogInfo("compiling for {} s: {}", elapsed.count(), output.LastLine());
   };
   QEFF_ASSIGN_OR_RETURN(const ProcessEnd end, RunProcess(command, options));

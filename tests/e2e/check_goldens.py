@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs checkpoints with recorded results of the original implementations through the programs and compares.
 
-usage: check_goldens.py --bin BIN --cases FOLDER --backend cpu|reference [--case NAME]... [--config config.v4.json]
+usage: check_goldens.py --bin BIN --cases FOLDER --backend cpu|reference|aic100 [--case NAME]... [--config config.v4.json]
                         [--prefill 1,4,32] [--onnx external] [--export-option=--latent-cache]...
+                        [--compile-option=--mos=2]... [--standins build/standins/sdk]
 
 Each case folder holds a checkpoint and golden.safetensors: prompt_ids [P], prompt_logits [P, V], greedy_ids [N], step_logits
 [N, V], batch<j>.prompt_ids, batch<j>.greedy_ids. Checked for every prefill length: the logits at every prompt position (each
 prefix of the prompt as a prompt of its own), the greedy ids and the logits of every step (24 tokens), and three more prompts of
 other lengths in one batch, and in fewer slots by continuous batching. Tolerance: 2e-4 * max(1, largest logit / 10), or ten times
-the recorded float noise if that is more.
+the recorded float noise if that is more. aic100 is a simulated card: the stand-ins of the vendor's compiler and runtime.
 Standard library only. Exit: 0 all match, 1 some do not, 77 there is nothing to run."""
 import argparse
 import array
@@ -86,7 +87,12 @@ def generate(args, env, work, qpc, prompts, count):
     command = [args.bin / "qeff-run", qpc, "--json", "-q", "--ignore-eos", "--temperature", "0", "--max-new-tokens", str(count), "--dump-logits", dump]
     for ids in prompts:
         command += ["--input-ids", ",".join(map(str, ids))]
-    outputs = json.loads(run(command, env))["outputs"]
+    if args.backend == "aic100":
+        command += ["--devices", "0", "--card-plugin", args.standins / "qeff/libqeff_aic_session.so"]
+    result = json.loads(run(command, env))
+    if result.get("simulated_card", False) != (args.backend == "aic100"):
+        raise RuntimeError("the output does not say whether it is of a simulated card")
+    outputs = result["outputs"]
     tensors = read_safetensors(dump)
     return [o["generated_ids"] for o in outputs], [tensors[f"logits.{i}"] for i in range(len(prompts))]
 
@@ -94,6 +100,12 @@ def generate(args, env, work, qpc, prompts, count):
 def rows_of(tensor):
     shape, values = tensor
     return [values[i * shape[1]:(i + 1) * shape[1]] for i in range(shape[0])]
+
+
+def compile_command(args, onnx, output, prefill, context):
+    card = ["--sdk", args.standins] if args.backend == "aic100" else []
+    return [args.bin / "qeff-compile", onnx, "-o", output, "--backend", args.backend, "--prefill-seq-len", str(prefill),
+            "--ctx-len", str(context), "--num-cores", "2", *card, *args.compile_option]
 
 
 class Programs:
@@ -105,9 +117,8 @@ class Programs:
     def get(self, prefill, context, batch=1):
         key = (min(prefill, context), context, batch)
         if key not in self.made:
-            command = [self.args.bin / "qeff-compile", self.onnx, "-o", self.work / "qpc-{}-{}-{}".format(*key), "--backend", self.args.backend,
-                       "--prefill-seq-len", str(key[0]), "--ctx-len", str(context), "--batch-size", str(batch), "--num-cores", "2"]
-            self.made[key] = run(command, self.env).strip()
+            command = compile_command(self.args, self.onnx, self.work / "qpc-{}-{}-{}".format(*key), key[0], context)
+            self.made[key] = run(command + ["--batch-size", str(batch)], self.env).strip()
         return self.made[key]
 
     def generate(self, qpc, prompts, count):
@@ -199,8 +210,8 @@ def check_case(case, args, env, work):
         if not switch:
             onnx = run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx-slots", "--weights", args.onnx, "--max-positions",
                         str(max(context, 256)), "--continuous-batching", *args.export_option], env).strip()
-            qpc = run([args.bin / "qeff-compile", onnx, "-o", work / "qpc-slots", "--backend", args.backend, "--prefill-seq-len", str(prefill),
-                       "--ctx-len", str(context), "--full-batch-size", str(len(others) - 1), "--num-cores", "2"], env).strip()
+            qpc = run(compile_command(args, onnx, work / "qpc-slots", prefill, context) + ["--full-batch-size", str(len(others) - 1)],
+                      env).strip()
             got, _ = programs.generate(qpc, prompts, len(wanted[0]))
             for j in others:
                 if got[j] != wanted[j]:
@@ -217,6 +228,8 @@ def main():
     parser.add_argument("--config", default="config.json")
     parser.add_argument("--prefill", default="1,4,32")
     parser.add_argument("--export-option", action="append", default=[])
+    parser.add_argument("--compile-option", action="append", default=[])
+    parser.add_argument("--standins", type=pathlib.Path)
     parser.add_argument("--onnx", default="external", choices=("external", "reference"))
     args = parser.parse_args()
     args.bin = args.bin.resolve()

@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "backends/aic100/check_support.h"
 #include "backends/backend.h"
 #include "backends/program_file.h"
 #include "lib/artifact/artifact_folder.h"
@@ -22,144 +23,22 @@
 #include "lib/support/json.h"
 #include "passes/pipelines.h"
 #include "passes/specialize.h"
+#include "tests/standins/compiler_options.h"
 
 namespace qeff::standins {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Options that the vendor documents; true: with a value.
-const std::map<std::string, bool>& DocumentedOptions() {
-  static const std::map<std::string, bool> options = [] {
-    std::map<std::string, bool> all;
-    for (const char* name : {"m",
-                             "model",
-                             "model-input",
-                             "output-node-name",
-                             "onnx-define-symbol",
-                             "onnx-define-symbol-batch-size",
-                             "network-specialization-config",
-                             "batchsize",
-                             "stats-batchsize",
-                             "aic-hw-version",
-                             "aic-num-cores",
-                             "aic-binary-dir",
-                             "operators-supported",
-                             "register-custom-op",
-                             "dynamic-shape-input",
-                             "custom-IO-list-file",
-                             "dump-custom-IO-config-template",
-                             "node-precision-info",
-                             "execute-nodes-in-fp16",
-                             "keep-original-precision-for-nodes",
-                             "input-list-file",
-                             "dump-profile",
-                             "load-profile",
-                             "external-quantization",
-                             "quantization-precision",
-                             "quantization-precision-bias",
-                             "quantization-schema",
-                             "quantization-schema-activations",
-                             "quantization-schema-constants",
-                             "quantization-calibration",
-                             "percentile-calibration-value",
-                             "num-histogram-bins",
-                             "profiling-threads",
-                             "mos",
-                             "ols",
-                             "aic-depth-first-mem",
-                             "allocator-dealloc-delay",
-                             "size-split-granularity",
-                             "vtcm-working-set-limit-ratio",
-                             "use-producer-dma",
-                             "combine-inputs",
-                             "combine-outputs",
-                             "sdp-cluster-sizes",
-                             "compile-threads",
-                             "io-crc-stride",
-                             "mdp-load-partition-config",
-                             "mdp-dump-partition-config",
-                             "mdts-mos",
-                             "stats-level",
-                             "aic-op-stats-level",
-                             "aic-pmu-recipe",
-                             "aic-pmu-events",
-                             "aic-profiling-type",
-                             "device-id",
-                             "load-embedding-tables",
-                             "dump-embedding-tables",
-                             "aic-num-of-activations"})
-      all[name] = true;
-    for (const char* name : {"aic-hw",
-                             "compile-only",
-                             "always-expand-onnx-functions",
-                             "sub-functions",
-                             "convert-to-fp16",
-                             "mxfp6-matmul",
-                             "convert-to-quantize",
-                             "enable-rowwise",
-                             "enable-channelwise",
-                             "multicast-weights",
-                             "aic-enable-depth-first",
-                             "user-tiled",
-                             "host-preproc",
-                             "aic-preproc",
-                             "io-crc",
-                             "io-encrypt",
-                             "retained-state",
-                             "split-retained-state-io",
-                             "allow-mxint8-mdp-io",
-                             "aic-perf-warnings",
-                             "aic-perf-metrics",
-                             "ddr-stats",
-                             "aic-op-stats",
-                             "time-passes",
-                             "v",
-                             "vvv",
-                             "version-extended"})
-      all[name] = false;
-    return all;
-  }();
-  return options;
-}
-
-using Options = std::map<std::string, std::string>;
-
 Status Failure(std::string message) {
   return Error(ErrorCode::kInvalidInput, Location::Flag("qaic-compile"), std::move(message));
 }
 
-Result<Options> ParseOptions(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const size_t equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    const auto known = name.size() < 2 || name[0] != '-' ? DocumentedOptions().end()
-                                                         : DocumentedOptions().find(name.substr(1));
-    if (known == DocumentedOptions().end())
-      return Failure(fmt::format("unknown option '{}'", argument));
-    if (known->second != (equals != std::string::npos))
-      return Failure(fmt::format("'{}' {} a value", name, known->second ? "needs" : "takes no"));
-    const std::string value = equals == std::string::npos ? "" : argument.substr(equals + 1);
-    if (!options.emplace(known->first, value).second)
-      return Failure(fmt::format("'{}' is given twice", name));
-  }
-  for (const char* needed : {"m", "aic-hw", "aic-hw-version", "aic-binary-dir", "aic-num-cores"}) {
-    if (!options.contains(needed)) return Failure(fmt::format("'-{}' is missing", needed));
-  }
-  if (const std::string& version = options["aic-hw-version"];
-      version != "ai100" && version != "ai200" && version != "2.0")
-    return Failure(fmt::format("unknown hardware version '{}'", version));
-  const int cores = std::atoi(options["aic-num-cores"].c_str());
-  if (cores < 1 || cores > 16)
-    return Failure(fmt::format("expected 1 to 16 cores, got '{}'", options["aic-num-cores"]));
-  if (options.contains("mos") &&
-      (std::atoi(options["mos"].c_str()) < 1 || std::atoi(options["mos"].c_str()) > cores))
-    return Failure(fmt::format("expected -mos from 1 to {}, got '{}'", cores, options["mos"]));
-  if (fs::exists(options["aic-binary-dir"]))
-    return Failure(fmt::format("'{}' exists", options["aic-binary-dir"]));
-  return options;
+/// The value of an option that is given at most once; nothing if it is absent.
+std::optional<std::string> ValueOf(const Options& options, const std::string& name) {
+  const auto found = options.find(name);
+  if (found == options.end()) return std::nullopt;
+  return found->second.front();
 }
 
 std::set<std::string> InputSymbols(const ir::Graph& graph) {
@@ -171,12 +50,28 @@ std::set<std::string> InputSymbols(const ir::Graph& graph) {
   return symbols;
 }
 
+/// -onnx-define-symbol=NAME,NUMBER, once for each symbol: one specialization.
+Result<std::vector<artifact::Specialization>> ReadDefinedSymbols(const Options& options) {
+  const auto defined = options.find("onnx-define-symbol");
+  if (defined == options.end())
+    return Failure("the graph has symbols and there is no specialization");
+  artifact::Specialization specialization{.graph_name = "Prefill", .symbols = {}};
+  for (const std::string& text : defined->second) {
+    const size_t comma = text.find(',');
+    const int number = comma == std::string::npos ? 0 : std::atoi(text.c_str() + comma + 1);
+    if (number < 1)
+      return Failure(fmt::format("-onnx-define-symbol: expected NAME,NUMBER, got '{}'", text));
+    specialization.symbols.emplace_back(text.substr(0, comma), number);
+  }
+  return std::vector{specialization};
+}
+
 /// Every symbol of the graph has a number in every specialization.
 Result<std::vector<artifact::Specialization>> ReadSpecializationsFor(const Options& options,
                                                                      const ir::Graph& graph) {
-  const auto file = options.find("network-specialization-config");
-  if (file == options.end()) return Failure("the graph has symbols and there is no specialization");
-  QEFF_ASSIGN_OR_RETURN(const auto specializations, artifact::ReadSpecializations(file->second));
+  const auto file = ValueOf(options, "network-specialization-config");
+  QEFF_ASSIGN_OR_RETURN(const auto specializations,
+                        file ? artifact::ReadSpecializations(*file) : ReadDefinedSymbols(options));
   for (const artifact::Specialization& specialization : specializations) {
     for (const std::string& symbol : InputSymbols(graph)) {
       if (!specialization.Find(symbol))
@@ -189,12 +84,13 @@ Result<std::vector<artifact::Specialization>> ReadSpecializationsFor(const Optio
 
 /// Every entry names an input or an output, with a precision that there is; every state is listed.
 Status CheckCustomIo(const Options& options, const ir::Graph& graph) {
-  const auto file = options.find("custom-IO-list-file");
-  if (file == options.end()) return Status::Ok();
-  std::ifstream lines(file->second);
-  if (!lines) return Failure(fmt::format("cannot read '{}'", file->second));
+  const auto file = ValueOf(options, "custom-IO-list-file");
+  if (!file) return Status::Ok();
+  std::ifstream lines(*file);
+  if (!lines) return Failure(fmt::format("cannot read '{}'", *file));
   const std::set<std::string> precisions = {"float", "float16", "int8", "mxint8", "bfloat16"};
   std::string name;
+  std::string last_precision;
   for (std::string line; std::getline(lines, line);) {
     const auto value_of = [&line](std::string_view key) {
       return line.starts_with(key) ? line.substr(key.size()) : std::string();
@@ -206,6 +102,15 @@ Status CheckCustomIo(const Options& options, const ir::Graph& graph) {
     } else if (const std::string precision = value_of("   Precision: "); !precision.empty()) {
       if (!precisions.contains(precision))
         return Failure(fmt::format("custom IO '{}' has precision '{}'", name, precision));
+      last_precision = precision;
+    } else if (const std::string layout = value_of("   Layout: "); !layout.empty()) {
+      if (layout != "NCHW" && layout != "NHWC")
+        return Failure(fmt::format("custom IO '{}' has layout '{}'", name, layout));
+      if (last_precision == "mxint8")
+        return Failure(fmt::format("custom IO '{}': mxint8 allows no change of layout", name));
+    } else if (!value_of("   Scale: ").empty() || !value_of("   Offset: ").empty()) {
+      if (last_precision != "int8")
+        return Failure(fmt::format("custom IO '{}': scale and offset are for int8", name));
     } else if (!line.empty()) {
       return Failure(fmt::format("custom IO list: unexpected line '{}'", line));
     }
@@ -213,16 +118,30 @@ Status CheckCustomIo(const Options& options, const ir::Graph& graph) {
   return Status::Ok();
 }
 
+/// Connections between devices: "p2p" or none, which means through the host.
+Status CheckConnections(const Json& mdp) {
+  const Json* connections = Find(mdp, "connections");
+  if (connections == nullptr) return Status::Ok();
+  if (!connections->is_array()) return Failure("'connections' is no list");
+  for (const Json& connection : *connections) {
+    const Json* type = Find(connection, "type");
+    const Json* devices = Find(connection, "devices");
+    if (type == nullptr || *type != "p2p" || devices == nullptr || !devices->is_array())
+      return Failure("a connection is not {'devices': [...], 'type': 'p2p'}");
+  }
+  return Status::Ok();
+}
+
 /// Devices are 0 to n-1, each in one partition, with cores that there are; nodes are the file's.
 Status CheckPartitions(const Options& options) {
-  const auto file = options.find("mdp-load-partition-config");
-  if (file == options.end()) return Status::Ok();
-  QEFF_ASSIGN_OR_RETURN(const Json mdp, ReadJsonFile(file->second));
+  const auto file = ValueOf(options, "mdp-load-partition-config");
+  if (!file) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(const Json mdp, ReadJsonFile(*file));
   const Json* partitions = Find(mdp, "partitions");
   if (partitions == nullptr || !partitions->is_array() || partitions->empty())
     return Failure("the partition file has no list 'partitions'");
   QEFF_ASSIGN_OR_RETURN(const onnx_io::NodeNames file_nodes,
-                        onnx_io::ReadNodeNames(options.at("m")));
+                        onnx_io::ReadNodeNames(options.at("m").front()));
   std::set<std::string> nodes;
   for (const onnx_io::NamedNode& node : file_nodes.nodes) {
     nodes.insert(node.name);
@@ -230,17 +149,29 @@ Status CheckPartitions(const Options& options) {
     if (function == file_nodes.functions.end()) continue;
     for (const std::string& inner : function->second) nodes.insert(node.name + "/" + inner);
   }
+  QEFF_RETURN_IF_ERROR(CheckConnections(mdp));
   std::set<int64_t> devices;
+  const int64_t cores = std::atoi(ValueOf(options, "aic-num-cores").value_or("1").c_str());
   for (const Json& partition : *partitions) {
-    for (const Json& device : partition.at("devices")) {
-      if (!devices.insert(device.at("deviceId").get<int64_t>()).second)
+    const Json* list = Find(partition, "devices");
+    if (list == nullptr || !list->is_array()) return Failure("a partition has no list 'devices'");
+    for (const Json& device : *list) {
+      const Json* id = Find(device, "deviceId");
+      const Json* device_cores = Find(device, "numCores");
+      if (id == nullptr || !id->is_number_integer() || device_cores == nullptr)
+        return Failure("a device has no 'deviceId' or no 'numCores'");
+      if (!devices.insert(id->get<int64_t>()).second)
         return Failure("a device is in two partitions");
-      if (std::to_string(device.at("numCores").get<int64_t>()) != options.at("aic-num-cores"))
-        return Failure("numCores of a partition is not -aic-num-cores");
+      if (*device_cores != cores) return Failure("numCores of a partition is not -aic-num-cores");
     }
-    for (const Json& node : partition.value("nodeList", Json::array())) {
-      if (!nodes.contains(node.get<std::string>()))
-        return Failure(fmt::format("node '{}' is not in the model", node.get<std::string>()));
+    const Json* node_list = Find(partition, "nodeList");
+    if (node_list == nullptr) {
+      if (partitions->size() > 1) return Failure("several partitions, and one without nodes");
+      continue;
+    }
+    for (const Json& node : *node_list) {
+      if (!node.is_string() || !nodes.contains(node.get<std::string>()))
+        return Failure(fmt::format("node {} is not in the model", node.dump()));
     }
   }
   if (devices.empty() || *devices.rbegin() != static_cast<int64_t>(devices.size()) - 1)
@@ -248,17 +179,21 @@ Status CheckPartitions(const Options& options) {
   return Status::Ok();
 }
 
-Status CheckOperators(const ir::Graph& graph) {
+Status CheckOperators(const ir::Model& model) {
   Diagnostics findings;
-  QEFF_ASSIGN_OR_RETURN(const Backend* card, FindBackend("aic100"));
-  card->CheckSupport(graph, findings);
+  aic100::CheckSupport(model, findings);
   std::set<std::string> names;
-  for (const auto& node : graph.nodes()) {
-    for (const Diagnostic& finding : findings.findings())
-      if (finding.where.node == node->name()) names.insert(node->QualifiedOp());
+  std::vector<const ir::Graph*> graphs = {&model.graph};
+  for (const ir::Function& function : model.functions) graphs.push_back(&function.body);
+  for (const ir::Graph* graph : graphs) {
+    for (const auto& node : graph->nodes()) {
+      for (const Diagnostic& finding : findings.findings())
+        if (finding.where.node == node->name()) names.insert(node->QualifiedOp());
+    }
   }
-  if (names.empty()) return Status::Ok();
-  return Failure(fmt::format("Unsupported operators: {}", fmt::join(names, ", ")));
+  if (!names.empty())
+    return Failure(fmt::format("Unsupported operators: {}", fmt::join(names, ", ")));
+  return findings.ToStatus();
 }
 
 /// Writes the container again with one more segment that says what it is.
@@ -337,12 +272,30 @@ void InjectFault(const std::string& fault) {
   if (fault == "no_output") std::exit(0);
 }
 
+/// Options that only ask the compiler something. True if there was one.
+bool Answer(const Options& options) {
+  if (options.contains("h") || options.contains("-usage")) {
+    std::fputs(DescribeOptions().c_str(), stdout);
+  } else if (options.contains("version-extended")) {
+    std::fputs("SIMULATED compiler 0.0.0\n", stdout);
+  } else if (const auto framework = ValueOf(options, "operators-supported")) {
+    for (const std::string_view op : aic100::KnownOps())
+      if (*framework == "onnx") std::printf("%.*s\n", static_cast<int>(op.size()), op.data());
+  } else {
+    return false;
+  }
+  return true;
+}
+
 Status Run(int argc, char** argv) {
-  QEFF_ASSIGN_OR_RETURN(Options options, ParseOptions(argc, argv));
+  QEFF_ASSIGN_OR_RETURN(const Options options, ParseOptions({argv + 1, argv + argc}));
+  if (Answer(options)) return Status::Ok();
   std::printf("SIMULATED compiler: its programs run on no card\n");
-  std::printf("Reading ONNX Model from %s\n", options["m"].c_str());
-  QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(options["m"]));
-  QEFF_RETURN_IF_ERROR(CheckOperators(model.graph));
+  const std::string binaries = options.at("aic-binary-dir").front();
+  if (fs::exists(binaries)) return Failure(fmt::format("'{}' exists", binaries));
+  std::printf("Reading ONNX Model from %s\n", options.at("m").front().c_str());
+  QEFF_ASSIGN_OR_RETURN(ir::Model model, onnx_io::ReadOnnx(options.at("m").front()));
+  QEFF_RETURN_IF_ERROR(CheckOperators(model));
   QEFF_ASSIGN_OR_RETURN(const auto specializations, ReadSpecializationsFor(options, model.graph));
   QEFF_RETURN_IF_ERROR(CheckCustomIo(options, model.graph));
   QEFF_RETURN_IF_ERROR(CheckPartitions(options));
@@ -350,8 +303,8 @@ Status Run(int argc, char** argv) {
   if (options.contains("convert-to-fp16")) std::printf("Compiling model with FP16 precision.\n");
   std::fflush(stdout);
   if (const char* fault = std::getenv("QEFF_STANDIN_COMPILER")) InjectFault(fault);
-  QEFF_RETURN_IF_ERROR(WriteProgram(model, specializations, options["aic-binary-dir"]));
-  std::printf("Generated binary is present at %s\n", options["aic-binary-dir"].c_str());
+  QEFF_RETURN_IF_ERROR(WriteProgram(model, specializations, binaries));
+  std::printf("Generated binary is present at %s\n", binaries.c_str());
   return Status::Ok();
 }
 

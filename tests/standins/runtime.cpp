@@ -4,7 +4,11 @@
 // The simulated card behind tests/standins/inc/QAicApi.hpp: programs of the stand-in compiler run
 // on the CPU backend, with the rules of buffers and dims that the vendor's runtime is documented to
 // have.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -61,6 +65,12 @@ struct SimulatedProgram {
 
 std::shared_ptr<Context> Context::Factory(QAicContextProperties_t*, const std::vector<QID>& ids) {
   if (Fails("no_device")) throw std::runtime_error("Failed to create context: no device");
+  if (const char* node = std::getenv("QEFF_STANDIN_DEVICE")) {
+    const int file = ::open(node, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+      throw std::runtime_error(std::string("Failed to open ") + node + ": " + std::strerror(errno));
+    ::close(file);
+  }
   for (const QID id : ids) {
     if (id < 0 || id >= kDevices) throw std::runtime_error("Invalid device:" + std::to_string(id));
   }
@@ -116,7 +126,7 @@ QStatus InferenceSet::submit(const shInferenceHandle& handle, uint32_t) {
   if (Fails("buffer_size")) return QS_INVAL;
   SimulatedProgram& program = qpc_->program();
   const int specialization = program.Choose(handle->dims);
-  if (specialization < 0) throw std::runtime_error("No matching dimension found");
+  if (specialization < 0 || Fails("no_shape")) throw std::runtime_error("No matching dimension found");
   const size_t inputs = program.network.inputs.size();
   for (size_t i = 0; i < program.count(); ++i) {
     const QBuffer& buffer = i < inputs ? handle->inputs.at(i) : handle->outputs.at(i - inputs);

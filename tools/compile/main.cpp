@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/aic100/memory_plan.h"
 #include "backends/aic100/process.h"
+#include "stages/memory_plan.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
 
@@ -26,14 +27,25 @@ struct PlanArguments {
   bool wanted = false;
   std::string target = "ai100-pro";
   bool json = false;
+  const CLI::Option* target_option = nullptr;
+  const CLI::Option* backend_option = nullptr;
 };
 
-qeff::Status PrintCardPlan(const std::string& input, const qeff::tools::CompileArguments& arguments,
-                           const PlanArguments& plan_arguments) {
+qeff::Status PrintMemoryPlan(const std::string& input,
+                             const qeff::tools::CompileArguments& arguments,
+                             const PlanArguments& plan_arguments) {
   qeff::stages::CompileOptions options = qeff::tools::ToCompileOptions(arguments);
-  options.target.num_cores = arguments.num_cores.value_or(0);
-  QEFF_ASSIGN_OR_RETURN(const qeff::stages::CardPlan plan,
-                        qeff::stages::PlanCard(input, options, plan_arguments.target));
+  const auto make_plan = [&]() -> qeff::Result<qeff::stages::CardPlan> {
+    if (plan_arguments.backend_option->count() > 0 && options.backend != "aic100") {
+      if (plan_arguments.target_option->count() == 0)
+        return qeff::stages::PlanMemory(input, options);
+      return qeff::UsageError(qeff::Location::Flag("--target"),
+                              fmt::format("is a card, but --backend is '{}'", options.backend));
+    }
+    options.target.num_cores = arguments.num_cores.value_or(0);
+    return qeff::stages::PlanCard(input, options, plan_arguments.target);
+  };
+  QEFF_ASSIGN_OR_RETURN(const qeff::stages::CardPlan plan, make_plan());
   qeff::tools::PrintText(plan_arguments.json ? qeff::DumpPretty(plan.json) : plan.table);
   return qeff::Status::Ok();
 }
@@ -58,6 +70,7 @@ int main(int argc, char** argv) {
           "qeff-compile onnx --backend aic100 --num-cores 16 --mxfp6-matmul --num-devices 4\n"
           "qeff-compile onnx --backend aic100 --dry-run\n"
           "qeff-compile onnx --plan --target ai100-ultra --ctx-len 4096 --mxfp6-matmul\n"
+          "qeff-compile onnx --plan --backend cpu --ctx-len 4096\n"
           "qeff-compile Model.onnx --backend reference -o qpc"};
   return tools::RunTool(
       argc, argv, info,
@@ -70,17 +83,20 @@ int main(int argc, char** argv) {
                      "Print the card compiler's commands and files; start and write nothing");
         CLI::Option* wanted =
             app.add_flag("--plan", plan.wanted,
-                         "Print what the model needs on a card, by number of devices; estimates");
-        app.add_option("--target", plan.target,
-                       fmt::format("Card of --plan: {}, or a file like configs/targets/*.json",
-                                   fmt::join(aic100::TargetNames(), ", ")))
-            ->needs(wanted)
-            ->capture_default_str();
+                         "Print what the model needs: on a card, by number of devices (estimates); "
+                         "with --backend cpu, the memory on this machine");
+        plan.target_option =
+            app.add_option("--target", plan.target,
+                           fmt::format("Card of --plan: {}, or a file like configs/targets/*.json",
+                                       fmt::join(aic100::TargetNames(), ", ")))
+                ->needs(wanted)
+                ->capture_default_str();
         app.add_flag("--json", plan.json, "The plan as JSON")->needs(wanted);
         tools::AddCompileOptions(app, arguments);
+        plan.backend_option = app.get_option("--backend");
       },
       [&]() -> Status {
-        if (plan.wanted) return PrintCardPlan(input, arguments, plan);
+        if (plan.wanted) return PrintMemoryPlan(input, arguments, plan);
         if (dry_run) return PrintPlan(input, output, tools::ToCompileOptions(arguments));
         QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder,
                               stages::Compile(input, output, tools::ToCompileOptions(arguments)));

@@ -4,7 +4,7 @@
 // A stand-in for the vendor's runtime header: the names that libqeff_aic_session.so uses, as public
 // programs use them, on the CPU backend (runtime.cpp). Programs that it runs are simulated. The
 // environment variable QEFF_STANDIN_RUNTIME injects a fault: no_device, no_memory, device_lost,
-// buffer_size, timeout.
+// buffer_size, timeout, no_shape; QEFF_STANDIN_DEVICE names a file that is opened as the device node.
 #pragma once
 
 #include <cstddef>

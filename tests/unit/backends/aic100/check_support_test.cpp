@@ -31,9 +31,9 @@ TEST_CASE("bad_graph: everything that the card's compiler would refuse is found 
   graph.AddOutput("y", y);
   const std::vector<std::string> texts = Findings(graph);
   REQUIRE(texts.size() == 5);
-  CHECK(texts[0].starts_with("node '/norm' (#1): error: op 'qeff.RmsNorm' has no meaning"));
-  CHECK(texts[1].starts_with("node '/odd' (#2): warning: op 'Einsun' is in no graph"));
-  CHECK(texts[2].find("error: the input has element type f64") != std::string::npos);
+  CHECK(texts[1].starts_with("node '/norm' (#1): error: op 'qeff.RmsNorm' has no meaning"));
+  CHECK(texts[2].starts_with("node '/odd' (#2): warning: op 'Einsun' is in no graph"));
+  CHECK(texts[0].find("error: the input has element type f64") != std::string::npos);
   CHECK(texts[3].find("warning: element 1 is -3.4e+38, beyond the largest f16") !=
         std::string::npos);
   CHECK(texts[4].find("warning: element 2 is 1099511627776") != std::string::npos);
