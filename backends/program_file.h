@@ -17,6 +17,8 @@
 namespace qeff {
 
 inline constexpr std::string_view kProgramFileName = "programqpc.bin";
+/// Segment with the program of the CPU backend.
+inline constexpr std::string_view kCpuProgramSegment = "qeff.cpu.program";
 
 struct ProgramContent {
   std::string segment;  ///< name of the segment with the program

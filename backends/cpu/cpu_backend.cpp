@@ -17,8 +17,6 @@
 namespace qeff {
 namespace {
 
-constexpr std::string_view kProgramSegment = "qeff.cpu.program";
-
 std::string KnownIsas() {
   std::vector<std::string_view> names;
   for (const cpu::Isa isa : cpu::AllIsas()) names.push_back(cpu::IsaName(isa));
@@ -54,7 +52,7 @@ class CpuBackend : public Backend {
                                                       .compute = options.compute}));
     return WriteProgramFile(
         graphs, options.num_cores,
-        {.segment = std::string(kProgramSegment),
+        {.segment = std::string(kCpuProgramSegment),
          .program = cpu::WriteProgram(plan.program),
          .constants_bytes = plan.constants_bytes(),
          .write_constants = [&](const cpu::ByteSink& sink) { return plan.WriteConstants(sink); }},
@@ -66,7 +64,7 @@ class CpuBackend : public Backend {
     const std::filesystem::path path = folder / kProgramFileName;
     QEFF_ASSIGN_OR_RETURN(artifact::QpcFile opened, artifact::QpcFile::Open(path));
     const auto file = std::make_shared<const artifact::QpcFile>(std::move(opened));
-    QEFF_ASSIGN_OR_RETURN(const artifact::QpcSegment program, file->Get(kProgramSegment));
+    QEFF_ASSIGN_OR_RETURN(const artifact::QpcSegment program, file->Get(kCpuProgramSegment));
     QEFF_ASSIGN_OR_RETURN(const artifact::QpcSegment constants, file->Get(artifact::kConstants));
     cpu::ProgramImage image = {.program = program.data,
                                .constants = constants.data,

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "backends/program_file.h"
 #include "lib/artifact/compile_files.h"
 #include "lib/artifact/network_desc.h"
 #include "lib/artifact/qpc.h"
@@ -311,6 +312,16 @@ Status ReadQpc(const std::filesystem::path& file, const std::filesystem::path& f
     if (!elf.ok()) {
       Fields fields{.name = "network_elf", .fields = {}};
       fields.Add("problem", elf.diagnostic().message);
+      report.Add(std::move(fields));
+    }
+  }
+  for (const QpcSegment& segment : segments) {
+    if (segment.name != kCpuProgramSegment) continue;
+    const Status program =
+        ReadCpuProgram(segment.data, mapped.path(), segment.file_offset_bytes, report);
+    if (!program.ok()) {  // of another version: the container can be shown all the same
+      Fields fields{.name = "cpu_program", .fields = {}};
+      fields.Add("problem", program.diagnostic().message);
       report.Add(std::move(fields));
     }
   }

@@ -38,6 +38,10 @@ Status ReadQpc(const std::filesystem::path& file, const std::filesystem::path& f
 /// (not 32 bits, a table outside of it).
 Status ReadElf(std::span<const std::byte> bytes, const std::string& path, int64_t offset_bytes,
                Report& report);
+/// The program of the CPU backend in `bytes`, of which the formats of its matrices are reported.
+/// Errors: those of cpu::ReadProgram.
+Status ReadCpuProgram(std::span<const std::byte> bytes, const std::string& path,
+                      int64_t offset_bytes, Report& report);
 Status ReadTokenizer(const std::filesystem::path& file, Report& report);
 void AddManifest(const artifact::Manifest& manifest, Report& report);
 

@@ -46,7 +46,9 @@ Isa FindMachineIsa() {
     return Isa::avx2;
   }
   if (!__builtin_cpu_supports("avx512vnni")) return Isa::avx512;
-  if (!__builtin_cpu_supports("avx512bf16")) return Isa::avx512_vnni;
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vbmi")) {
+    return Isa::avx512_vnni;
+  }
   return HasAmx() ? Isa::amx : Isa::avx512_bf16;
 }
 #else

@@ -18,7 +18,7 @@ enum class Isa {
   avx2,
   avx512,
   avx512_vnni,  ///< products of 8-bit integers
-  avx512_bf16,
+  avx512_bf16,  ///< and permutations of bytes (VBMI)
   amx,  ///< matrix tiles of bf16 and int8
 };      // lower case: kernels.def and file names spell them so
 
