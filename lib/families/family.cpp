@@ -112,7 +112,8 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config, bool is_encoder)
   }
   for (const char* key : {"add_cross_attention", "is_encoder_decoder"}) {
     QEFF_ASSIGN_OR_RETURN(const bool has_encoder, config.BoolOr(key, false));
-    if (has_encoder) {
+    // The encoder of such a model is a family of its own.
+    if (has_encoder && !(is_encoder && key == std::string_view("is_encoder_decoder"))) {
       return config.ErrorAt(ErrorCode::kUnsupported, key,
                             "layers that attend to an encoder are not supported");
     }

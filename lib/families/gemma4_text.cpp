@@ -69,7 +69,7 @@ class Gemma4AttentionBuilder {
         .scale = 1,
         .window_tokens = context_.facts.layers[context_.layer].window_tokens};
     ir::Value* mixed =
-        builder_.Qeff(scope_, "Attention", {query, key, value, context_.position_ids},
+        builder_.Qeff(scope_, "Attention", {query, key, value, context_.attention_positions},
                       ops::ToAttributeMap(attributes));
     return AddLinear(builder_, scope_ + "/o_proj", name_ + "o_proj", mixed,
                      facts_.num_heads * facts_.head_size, context_.facts.hidden_size,

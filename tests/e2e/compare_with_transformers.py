@@ -6,13 +6,16 @@
 usage: compare_with_transformers.py --bin BIN [--family NAME]... [--variation NAME]... [--backend cpu|reference] [--prefill 1,5,32]
                                     [--export-option=--subfunctions]...
 
-variations/<family>.json: {"base": values of the config, "variations": {name: {
+variations/<family>.json: {"base": values of the config, what all variations have, "variations": {name: {
     "config": values instead of base's,        "model_type": another one than the file's name,
     "file": values set in the saved config.json, "absent": keys removed from it: transformers loads what is then there,
     "dtype": the weights are saved in it (default float32),
     "names": "in memory": tensors are named and fused as the library holds them, instead of as it saves them,
     "buffers": {name: shape}: tensors of bytes put beside the weights, which transformers ignores,
     "prompt_tokens": length of the prompt (default 17),
+    "class": the class of transformers if it is not *ForCausalLM, whose outputs for padded texts are then compared (encoder_cases.py),
+    "saved_class": the class that writes the checkpoint, if it is another,
+    "tokens": width of those texts (default 24), "texts": their number, "left_padding": one is padded on the left,
     "refused": the model must be refused with this text in the error}}}
 All entries of a variation may be left out. Every tensor is drawn at random, norms around what they start with. Computed by
 transformers in float32 with eager attention and no cache: logits at the last 17 positions of the prompt, and 8 greedy steps.
@@ -37,7 +40,9 @@ except ImportError as error:
     sys.exit(77)
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import check_encoders  # noqa: E402
 from check_goldens import generate, rows_of, run, worst_difference  # noqa: E402
+from encoder_cases import make_case  # noqa: E402
 
 POSITIONS, STEPS = 17, 8
 
@@ -60,7 +65,9 @@ def make_checkpoint(family, base, variation, folder, generator):
     # Ids within the small vocabulary: the defaults of some classes are beyond it.
     values = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, **base, **variation.get("config", {})}
     config = transformers.AutoConfig.for_model(variation.get("model_type", family), **values)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
+    kind = variation.get("saved_class", variation.get("class"))
+    model = getattr(transformers, kind)(config) if kind else transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    model.float()
     draw(model, generator)
     model.tie_weights()
     model.to(getattr(torch, variation.get("dtype", "float32"))).save_pretrained(folder)
@@ -144,6 +151,10 @@ def check(args, family, name, base, variation):
         env = {**os.environ, "QEFF_HOME": str(work / "cache")}
         make_checkpoint(family, base, variation, folder, generator)
         refused = variation.get("refused")
+        if refused is None and "class" in variation:
+            make_case(variation["class"], folder, variation, work / "case", generator)
+            problems, worst, _ = check_encoders.check_case(work / "case", args, env, work)
+            return problems, worst, 2e-4
         if refused is None:
             return compare(args, env, folder, work, variation.get("prompt_tokens", POSITIONS), generator)
         try:
@@ -163,7 +174,7 @@ def main():
     parser.add_argument("--prefill", default="1,5,32")
     parser.add_argument("--export-option", action="append", default=[])
     args = parser.parse_args()
-    args.bin = args.bin.resolve()
+    args.bin, args.config = args.bin.resolve(), "config.json"
     args.prefill = [int(x) for x in args.prefill.split(",")]
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -175,8 +186,9 @@ def main():
             if args.variation and name not in args.variation:
                 continue
             count += 1
+            shared = {key: value for key, value in table.items() if key not in ("base", "variations")}
             try:
-                problems, worst, tolerance = check(args, family, name, table["base"], variation)
+                problems, worst, tolerance = check(args, family, name, table["base"], {**shared, **variation})
             except RuntimeError as error:
                 problems, worst, tolerance = [str(error)], float("nan"), float("nan")
             result = "refused as it must be" if variation.get("refused") else f"largest difference {worst:.3g} (allowed {tolerance:.3g})"

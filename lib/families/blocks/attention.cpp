@@ -225,9 +225,10 @@ class AttentionBuilder {
         .alibi_in_bf16 = facts_.alibi_is_rounded_to_bf16,
         .ring_cache = layer_.has_ring_cache};
     const bool repeats = facts_.repeats_keys_and_values && facts_.num_kv_heads != facts_.num_heads;
-    std::vector<ir::Value*> inputs = {qkv.query, repeats ? RepeatHeads(qkv.key) : qkv.key,
-                                      repeats ? RepeatHeads(qkv.value) : qkv.value,
-                                      facts_.is_bidirectional ? nullptr : context_.position_ids};
+    std::vector<ir::Value*> inputs = {
+        qkv.query, repeats ? RepeatHeads(qkv.key) : qkv.key,
+        repeats ? RepeatHeads(qkv.value) : qkv.value,
+        facts_.is_bidirectional ? nullptr : context_.attention_positions};
     if (facts_.has_sinks) {
       inputs.resize(8, nullptr);
       inputs.push_back(builder_.Weight(name_ + facts_.names.sinks, {facts_.num_heads}));
@@ -235,6 +236,8 @@ class AttentionBuilder {
     if (facts_.is_bidirectional) {
       inputs.resize(9, nullptr);
       inputs.push_back(context_.attention_mask);
+      const auto bias = context_.shared.find(kSharedBias);
+      if (bias != context_.shared.end()) inputs.push_back(bias->second);
     }
     return builder_.Qeff(scope_, "Attention", std::move(inputs), ops::ToAttributeMap(attributes));
   }

@@ -15,7 +15,7 @@ class DecoderBuilder {
     const ir::Shape tokens = {"batch_size", "seq_len"};
     input_ids_ = graph.AddInput("input_ids", {DType::kI64, tokens});
     if (facts_.task == Task::kCausalLm) {
-      position_ids_ = visible_positions_ = graph.AddInput("position_ids", {DType::kI64, tokens});
+      position_ids_ = attention_positions_ = graph.AddInput("position_ids", {DType::kI64, tokens});
     } else {
       attention_mask_ = graph.AddInput("attention_mask", {DType::kI64, tokens});
       NumberTokens();
@@ -51,27 +51,30 @@ class DecoderBuilder {
             .name = fmt::format("{}{}.{}.", prefix_, facts_.names.layers, layer),
             .prefix = prefix_,
             .input_ids = input_ids_,
-            .position_ids = visible_positions_,
+            .position_ids = position_ids_,
+            .attention_positions = attention_positions_,
             .attention_mask = attention_mask_,
             .rotaries = rotaries_,
             .shared = shared_};
   }
 
-  /// Tokens stand where the text has them. Padding sees and is seen as if it stood behind all
-  /// texts: no token sees it, and its own rows are finite.
+  /// Attention gets an order in which padding follows the text, on whichever side it is: no token
+  /// sees it, and its own rows are finite.
   void NumberTokens() {
     const std::string scope = "/model/position_ids";
-    const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs) {
-      return builder_.Onnx(scope, type, std::move(inputs));
+    const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs,
+                        ir::AttributeMap attributes = {}) {
+      return builder_.Onnx(scope, type, std::move(inputs), std::move(attributes));
     };
-    ir::Value* dims = op("Shape", {input_ids_});
-    ir::Value* range =
-        op("Range", {builder_.Int(0), op("Gather", {dims, builder_.Int(1)}), builder_.Int(1)});
-    position_ids_ = op("Expand", {range, dims});
-    constexpr int64_t kBehindAllTexts = int64_t{1} << 30;
+    position_ids_ = AddTokenPositions(builder_, input_ids_);
     is_padding_ = op("Equal", {attention_mask_, builder_.Int(0)});
-    ir::Value* behind = op("Add", {position_ids_, builder_.Int(kBehindAllTexts)});
-    visible_positions_ = op("Where", {is_padding_, behind, position_ids_});
+    ir::Value* is_token = op("Cast", {op("Not", {is_padding_})}, {{"to", int64_t{7}}});  // i64
+    ir::Value* tokens = op("CumSum", {is_token, builder_.Int(1)});
+    ir::Value* axis = builder_.Constant("axes", ir::MakeIntVector({{int64_t{1}}}));
+    ir::Value* length = op("ReduceSum", {is_token, axis}, {{"keepdims", int64_t{1}}});
+    ir::Value* of_padding = op("Add", {op("Sub", {position_ids_, tokens}), length});
+    ir::Value* of_token = op("Sub", {tokens, builder_.Int(1)});
+    attention_positions_ = op("Where", {is_padding_, of_padding, of_token});
   }
 
   int64_t EmbeddingSize() const {
@@ -231,10 +234,10 @@ class DecoderBuilder {
   Builder builder_;
   std::string prefix_;
   ir::Value* input_ids_ = nullptr;
-  ir::Value* attention_mask_ = nullptr;     // null: padding has negative positions
-  ir::Value* position_ids_ = nullptr;       // where rotation and position embedding have tokens
-  ir::Value* visible_positions_ = nullptr;  // where attention has them
-  ir::Value* is_padding_ = nullptr;         // bool [B, T], with attention_mask_
+  ir::Value* attention_mask_ = nullptr;       // null: padding has negative positions
+  ir::Value* position_ids_ = nullptr;         // where rotation and position embedding have tokens
+  ir::Value* attention_positions_ = nullptr;  // where attention has them
+  ir::Value* is_padding_ = nullptr;           // bool [B, T], with attention_mask_
   std::vector<RotaryValues> rotaries_;
   std::map<std::string, ir::Value*> shared_;
 };

@@ -27,13 +27,6 @@ WeightTable WithNewNormNames(const WeightTable& table) {
   return renamed;
 }
 
-ir::Value* AddActivation(Builder& builder, const std::string& scope, const std::string& name,
-                         ir::Value* x) {
-  const std::string_view onnx = ops::OnnxActivation(name);
-  return onnx.empty() ? builder.Qeff(scope, "Activation", {x}, {{"kind", name}})
-                      : builder.Onnx(scope, onnx, {x});
-}
-
 class EncoderBuilder {
  public:
   EncoderBuilder(const EncoderFacts& facts, const FamilyInputs& inputs)
@@ -119,13 +112,21 @@ class EncoderBuilder {
       x = builder_.Onnx(scope, "Add", {x, TokenTypes(scope + "/token_type")});
     if (facts_.positions != PositionRule::kNone)
       x = builder_.Onnx(scope, "Add", {x, Positions(scope + "/position")});
+    const bool projects_first = facts_.projection_comes_first;
+    if (projects_first) x = Project(scope, x);
     if (!names.embedding_norm.empty())
-      x = Norm(scope + "/norm", prefix_ + names.embedding_norm, x, facts_.embedding_size);
+      x = Norm(scope + "/norm", prefix_ + names.embedding_norm, x,
+               projects_first ? facts_.hidden_size : facts_.embedding_size);
     for (const char* buffer : {"embeddings.position_ids", "embeddings.token_type_ids"})
       builder_.Ignore(prefix_ + buffer);
-    if (names.embedding_projection.empty()) return x;
-    return AddLinear(builder_, scope + "/projection", prefix_ + names.embedding_projection, x,
-                     facts_.embedding_size, facts_.hidden_size, /*has_bias=*/true);
+    return projects_first ? x : Project(scope, x);
+  }
+
+  ir::Value* Project(const std::string& scope, ir::Value* x) {
+    const std::string& name = facts_.names.embedding_projection;
+    if (name.empty()) return x;
+    return AddLinear(builder_, scope + "/projection", prefix_ + name, x, facts_.embedding_size,
+                     facts_.hidden_size, /*has_bias=*/!facts_.projection_comes_first);
   }
 
   /// f32 [B, T, D], or [D] where all tokens are of kind 0.
@@ -214,7 +215,8 @@ class EncoderBuilder {
         AddPooler(x);
         return;
       case Task::kSequenceClassification:
-        AddOutput("logits", HeadLayers(FirstToken("/classifier", x), facts_.heads.sequence));
+        x = facts_.heads.averages_tokens ? MeanOfTokens(x) : FirstToken("/classifier", x);
+        AddOutput("logits", HeadLayers(x, facts_.heads.sequence));
         return;
       case Task::kTokenClassification:
         AddOutput("logits", HeadLayers(x, facts_.heads.token));
@@ -238,6 +240,20 @@ class EncoderBuilder {
     return builder_.Onnx(scope, "Gather", {x, builder_.Int(0)}, {{"axis", int64_t{1}}});
   }
 
+  /// Of those that are not padding: [B, T, D] -> [B, D].
+  ir::Value* MeanOfTokens(ir::Value* x) {
+    const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs,
+                        ir::AttributeMap attributes = {}) {
+      return builder_.Onnx("/mean", type, std::move(inputs), std::move(attributes));
+    };
+    const auto sum = [&](ir::Value* value) {
+      return op("ReduceSum", {value, builder_.Constant("axes", ir::MakeIntVector({{int64_t{1}}}))},
+                {{"keepdims", int64_t{0}}});
+    };
+    ir::Value* weight = AddTokenWeights(builder_, attention_mask_);
+    return op("Div", {sum(op("Mul", {x, weight})), sum(weight)});
+  }
+
   void AddPooler(ir::Value* x) {
     const std::string& name = facts_.names.pooler;
     if (name.empty() || !builder_.Has(prefix_ + name + ".weight")) return;
@@ -253,7 +269,7 @@ class EncoderBuilder {
     for (const HeadLayer& layer : layers) {
       const std::string scope = "/" + layer.name;
       const std::string name = layer.is_of_base_model ? prefix_ + layer.name : layer.name;
-      x = AddLinear(builder_, scope, name, x, size, layer.size, /*has_bias=*/true);
+      x = AddLinear(builder_, scope, name, x, size, layer.size, layer.has_bias);
       size = layer.size;
       if (!layer.activation.empty()) x = AddActivation(builder_, scope, layer.activation, x);
       if (!layer.norm.empty()) x = Norm(scope + "/norm", layer.norm, x, size);
@@ -279,7 +295,9 @@ class EncoderBuilder {
     if (head.decoder_is_tied) builder_.Ignore(weight);
     const std::vector<int64_t> dims = {facts_.vocab_size, facts_.embedding_size};
     ir::Value* decoder = builder_.Weight(head.decoder_is_tied ? embedding : weight, dims);
-    return builder_.Qeff("/" + head.decoder, "Linear", {x, decoder, DecoderBias(head)});
+    std::vector<ir::Value*> inputs = {x, decoder};
+    if (head.has_bias) inputs.push_back(DecoderBias(head));
+    return builder_.Qeff("/" + head.decoder, "Linear", std::move(inputs));
   }
 
   /// Checkpoints keep the heads that they were trained with: what stands outside of the base model

@@ -94,6 +94,7 @@ struct HeadLayer {
   int64_t size = 0;               ///< of its result
   std::string activation;         ///< empty: none
   std::string norm;               ///< tensors of a norm after the activation; empty: none
+  bool has_bias = true;
 };
 
 /// A head that predicts ids: `layers`, then the embedding (if tied) or `decoder`, plus a bias.
@@ -102,11 +103,13 @@ struct MaskedLmHead {
   std::string decoder;  ///< tensors "<decoder>.weight", "<decoder>.bias"
   std::string bias;     ///< tensor of the bias where files of tied heads have it
   bool decoder_is_tied = true;
+  bool has_bias = true;
 };
 
 /// What each class of transformers puts on top of the encoder; empty: it has no such class.
 struct EncoderHeads {
   std::vector<HeadLayer> sequence;  ///< on the first token
+  bool averages_tokens = false;     ///< `sequence` on the mean of all tokens instead
   std::vector<HeadLayer> token;     ///< on every token
   MaskedLmHead masked_lm;
 };
@@ -122,6 +125,8 @@ struct EncoderFacts {
   int64_t padding_id = 0;     ///< of kCountOfTokens
   NormFacts norm;
   bool norm_comes_first = false;
+  /// The embedding is projected before its norm, without a bias; else after, with one.
+  bool projection_comes_first = false;
   int64_t num_heads = 0;  ///< H, divides D
   int64_t ffn_size = 0;   ///< F
   std::string activation;
@@ -133,9 +138,6 @@ struct EncoderFacts {
   /// EncoderContext::shared. "bias" there is added to the scores of all layers.
   EncoderBlock prepare;
 };
-
-/// The key of EncoderContext::shared for a bias of the scores, f32 [1 or B, 1 or H, 1 or T, T].
-inline constexpr const char* kSharedBias = "bias";
 
 /// Attention of a layer: projections, qeff.Attention with the layer's window, the mask and the
 /// shared bias, output projection.

@@ -25,6 +25,11 @@ class DeltaNetBuilder {
         value_width_(facts.num_value_heads * facts.value_size) {}
 
   ir::Value* Build(ir::Value* x) {
+    // Padding must leave the state as it is: without a bias, zeros do.
+    if (context_.attention_mask != nullptr) {
+      ir::Value* weights = AddTokenWeights(builder_, context_.attention_mask);
+      x = builder_.Onnx(scope_, "Mul", {x, weights});
+    }
     const Projections weights =
         facts_.projections == DeltaNetProjections::kSeparate ? TakeSeparate() : TakeByKeyHead();
     const int64_t conv_width = 2 * key_width_ + value_width_;

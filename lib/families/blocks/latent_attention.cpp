@@ -38,7 +38,7 @@ class LatentAttentionBuilder {
     ir::Value* mixed =
         builder_.Qeff(scope_, "Attention",
                       {Query(x), Key(Part(parts, 3, 0, facts_.unrotated_size), rotated), value,
-                       context_.position_ids},
+                       context_.attention_positions},
                       ops::ToAttributeMap(attributes));
     return Linear("o_proj", mixed, heads * facts_.value_size, model_size_, facts_.has_bias);
   }

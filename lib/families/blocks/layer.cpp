@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/families/blocks/layer.h"
 
+#include "lib/ops/activations.h"
+
 namespace qeff::families {
 namespace {
 
@@ -58,6 +60,13 @@ ir::Value* AddLinear(Builder& builder, const std::string& scope, const std::stri
   return builder.Qeff(scope, "Linear", std::move(inputs));
 }
 
+ir::Value* AddActivation(Builder& builder, const std::string& scope, const std::string& name,
+                         ir::Value* x) {
+  const std::string_view onnx = ops::OnnxActivation(name);
+  return onnx.empty() ? builder.Qeff(scope, "Activation", {x}, {{"kind", name}})
+                      : builder.Onnx(scope, onnx, {x});
+}
+
 ir::Value* AddScale(Builder& builder, const std::string& scope, ir::Value* x, float factor) {
   return factor == 1 ? x : builder.Onnx(scope, "Mul", {x, builder.Float(factor)});
 }
@@ -66,6 +75,12 @@ ir::Value* AddSoftcap(Builder& builder, const std::string& scope, ir::Value* x, 
   if (cap == 0) return x;
   x = builder.Onnx(scope, "Div", {x, builder.Float(cap)});
   return builder.Onnx(scope, "Mul", {builder.Onnx(scope, "Tanh", {x}), builder.Float(cap)});
+}
+
+ir::Value* AddTokenWeights(Builder& builder, ir::Value* attention_mask) {
+  ir::Value* axis = builder.Constant("axes", ir::MakeIntVector({{int64_t{2}}}));
+  ir::Value* column = builder.Onnx("/mask", "Unsqueeze", {attention_mask, axis});
+  return builder.Onnx("/mask", "Cast", {column}, {{"to", int64_t{1}}});  // f32
 }
 
 ir::Value* AddSlice(Builder& builder, const std::string& scope, ir::Value* x, int64_t axis,

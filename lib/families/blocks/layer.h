@@ -24,14 +24,19 @@ struct LayerContext {
   std::string name;                ///< of tensors, "model.layers.0."
   std::string prefix;              ///< of tensors outside the layers, "model."
   ir::Value* input_ids = nullptr;  ///< i64 [B, T]
-  /// i64 [B, T]; padding is at negative positions, or behind all texts.
+  /// i64 [B, T], where a token stands; padding at negative positions unless there is a mask.
   ir::Value* position_ids = nullptr;
+  /// i64 [B, T], what attention orders tokens by; with a mask padding is behind the row's text.
+  ir::Value* attention_positions = nullptr;
   /// i64 [B, T], 0 for padding; null where negative positions tell it.
   ir::Value* attention_mask = nullptr;
   const std::vector<RotaryValues>& rotaries;  ///< one of each DecoderFacts::rotaries
   /// What layers leave for later layers, by a name that the family chooses.
   std::map<std::string, ir::Value*>& shared;
 };
+
+/// The key in `shared` of a bias of bidirectional scores, f32 [1 or B, 1 or H, 1 or T, T].
+inline constexpr const char* kSharedBias = "bias";
 
 enum class NormKind {
   kRms,    ///< x / sqrt(mean(x^2) + epsilon) * weight
@@ -64,10 +69,16 @@ ir::Value* AddLinear(Builder& builder, const std::string& scope, const std::stri
                      ir::Value* x, int64_t in, int64_t out, bool has_bias,
                      LinearLayout layout = LinearLayout::kOutIn);
 
+/// The activation of transformers' name `name`.
+ir::Value* AddActivation(Builder& builder, const std::string& scope, const std::string& name,
+                         ir::Value* x);
+
 /// x * factor; x itself if the factor is 1.
 ir::Value* AddScale(Builder& builder, const std::string& scope, ir::Value* x, float factor);
 /// cap * tanh(x / cap); x itself if cap is 0.
 ir::Value* AddSoftcap(Builder& builder, const std::string& scope, ir::Value* x, float cap);
+/// f32 [B, T, 1] of attention_mask i64 [B, T]: 1 for tokens, 0 for padding.
+ir::Value* AddTokenWeights(Builder& builder, ir::Value* attention_mask);
 /// Elements begin .. end - 1 of one axis.
 ir::Value* AddSlice(Builder& builder, const std::string& scope, ir::Value* x, int64_t axis,
                     int64_t begin, int64_t end);

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "lib/families/blocks/decoder.h"
-#include "lib/ops/activations.h"
 
 namespace qeff::families {
 namespace {
@@ -64,9 +63,7 @@ ir::Value* AddMlp(const LayerContext& context, const MlpFacts& facts, ir::Value*
   const int64_t d = context.facts.hidden_size;
   x = AddLinear(context.builder, scope + "/up", name + facts.names.up, x, d, facts.ffn_size,
                 facts.has_bias, facts.layout);
-  const std::string_view onnx = ops::OnnxActivation(facts.activation);
-  x = onnx.empty() ? context.builder.Qeff(scope, "Activation", {x}, {{"kind", facts.activation}})
-                   : context.builder.Onnx(scope, onnx, {x});
+  x = AddActivation(context.builder, scope, facts.activation, x);
   return AddLinear(context.builder, scope + "/down", name + facts.names.down, x, facts.ffn_size, d,
                    facts.has_bias, facts.layout);
 }

@@ -43,13 +43,14 @@ DistanceRows DisentangledDistanceRows(int64_t span, int64_t buckets, int64_t max
   };
   if (buckets == 0) return RowsUpTo(span, clamped);
   const int64_t middle = buckets / 2;
-  QEFF_CHECK(middle >= 2 && max_distance - 1 > middle, "distances {} {}", buckets, max_distance);
+  QEFF_CHECK(middle >= 2 && buckets % 2 == 0 && max_distance - 1 > middle, "distances {} {}",
+             buckets, max_distance);
   const auto ratio = [middle](int64_t distance) {
     return std::log(static_cast<float>(distance) / static_cast<float>(middle));
   };
   const auto largest = std::log(
       static_cast<float>(static_cast<double>(max_distance - 1) / static_cast<double>(middle)));
-  // Beyond max_distance the steps go on, so that the rows end a little later.
+  // The last row begins at max_distance, or later where float32 rounds it away.
   return RowsUpTo(2 * max_distance, [&](int64_t distance) {
     const int64_t away = std::abs(distance);
     if (away <= middle) return clamped(distance);

@@ -26,7 +26,7 @@ DistanceRows LogarithmicDistanceRows(int64_t num_rows, int64_t max_distance);
 /// DeBERTa-v2 (He et al., 2021), 2 `span` rows: distance = position of the query - of the key. With
 /// `buckets` (= span) distances up to buckets / 2 have rows of their own, farther ones logarithmic
 /// steps up to `max_distance`; without (0) all within the span have. Computed as above.
-/// Requires: span >= 1; buckets 0, or buckets >= 4 and max_distance - 1 > buckets / 2.
+/// Requires: span >= 1; buckets 0, or buckets even, >= 4 and max_distance - 1 > buckets / 2.
 DistanceRows DisentangledDistanceRows(int64_t span, int64_t buckets, int64_t max_distance);
 
 /// i64 [T, T]: at [i, j] the row of distance j - i. `input_ids` [B, T] gives T.

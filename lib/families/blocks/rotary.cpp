@@ -76,6 +76,15 @@ RotaryValues GrowWithLength(Builder& builder, const RotaryFacts& facts, ir::Valu
 
 }  // namespace
 
+ir::Value* AddTokenPositions(Builder& builder, ir::Value* input_ids) {
+  const auto op = [&](std::string_view type, std::vector<ir::Value*> inputs) {
+    return builder.Onnx("/model/position_ids", type, std::move(inputs));
+  };
+  ir::Value* dims = op("Shape", {input_ids});
+  ir::Value* tokens = op("Gather", {dims, builder.Int(1)});
+  return op("Expand", {op("Range", {builder.Int(0), tokens, builder.Int(1)}), dims});
+}
+
 RotaryValues AddRotary(Builder& builder, const RotaryFacts& facts, ir::Value* position_ids,
                        size_t index) {
   const std::string suffix = index == 0 ? "" : fmt::format("_{}", index);

@@ -37,6 +37,9 @@ struct RotaryFacts {
   float factor = 1;
 };
 
+/// i64 [B, T]: 0 .. T - 1 in each row, for input_ids [B, T].
+ir::Value* AddTokenPositions(Builder& builder, ir::Value* input_ids);
+
 struct RotaryValues {
   ir::Value* cosine = nullptr;  ///< f32 [B, T, R], the R / 2 columns twice
   ir::Value* sine = nullptr;
