@@ -9,7 +9,7 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths, kSinks };
+enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths, kSinks, kKeyMask, kBias };
 
 struct AttentionNode {
   View q;
@@ -64,6 +64,8 @@ Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
   QEFF_RETURN_IF_ERROR(PlacePositions(lowering, node, result));
   const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(node);
+  if (node.input(kKeyMask) != nullptr || node.input(kBias) != nullptr)
+    return lowering.Unsupported(node, "padding or a bias has to be lowered (lower-attention)");
   if (attributes.ring_cache && node.input(kPastKey) != nullptr)
     return lowering.Unsupported(node, "a ring cache has to be lowered (lower-attention)");
   const int64_t heads = attributes.num_heads;
