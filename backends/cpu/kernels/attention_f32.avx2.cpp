@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void AttentionF32Avx2(const AttentionArgs& args) { RunAttention(args); }
+void AttentionF32Avx2(const AttentionArgs& args) { RunAttention(args, kTileRows); }
 
 }  // namespace qeff::cpu

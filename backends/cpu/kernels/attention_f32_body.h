@@ -3,7 +3,7 @@
 //
 // Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the
 // group) form tiles of up to 12 rows, so that both products run in the register tile of Linear; the
-// softmax streams over blocks of 256 slots.
+// softmax streams over blocks of 256 slots. A unit is one or several tiles.
 #pragma once
 
 #include "backends/cpu/kernels/kernels.h"
@@ -12,7 +12,7 @@
 namespace qeff::cpu {
 namespace {
 
-/// What one unit works on.
+/// What is worked on at a time.
 struct AttentionTile {
   int64_t batch;
   int64_t kv_head;
@@ -36,15 +36,20 @@ inline int64_t OldestSeen(const AttentionArgs& args, int64_t position) {
   return oldest;
 }
 
-inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit) {
+/// The tile that begins `skipped` rows after the first row of a unit of `unit_rows`; without rows
+/// if the unit ends before.
+inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit, int64_t unit_rows,
+                              int64_t skipped) {
   const int64_t group = args.heads / args.kv_heads;
-  const int64_t tiles = AttentionTiles(args.tokens, args.heads, args.kv_heads);
+  const int64_t tiles = AttentionTiles(args.tokens, args.heads, args.kv_heads, unit_rows);
   AttentionTile tile;
   tile.batch = unit / (args.kv_heads * tiles);
   tile.kv_head = unit / tiles % args.kv_heads;
   tile.cache_row = args.cache_rows == nullptr ? tile.batch : args.cache_rows[tile.batch];
-  tile.first_row = unit % tiles * kTileRows;
-  const int64_t left = args.tokens * group - tile.first_row;
+  tile.first_row = unit % tiles * unit_rows + skipped;
+  const int64_t left_of_rows = args.tokens * group - tile.first_row;
+  const int64_t left_of_unit = unit_rows - skipped;
+  const int64_t left = left_of_rows < left_of_unit ? left_of_rows : left_of_unit;
   tile.rows = left < kTileRows ? left : kTileRows;
   const int64_t cache = tile.cache_row * args.kv_heads + tile.kv_head;
   tile.keys = args.keys + cache * args.key_capacity * args.key_size;
@@ -194,7 +199,63 @@ inline float RowFactor(const AttentionArgs& args, int64_t head, float max, float
   return shrunk / (total * shrunk + 1.0f);
 }
 
-inline void RunAttention(const AttentionArgs& args) {
+inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
+                    AttentionScratch& scratch) {
+  PackQueries(args, tile, scratch.queries);
+  for (int64_t i = 0; i < tile.rows * scratch.sum_stride; ++i) scratch.sums[i] = 0;
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    scratch.max[r] = -__builtin_inff();
+    scratch.total[r] = 0;
+  }
+  const int64_t begin = tile.begin - tile.begin % kPanelColumns;
+  for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
+    AddBlock(args, tile, slot, scratch);
+  }
+}
+
+inline void WriteTile(const AttentionArgs& args, const AttentionTile& tile,
+                      const AttentionScratch& scratch) {
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const RowPlace place = PlaceOfRow(args, tile, r);
+    float* out = args.out + place.row * args.out_stride + place.head * args.value_size;
+    const float* sums = scratch.sums + r * scratch.sum_stride;
+    const float factor = RowFactor(args, place.head, scratch.max[r], scratch.total[r]);
+    for (int64_t e = 0; e < args.value_size; ++e) out[e] = sums[e] * factor;
+  }
+}
+
+/// The place of a unit among runs in order of slots.
+inline int64_t RunOfUnit(int64_t unit, int64_t count, int64_t parts) {
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t of_part = (count - part + parts - 1) / parts;
+    if (unit < of_part) return part + unit * parts;
+    unit -= of_part;
+  }
+  return 0;
+}
+
+/// One run of slots of one tile.
+inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& scratch) {
+  const int64_t splits = AttentionSplits(args.slots, args.split_slots);
+  const int64_t tiles = args.batch * args.kv_heads;
+  AttentionTile tile = MakeTile(args, run % tiles, kTileRows, 0);
+  const int64_t place = run % tiles * splits + run / tiles;
+  const int64_t begin = run / tiles * args.split_slots;
+  const int64_t end = begin + args.split_slots;
+  if (tile.begin < begin) tile.begin = begin;
+  if (tile.end > end) tile.end = end;
+  RunTile(args, tile, scratch);
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    float* partial = args.partial + (place * kTileRows + r) * (args.value_size + 2);
+    const float* sums = scratch.sums + r * scratch.sum_stride;
+    partial[0] = scratch.max[r];
+    partial[1] = scratch.total[r];
+    for (int64_t e = 0; e < args.value_size; ++e) partial[2 + e] = sums[e];
+  }
+}
+
+/// Units of `unit_rows` rows.
+inline void RunAttention(const AttentionArgs& args, int64_t unit_rows) {
   AttentionScratch scratch;
   scratch.sum_stride = PanelCount(args.value_size) * kPanelColumns;
   scratch.queries = args.scratch;
@@ -202,23 +263,17 @@ inline void RunAttention(const AttentionArgs& args) {
   scratch.weights = scratch.scores + kTileRows * kAttentionBlockSlots;
   scratch.sums = scratch.weights + kTileRows * kAttentionBlockSlots;
   for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
-    const AttentionTile tile = MakeTile(args, unit);
-    PackQueries(args, tile, scratch.queries);
-    for (int64_t i = 0; i < tile.rows * scratch.sum_stride; ++i) scratch.sums[i] = 0;
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      scratch.max[r] = -__builtin_inff();
-      scratch.total[r] = 0;
+    if (args.split_slots > 0) {
+      const int64_t runs =
+          args.batch * args.kv_heads * AttentionSplits(args.slots, args.split_slots);
+      RunSplit(args, RunOfUnit(unit, runs, args.split_parts), scratch);
+      continue;
     }
-    const int64_t begin = tile.begin - tile.begin % kPanelColumns;
-    for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
-      AddBlock(args, tile, slot, scratch);
-    }
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      const RowPlace place = PlaceOfRow(args, tile, r);
-      float* out = args.out + place.row * args.out_stride + place.head * args.value_size;
-      const float* sums = scratch.sums + r * scratch.sum_stride;
-      const float factor = RowFactor(args, place.head, scratch.max[r], scratch.total[r]);
-      for (int64_t e = 0; e < args.value_size; ++e) out[e] = sums[e] * factor;
+    for (int64_t skipped = 0; skipped < unit_rows; skipped += kTileRows) {
+      const AttentionTile tile = MakeTile(args, unit, unit_rows, skipped);
+      if (tile.rows <= 0) break;
+      RunTile(args, tile, scratch);
+      WriteTile(args, tile, scratch);
     }
   }
 }

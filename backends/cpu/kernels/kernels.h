@@ -227,8 +227,9 @@ struct RopeArgs {
 /// Attention of queries over cached keys and values, with streaming softmax. Row (b, t) at position
 /// p sees the slots j < slots with j <= p and, if window > 0, j > p - window, and if chunk > 0, j
 /// >= p - p mod chunk; a row that sees nothing gives zeros. Slots after the largest position of a
-/// tile are not read. A unit is (b, kv head, tile of 12 of the T * H / K query rows that share the
-/// kv head).
+/// tile are not read. A unit is (b, kv head, tile of the T * H / K query rows that share the kv
+/// head): of 12 rows for attention_f32, of kBf16AttentionRows for attention_bf16, which may round
+/// queries (times scale), keys, values and weights e^(score - max) to bf16; sums are f32.
 struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
@@ -239,6 +240,7 @@ struct AttentionArgs {
   const int64_t* cache_rows = nullptr;  ///< [B], each checked to be below Bc; null: b
   float* out = nullptr;                 ///< row (b, t) at out_stride * (b * T + t): [H, Ev]
   int64_t out_stride = 0;
+  int64_t batch = 0;   ///< B; only read where slots are split
   int64_t tokens = 0;  ///< T
   int64_t heads = 0;
   int64_t kv_heads = 0;
@@ -255,17 +257,37 @@ struct AttentionArgs {
   float alibi_scale = 1;
   bool alibi_in_bf16 = false;    ///< j and slope * j are rounded to bf16
   const float* sinks = nullptr;  ///< [H]: one more score, without a value; null: none
+  int64_t split_slots = 0;  ///< attention_f32 only: a unit is a run of so many slots (a multiple of
+                            ///< 256) of a tile, and leaves `partial` instead of `out`; 0: not split
+  int64_t split_parts = 1;  ///< units come in so many series, each with every split_parts-th of the
+                            ///< runs in order of slots: caches are filled from the front
+  float* partial =
+      nullptr;  ///< of run s of tile t and its row r at ((t * runs + s) * 12 + r) * (Ev
+                ///< + 2): largest score, sum of e^(score - largest), that of values
   int64_t unit_begin = 0;
   int64_t unit_end = 0;
   float* scratch =
       nullptr;  ///< 64-byte aligned, AttentionScratchFloats(E, Ev) of them, this thread's own
 };
 inline constexpr int64_t kAttentionBlockSlots = 256;
-constexpr int64_t AttentionTiles(int64_t tokens, int64_t heads, int64_t kv_heads) {
-  return (tokens * (heads / kv_heads) + kTileRows - 1) / kTileRows;
+inline constexpr int64_t kBf16AttentionRows = 128;
+constexpr int64_t AttentionSplits(int64_t slots, int64_t split_slots) {
+  return split_slots == 0 ? 1 : (slots + split_slots - 1) / split_slots;
+}
+constexpr int64_t AttentionTiles(int64_t tokens, int64_t heads, int64_t kv_heads,
+                                 int64_t unit_rows = kTileRows) {
+  return (tokens * (heads / kv_heads) + unit_rows - 1) / unit_rows;
 }
 constexpr int64_t AttentionScratchFloats(int64_t key_size, int64_t value_size) {
   return kTileRows * (key_size + 2 * kAttentionBlockSlots + PanelCount(value_size) * kPanelColumns);
+}
+/// For attention_bf16, not less than the above: scores of 32 rows and their weights in bf16;
+/// queries and a block of keys and values in bf16; sums.
+constexpr int64_t Bf16AttentionScratchFloats(int64_t key_size, int64_t value_size) {
+  const int64_t values = PanelCount(value_size) * kPanelColumns;
+  return 32 * kAttentionBlockSlots * 3 / 2 +
+         (kBf16AttentionRows + kAttentionBlockSlots) * Bf16RowDepth(key_size) / 2 +
+         kAttentionBlockSlots * values / 2 + kBf16AttentionRows * values;
 }
 
 /// Attention of the rows [row_begin, row_end) to each other, one head: rows of a batch without its
@@ -347,6 +369,7 @@ struct Kernels {
   void (*rope)(const RopeArgs&) = nullptr;
   void (*attention_f32)(const AttentionArgs&) = nullptr;
   void (*packed_attention_f32)(const PackedAttentionArgs&) = nullptr;
+  void (*attention_bf16)(const AttentionArgs&) = nullptr;
   void (*activate)(const ActivateArgs&) = nullptr;
   void (*delta_rule)(const DeltaRuleArgs&) = nullptr;
 };

@@ -90,18 +90,25 @@ inline void FillLastBlock(const uint16_t* w, int64_t depth, uint16_t* block) {
   for (int64_t i = count; i < kAmxDepth * kPanelColumns; ++i) block[i] = 0;
 }
 
-/// sums [32][32] (+)= the rows by `depth` k of one panel.
+/// [32][32] sums.
+struct AmxSums {
+  float* data;
+  int64_t stride;  ///< elements
+};
+
+/// sums (+)= the rows by `depth` k of one panel.
 template <int kParts, bool kIsPair>
 inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool accumulate,
-                          AmxFetch& fetch, float* sums) {
-  constexpr int64_t kStride = kPanelColumns * 4;
-  float* below = sums + kAmxRows * kPanelColumns;
+                          AmxFetch& fetch, const AmxSums& to) {
+  const int64_t stride = to.stride * 4;
+  float* sums = to.data;
+  float* below = sums + kAmxRows * to.stride;
   if (accumulate) {
-    _tile_loadd(0, sums, kStride);
-    _tile_loadd(1, sums + 16, kStride);
+    _tile_loadd(0, sums, stride);
+    _tile_loadd(1, sums + 16, stride);
     if constexpr (kIsPair) {
-      _tile_loadd(2, below, kStride);
-      _tile_loadd(3, below + 16, kStride);
+      _tile_loadd(2, below, stride);
+      _tile_loadd(3, below + 16, stride);
     }
   } else {
     _tile_zero(0);
@@ -123,11 +130,11 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
     FillLastBlock(w, depth, block);
     MultiplyStep<kParts, kIsPair>(rows, block);
   }
-  _tile_stored(0, sums, kStride);
-  _tile_stored(1, sums + 16, kStride);
+  _tile_stored(0, sums, stride);
+  _tile_stored(1, sums + 16, stride);
   if constexpr (kIsPair) {
-    _tile_stored(2, below, kStride);
-    _tile_stored(3, below + 16, kStride);
+    _tile_stored(2, below, stride);
+    _tile_stored(3, below + 16, stride);
   }
 }
 
@@ -246,9 +253,9 @@ inline void MultiplyPanel(const LinearArgs& args, const uint16_t* parts, int64_t
     float* sums = strip + (row - begin) * kPanelColumns;
     if (count < kPairRows) ConfigureTiles(count);
     if (count > kAmxRows) {
-      MultiplyTiles<Rows::kParts, true>(rows, w, depth, k > 0, fetch, sums);
+      MultiplyTiles<Rows::kParts, true>(rows, w, depth, k > 0, fetch, {sums, kPanelColumns});
     } else {
-      MultiplyTiles<Rows::kParts, false>(rows, w, depth, k > 0, fetch, sums);
+      MultiplyTiles<Rows::kParts, false>(rows, w, depth, k > 0, fetch, {sums, kPanelColumns});
     }
     if (count < kPairRows) ConfigureTiles(kPairRows);
     if (k + depth == args.depth) {

@@ -3,6 +3,8 @@
 //
 // Attention: keys and values of the call go into the cache (or into a place in the arena that lives
 // for the call), then the queries meet it.
+#include <algorithm>
+
 #include "backends/cpu/plan/lowering.h"
 #include "lib/ops/attention.h"
 
@@ -10,6 +12,13 @@ namespace qeff::cpu {
 namespace {
 
 enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths, kSinks, kKeyMask, kBias };
+
+/// Slots of one unit when a call has so few rows that kv heads alone would not divide evenly among
+/// threads: the work of a few microseconds, far more than a barrier's.
+constexpr int64_t kSplitSlots = 512;
+
+/// Two matrix tiles.
+constexpr int64_t kLeastRoundedRows = 32;
 
 struct AttentionNode {
   View q;
@@ -172,6 +181,38 @@ Status AddCacheWrite(GraphLowering& lowering, const ir::Node& node, const Attent
   return Status::Ok();
 }
 
+/// Attention in runs of slots, then their sum.
+void AddSplitAttention(GraphLowering& lowering, const ir::Node& node,
+                       const AttentionNode& attention, const View& out) {
+  const AttentionParams& params = attention.params;
+  const int64_t splits = AttentionSplits(params.slots, kSplitSlots);
+  const int64_t heads = params.batch * params.kv_heads;
+  const View partial =
+      lowering.builder().NewDense(DType::kF32, {heads * splits, kTileRows, params.value_size + 2});
+  lowering.builder().AddStep(
+      StepOp::kAttentionSplit, node.name(),
+      AttentionSplitParams{.attention = params,
+                           .split_slots = kSplitSlots,
+                           .split_parts = std::max(1, lowering.options().part_count)},
+      {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
+       Reads(attention.values), Reads(attention.batch_index), Reads(attention.alibi_slopes),
+       Reads(attention.sinks), Writes(partial)},
+      {.units = heads * splits,
+       .amount = static_cast<double>(params.batch * params.tokens * params.heads) *
+                 params.key_size * params.slots});
+  const AttentionCombineParams combine = {.batch = params.batch,
+                                          .tokens = params.tokens,
+                                          .heads = params.heads,
+                                          .kv_heads = params.kv_heads,
+                                          .value_size = params.value_size,
+                                          .splits = splits,
+                                          .out_stride = params.out_stride};
+  lowering.builder().AddStep(
+      StepOp::kAttentionCombine, node.name(), combine,
+      {Reads(partial), Reads(attention.sinks), Writes(out)},
+      {.units = heads, .amount = static_cast<double>(ElementCount(partial))});
+}
+
 }  // namespace
 
 Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
@@ -190,11 +231,20 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
   QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kV));
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
   params.out_stride = RowsOrDie(out).stride;
-  const int64_t tiles = AttentionTiles(params.tokens, params.heads, params.kv_heads);
+  if (params.tokens * (params.heads / params.kv_heads) <= kTileRows &&
+      params.slots >= 2 * kSplitSlots) {
+    AddSplitAttention(lowering, node, attention, out);
+    return Status::Ok();
+  }
+  // With few rows reading the cache takes the time: rounding it would only add to that.
+  const bool rounds = lowering.options().compute == ComputeType::kBf16 &&
+                      params.tokens * (params.heads / params.kv_heads) >= kLeastRoundedRows;
+  const int64_t tiles = AttentionTiles(params.tokens, params.heads, params.kv_heads,
+                                       rounds ? kBf16AttentionRows : kTileRows);
   // Later tiles of a prompt see more slots.
   const auto cost = [tiles](int64_t unit) { return static_cast<double>(unit % tiles + 1); };
   lowering.builder().AddStep(
-      StepOp::kAttention, node.name(), params,
+      rounds ? StepOp::kAttentionBf16 : StepOp::kAttention, node.name(), params,
       {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
        Reads(attention.values), Reads(attention.batch_index), Reads(attention.alibi_slopes),
        Reads(attention.sinks), Writes(out)},

@@ -132,6 +132,25 @@ struct AttentionParams {
   int32_t alibi_in_bf16 = 0;
 };
 
+/// The same for calls of at most 12 rows a kv head: units go on by runs of split_slots slots, and
+/// leave partial sums (AttentionArgs) instead of `out`.
+struct AttentionSplitParams {
+  AttentionParams attention;
+  int64_t split_slots = 0;
+  int64_t split_parts = 1;
+};
+
+/// partial sums of all units, sinks?, out: what attention would have given. Units: (b, kv head).
+struct AttentionCombineParams {
+  int64_t batch = 0;
+  int64_t tokens = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t value_size = 0;
+  int64_t splits = 0;
+  int64_t out_stride = 0;
+};
+
 /// hidden rows, positions i64 [B, T], out [B, keep, D]. With p the first token that has the largest
 /// position: rows p - keep + 1 .. p, or 0 .. keep - 1 if p < keep - 1. Units: b.
 struct SelectRowsParams {

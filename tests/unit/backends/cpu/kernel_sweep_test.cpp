@@ -372,12 +372,20 @@ struct AttentionCase {
   bool has_cache_rows = false;
 };
 
-void RunAttentionCase(void (*kernel)(const AttentionArgs&), const AttentionCase& c) {
+/// What a kernel may round: with kBf16 queries, keys, values and the scale are bf16, so that only
+/// the rounding of the weights is left.
+enum class AttentionRounding { kNone, kBf16 };
+
+void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding rounding,
+                      const AttentionCase& c) {
+  const bool rounds = rounding == AttentionRounding::kBf16;
+  const float scale = rounds ? 0.25f : 0.3f;
+  const auto rounded = [&](Floats x) { return rounds ? RoundedToBf16(std::move(x)) : x; };
   const int64_t stored = PanelCount(c.capacity) * kPanelColumns;
   const int64_t cache_batch = c.batch + 1;
-  const Floats q = RandomFloats(c.batch * c.tokens * c.heads * c.key_size, 12);
-  Floats k = RandomFloats(cache_batch * c.kv_heads * stored * c.key_size, 13);
-  Floats v = RandomFloats(cache_batch * c.kv_heads * c.capacity * c.value_size, 14);
+  const Floats q = rounded(RandomFloats(c.batch * c.tokens * c.heads * c.key_size, 12));
+  Floats k = rounded(RandomFloats(cache_batch * c.kv_heads * stored * c.key_size, 13));
+  Floats v = rounded(RandomFloats(cache_batch * c.kv_heads * c.capacity * c.value_size, 14));
   v.resize(v.size() + kPanelColumns, std::numeric_limits<float>::quiet_NaN());
   std::vector<int64_t> positions;
   std::vector<int64_t> cache_rows;
@@ -388,8 +396,11 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), const AttentionCase&
     }
   }
   Floats out(static_cast<size_t>(c.batch * c.tokens * c.heads * c.value_size));
-  std::vector<float> scratch(static_cast<size_t>(AttentionScratchFloats(c.key_size, c.value_size)));
-  const int64_t units = c.batch * c.kv_heads * AttentionTiles(c.tokens, c.heads, c.kv_heads);
+  const auto scratch_floats = rounds ? Bf16AttentionScratchFloats : AttentionScratchFloats;
+  std::vector<float> scratch(static_cast<size_t>(scratch_floats(c.key_size, c.value_size)));
+  const int64_t units =
+      c.batch * c.kv_heads *
+      AttentionTiles(c.tokens, c.heads, c.kv_heads, rounds ? kBf16AttentionRows : kTileRows);
   kernel({.q = q.data(),
           .q_stride = c.heads * c.key_size,
           .positions = positions.data(),
@@ -406,7 +417,7 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), const AttentionCase&
           .key_capacity = stored,
           .value_capacity = c.capacity,
           .slots = c.capacity,
-          .scale = 0.3f,
+          .scale = scale,
           .softcap = c.softcap,
           .window = c.window,
           .unit_begin = 0,
@@ -425,24 +436,29 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), const AttentionCase&
           const float key = k[(kv * stored + j / 32 * 32) * c.key_size + e * 32 + j % 32];
           dot += double{q[(row * c.heads + h) * c.key_size + e]} * key;
         }
-        dot *= double{0.3f};
+        dot *= double{scale};
         if (c.softcap > 0) dot = c.softcap * std::tanh(dot / c.softcap);
         scores.push_back(std::exp(dot));
         total += scores.back();
       }
       for (int64_t e = 0; e < c.value_size; ++e) {
         double expected = 0;
+        double magnitude = 0;
         for (int64_t j = first; j <= p; ++j) {
-          expected += scores[j - first] / total * v[(kv * c.capacity + j) * c.value_size + e];
+          const double term =
+              scores[j - first] / total * v[(kv * c.capacity + j) * c.value_size + e];
+          expected += term;
+          magnitude += std::abs(term);
         }
-        RequireNear(out[(row * c.heads + h) * c.value_size + e], expected, 1e-5, 1e-5,
+        const double limit = rounds ? magnitude / 256 + 1e-5 : 1e-5;  // half a unit of 8 bits
+        RequireNear(out[(row * c.heads + h) * c.value_size + e], expected, 1e-5, limit,
                     "attention at row " + std::to_string(row) + " position " + std::to_string(p));
       }
     }
   }
 }
 
-void SweepAttention(void (*kernel)(const AttentionArgs&)) {
+void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding rounding) {
   const AttentionCase cases[] = {{1, 1, 1, 1, 1, 1, 1, 0},
                                  {1, 1, 4, 2, 16, 16, 40, 39},
                                  {2, 5, 8, 4, 16, 8, 33, 0},
@@ -453,8 +469,10 @@ void SweepAttention(void (*kernel)(const AttentionArgs&)) {
                                  {1, 6, 4, 4, 16, 16, 50, 3, 0, 2.0f},
                                  {3, 4, 4, 2, 16, 16, 50, 7, 0, 0, true},
                                  {1, 300, 2, 2, 8, 16, 300, 0},
+                                 {1, 44, 3, 1, 40, 70, 300, 250},
+                                 {1, 49, 1, 1, 64, 64, 90, 20, 17},
                                  {1, 1, 16, 1, 24, 24, 1030, 1029}};
-  for (const AttentionCase& c : cases) RunAttentionCase(kernel, c);
+  for (const AttentionCase& c : cases) RunAttentionCase(kernel, rounding, c);
 }
 
 struct PackedAttentionCase {
@@ -650,9 +668,12 @@ const std::map<std::string, Sweep>& Sweeps() {
       {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, Bf16Order(k)); }},
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
-      {"attention_f32", [](const Kernels& k) { SweepAttention(k.attention_f32); }},
       {"packed_attention_f32",
        [](const Kernels& k) { SweepPackedAttention(k.packed_attention_f32); }},
+      {"attention_f32",
+       [](const Kernels& k) { SweepAttention(k.attention_f32, AttentionRounding::kNone); }},
+      {"attention_bf16",
+       [](const Kernels& k) { SweepAttention(k.attention_bf16, AttentionRounding::kBf16); }},
       {"activate", [](const Kernels& k) { SweepActivate(k.activate); }},
       {"delta_rule", [](const Kernels& k) { SweepDeltaRule(k.delta_rule); }},
   };

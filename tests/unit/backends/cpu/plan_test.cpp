@@ -79,12 +79,17 @@ TEST_CASE("a decoder gives the reference's logits and state") {
 
 TEST_CASE("results do not depend on the number of threads or of parts") {
   const int64_t experts = GENERATE(0, 4);
+  const ComputeType compute = GENERATE(ComputeType::kF32, ComputeType::kBf16);
   const auto graphs = One({.batch = 2, .tokens = 20, .experts = experts});
-  const auto one = OpenCpu(graphs, {.part_count = 1});
+  const auto compiled = [&](int parts) {
+    return CpuCompileOptions{
+        .part_count = parts, .weights = WeightStorage::kBf16, .compute = compute};
+  };
+  const auto one = OpenCpu(graphs, compiled(1));
   const std::vector<float> expected = RunTinyModel(*one, 0, true);
   for (const int parts : {2, 3, 7}) {
     for (const int threads : {1, 2, 3}) {
-      const auto session = OpenCpu(graphs, {.part_count = parts}, {.thread_count = threads});
+      const auto session = OpenCpu(graphs, compiled(parts), {.thread_count = threads});
       CHECK(RunTinyModel(*session, 0, true) == expected);
       REQUIRE(session->ResetState().ok());
       CHECK(RunTinyModel(*session, 0, true) == expected);
@@ -106,9 +111,29 @@ TEST_CASE("prefill and decode share state and constants") {
   RequireClose(continued, RunTinyModel(*whole, 0, false), 2e-5f);
 }
 
+TEST_CASE("a long cache is read in runs of slots, with the same result on any number of threads") {
+  // 600 slots are two runs of three; the call of all tokens is not split.
+  constexpr int64_t kPrompt = 600;
+  const int64_t window = GENERATE(0, 70);
+  std::vector<SpecializedGraph> graphs =
+      One({.tokens = kPrompt, .context = 1100, .window = window});
+  graphs.push_back(MakeTinyModel({.tokens = 1, .context = 1100, .window = window}));
+  const auto whole = OpenCpu(One({.tokens = kPrompt + 1, .context = 1100, .window = window}));
+  const std::vector<float> expected = RunTinyModel(*whole, 0, false);
+  std::vector<float> with_one_thread;
+  for (const int parts : {1, 2, 5}) {
+    const auto session = OpenCpu(graphs, {.part_count = parts}, {.thread_count = 2});
+    RunTinyModel(*session, 0, false, 0);
+    const std::vector<float> continued = RunTinyModel(*session, kPrompt, false, 1);
+    RequireClose(continued, expected, 2e-5f);
+    if (parts == 1) with_one_thread = continued;
+    CHECK(continued == with_one_thread);
+  }
+}
+
 TEST_CASE("weights that are bf16 values are kept as bf16 without a difference") {
   const int64_t experts = GENERATE(0, 4);
-  const auto graphs = One({.experts = experts});
+  const auto graphs = One({.tokens = GENERATE(5, 20), .experts = experts});
   const auto as_f32 = OpenCpu(graphs, {.weights = WeightStorage::kF32});
   const auto rounded = OpenCpu(graphs, {.weights = WeightStorage::kBf16});
   const auto rounded_rows =
