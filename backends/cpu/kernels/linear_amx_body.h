@@ -225,6 +225,11 @@ struct AmxBlocks {
 inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
   constexpr int64_t kLongestDepth = 3072;
   constexpr int64_t kBlockDepth = 2048;
+  // A block of a panel and 32 bf16 rows of that depth share the first-level cache. Measured: a
+  // quarter faster for depth 576, slower from 2048 on, where the rows of a block lie far apart.
+  constexpr int64_t kLongestShort = 1024;
+  constexpr int64_t kShortDepth = 288;
+  const bool is_short = parts == 1 && args.depth > kShortDepth && args.depth <= kLongestShort;
   AmxBlocks blocks;
   blocks.depth = args.depth <= kLongestDepth ? args.depth : kBlockDepth;
   const int64_t row_bytes = Bf16RowDepth(blocks.depth < 1 ? 1 : blocks.depth) * 2 * parts;
@@ -235,6 +240,10 @@ inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
   blocks.rows = (rows + kPairRows - 1) / kPairRows * kPairRows;
   const int64_t strips = kAmxStripFloats / (blocks.rows * kPanelColumns) / 2 * 2;
   blocks.panels = blocks.depth == args.depth || strips < 2 ? 2 : strips;
+  if (is_short) {
+    const int64_t pieces = (args.depth + kShortDepth - 1) / kShortDepth;
+    blocks.depth = Bf16RowDepth((args.depth + pieces - 1) / pieces);
+  }
   return blocks;
 }
 
