@@ -231,7 +231,8 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
       ->check(CLI::Range(1, 1024))
       ->group(output);
   app.add_option("--isa", arguments.isa,
-                 "Instruction set of the CPU's kernels: scalar, avx2, avx512, avx512_bf16, amx "
+                 "Instruction set of the CPU's kernels: scalar, avx2, avx512, avx512_vnni, "
+                 "avx512_bf16, amx "
                  "(default: the best one of this machine)")
       ->group(output);
 }

@@ -91,7 +91,8 @@ SlotRange VisibleSlots(const AttentionParams& p, int64_t position) {
   return range;
 }
 
-RunWork AttentionWork(const Subject& subject) {
+/// Also of kAttentionSplit, whose parameters begin with the same.
+RunWork AttentionWork(const Subject& subject, Arithmetic arithmetic) {
   enum { kPositions = 1, kKeys = 2, kValues = 3 };
   const auto p = subject.params<AttentionParams>();
   const auto* positions = reinterpret_cast<const int64_t*>(subject.operands[kPositions]);
@@ -112,7 +113,7 @@ RunWork AttentionWork(const Subject& subject) {
   const double slot_bytes =
       (subject.OperandBytes(kKeys) + subject.OperandBytes(kValues)) / cache_slots;
   const double operations = 2 * seen * static_cast<double>(p.heads * (p.key_size + p.value_size));
-  return Work(slots_read * slot_bytes, Arithmetic::kF32, operations);
+  return Work(slots_read * slot_bytes, arithmetic, operations);
 }
 
 RunWork MatMulWork(const Subject& subject) {
@@ -156,7 +157,10 @@ RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
     case StepOp::kRoutedLinear:
       return RoutedLinearWork(subject);
     case StepOp::kAttention:
-      return AttentionWork(subject);
+    case StepOp::kAttentionSplit:
+      return AttentionWork(subject, Arithmetic::kF32);
+    case StepOp::kAttentionBf16:
+      return AttentionWork(subject, ArithmeticOf(RowFormat::kBf16));
     case StepOp::kMatMul:
       return MatMulWork(subject);
     case StepOp::kDeltaRule:
