@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: Copyright The qeff Authors
 # SPDX-License-Identifier: Apache-2.0
-"""llama.cpp beside qeff-bench: writes GGUF files without a vocabulary, runs llama-bench once for each request."""
+"""llama.cpp beside qeff-bench: writes GGUF files without a vocabulary, calls the library as llama-bench does."""
 
 import json
-import subprocess
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,32 +94,73 @@ def prepare(home, checkpoint, weights):
                           lambda source, folder: write_gguf(home, source, weights, str(folder / "model.gguf")))
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise serve.Unable(f"{Path(command[0]).name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+class Engine:
+    """A model and one context, made again when a request needs another one."""
+
+    def __init__(self, library, file, vocab):
+        self.lib, self.vocab = library, vocab
+        library.llama_backend_init()
+        self.model = library.llama_model_load_from_file(file.encode(), library.llama_model_default_params())
+        if not self.model:
+            raise serve.Unable(f"llama.cpp cannot open {file}")
+        self.key, self.context, self.batch = None, None, None
+
+    def open(self, threads, rows, context_tokens):
+        key = (threads, rows, context_tokens)
+        if self.key == key:
+            return
+        if self.context:
+            self.lib.llama_batch_free(self.batch)
+            self.lib.llama_free(self.context)
+        params = self.lib.llama_context_default_params()
+        params.n_ctx = rows * (-(-context_tokens // 256) * 256)
+        params.n_batch, params.n_ubatch, params.n_seq_max = 2048, 512, rows
+        params.n_threads = params.n_threads_batch = threads
+        params.flash_attn_type = 1  # on
+        self.context = self.lib.llama_init_from_model(self.model, params)
+        if not self.context:
+            raise serve.Unable(f"llama.cpp makes no context for {rows} rows of {context_tokens} tokens")
+        self.batch, self.key = self.lib.llama_batch_init(2048, 0, 1), key
+
+    def decode(self, ids, position, rows):
+        """Runs `ids` of every row from `position` on, at most 2048 tokens a call; the last logits are computed."""
+        entries = [(row, i) for row in range(rows) for i in range(len(ids))]
+        for begin in range(0, len(entries), 2048):
+            block = entries[begin:begin + 2048]
+            self.batch.n_tokens = len(block)
+            for slot, (row, i) in enumerate(block):
+                self.batch.token[slot], self.batch.pos[slot] = ids[i], position + i
+                self.batch.n_seq_id[slot], self.batch.seq_id[slot][0] = 1, row
+                self.batch.logits[slot] = i == len(ids) - 1
+            if self.lib.llama_decode(self.context, self.batch) != 0:
+                raise serve.Unable("llama_decode failed")
+        self.lib.llama_synchronize(self.context)
+
+    def measure(self, request):
+        tokens, depth, rows = request["tokens"], request["depth"], request["batch"]
+        self.open(request["threads"], rows, depth + tokens)
+        self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), False)
+        ids = serve.any_ids(max(tokens, depth), self.vocab)
+        if depth:
+            self.decode(ids[:depth], 0, rows)
+        start = time.perf_counter()
+        if request["test"] == "prefill":
+            self.decode(ids[:tokens], depth, rows)
+        else:
+            for i in range(tokens):
+                self.decode([ids[i]], depth + i, rows)
+        return tokens * rows / (time.perf_counter() - start)
 
 
 def open_engine(folder, checkpoint, weights, home):
-    programs = Path(home) / "llama-build" / "bin"
-    file = str(folder / "model.gguf")
-
-    def measure(request):
-        tokens, depth, threads = str(request["tokens"]), request["depth"], str(request["threads"])
-        is_prefill = request["test"] == "prefill"
-        if request["batch"] == 1:
-            command = [programs / "llama-bench", "-m", file, "-t", threads, "-r", "1", "-o", "jsonl", "-fa", "on",
-                       "-d", str(depth), "-p", tokens if is_prefill else "0", "-n", "0" if is_prefill else tokens]
-            return run(command)[-1]["avg_ts"]
-        if is_prefill or depth > 0:
-            raise serve.Unable("llama-batched-bench measures decoding of several rows, at depth 16, and nothing else")
-        context = str(request["batch"] * (16 + request["tokens"]))
-        command = [programs / "llama-batched-bench", "-m", file, "-t", threads, "-c", context, "-npp", "16",
-                   "-ntg", tokens, "-npl", str(request["batch"]), "-fa", "on", "--output-format", "jsonl"]
-        return run(command)[-1]["speed_tg"]
-
-    return f"llama.cpp ({RELEASE}) {weights}", measure
+    os.environ["LLAMA_CPP_LIB_PATH"] = str(Path(home) / "llama-build" / "bin")
+    sys.path.insert(0, str(Path(home) / f"llama_cpp_python-{RELEASE}"))
+    from llama_cpp import llama_cpp  # the bindings of the same release
+    keep = llama_cpp.llama_log_callback(lambda level, text, data: None)
+    llama_cpp.llama_log_set(keep, None)
+    engine = Engine(llama_cpp, str(folder / "model.gguf"), serve.config_of(checkpoint)["vocab_size"])
+    engine.log_callback = keep  # the library calls it as long as it lives
+    return f"llama.cpp ({RELEASE}) {weights}", engine.measure
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures what weight and cache formats change, and writes the table of docs/accuracy.md.
+
+    benchmarks/accuracy.py --work DIR                                     # the demo model
+    benchmarks/accuracy.py --work DIR --model configs/demo-model --model FOLDER_OF_STORIES260K
+
+Every format gets the same tokens: texts that the f32 program has written itself at temperature 1. For every position the
+logits of the format and of f32 give the Kullback-Leibler divergence KL(f32 || format), whether the likeliest token is the
+same, and the probability of the token that comes next (perplexity). Needs only Python 3.9.
+"""
+
+import argparse
+import array
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FORMATS = {
+    "f32": ["--weight-storage", "f32"],
+    "bf16": ["--weight-storage", "bf16"],
+    "int8": ["--weight-storage", "int8"],
+    "int4": ["--weight-storage", "int4"],
+    "mxfp6": ["--weight-storage", "mxfp6"],
+}
+PROMPT_TOKENS = 1  # the first token of a text, which no position predicts
+BEGIN, END = "<!-- table: written by benchmarks/accuracy.py -->\n", "<!-- end of table -->\n"
+
+
+def run(command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {command[0]} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def read_logits(path):
+    """Returns the first row of each tensor logits.<n>, in order."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        rows = []
+        for index in range(sum(name.startswith("logits.") for name in header)):
+            entry = header[f"logits.{index}"]
+            file.seek(8 + length + entry["data_offsets"][0])
+            row = array.array("f")
+            row.frombytes(file.read(4 * entry["shape"][1]))
+            rows.append(row)
+    return rows
+
+
+def log_softmax(row):
+    highest = max(row)
+    total = math.log(math.fsum(math.exp(value - highest) for value in row)) + highest
+    return [value - total for value in row]
+
+
+def predictions(options, program, text):
+    """Log-probabilities after each prefix of `text`: every prefix is a prompt of its own, and one token is asked for."""
+    file = options.work / "logits.safetensors"
+    command = [options.bin / "qeff-run", program, "-q", "--max-new-tokens", "1", "--ignore-eos", "--temperature", "0",
+               "--dump-logits", file, "--json"]
+    for end in range(PROMPT_TOKENS, len(text)):
+        command += ["--input-ids", ",".join(map(str, text[:end]))]
+    run(command)
+    return [log_softmax(row) for row in read_logits(file)]
+
+
+def write_texts(options, program, first_id):
+    """Texts that the program makes itself, one for each seed."""
+    texts = []
+    for seed in range(options.texts):
+        output = json.loads(run([options.bin / "qeff-run", program, "-q", "--input-ids", first_id, "--ignore-eos",
+                                 "--temperature", "1", "--seed", seed, "--max-new-tokens", options.tokens, "--json"]))
+        texts.append([first_id] + output["outputs"][0]["generated_ids"])
+    return texts
+
+
+def compile_format(options, onnx, name, model):
+    """Returns the program, or None if this build of qeff-compile does not know the format."""
+    program = options.work / "qpc" / f"{model}-{name}"
+    command = [options.bin / "qeff-compile", onnx, "-q", "--ctx-len", options.tokens + 32, "--num-cores", "1",
+               *FORMATS[name], "-o", program]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode == 2:
+        return None
+    if done.returncode != 0:
+        sys.exit(f"error: qeff-compile ended with {done.returncode}: {done.stderr.strip()}")
+    return program
+
+
+def compare(reference, other, text):
+    """Sums over positions: KL, its largest, equal choices, -log p of the next token."""
+    result = {"positions": 0, "kl": 0.0, "worst": 0.0, "same": 0, "nats": 0.0}
+    for index, (p, q) in enumerate(zip(reference, other)):
+        divergence = max(0.0, math.fsum(math.exp(a) * (a - b) for a, b in zip(p, q)))
+        result["positions"] += 1
+        result["kl"] += divergence
+        result["worst"] = max(result["worst"], divergence)
+        result["same"] += p.index(max(p)) == q.index(max(q))
+        result["nats"] -= q[text[index + PROMPT_TOKENS]]
+    return result
+
+
+def measure(options, checkpoint):
+    """Yields a line of the table for each format."""
+    model = checkpoint.resolve().name
+    onnx = options.work / "onnx" / model
+    run([options.bin / "qeff-export", checkpoint, "-q", "-o", onnx])
+    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
+    programs = {name: compile_format(options, onnx, name, model) for name in FORMATS}
+    texts = write_texts(options, programs["f32"], config.get("bos_token_id", 1))
+    references = [predictions(options, programs["f32"], text) for text in texts]
+    for name, program in programs.items():
+        if program is None:
+            print(f"not measured: {model} {name}: not in this build")
+            continue
+        sums = [compare(reference, predictions(options, program, text), text)
+                for reference, text in zip(references, texts)]
+        count = sum(part["positions"] for part in sums)
+        yield (f"| {model} | {name} | {count} | {sum(part['kl'] for part in sums) / count:.2e} | "
+               f"{max(part['worst'] for part in sums):.2e} | {100 * sum(part['same'] for part in sums) / count:.1f} % | "
+               f"{math.exp(sum(part['nats'] for part in sums) / count):.4f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for programs")
+    parser.add_argument("--bin", type=Path, default=ROOT / "build" / "bin", help="folder of the programs")
+    parser.add_argument("--model", type=Path, action="append", help="checkpoint (default: the demo model)")
+    parser.add_argument("--texts", type=int, default=6)
+    parser.add_argument("--tokens", type=int, default=120, help="of each text")
+    options = parser.parse_args()
+    options.work = options.work.resolve()
+    options.work.mkdir(parents=True, exist_ok=True)
+    lines = ["| model | format | positions | KL(f32 \\|\\| format), mean | largest | same likeliest token | perplexity |",
+             "|---|---|---|---|---|---|---|"]
+    for checkpoint in options.model or [ROOT / "configs" / "demo-model"]:
+        lines += measure(options, checkpoint)
+    page = ROOT / "docs" / "accuracy.md"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    page.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

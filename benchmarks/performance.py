@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the table of docs/performance.md with qeff-bench, and writes table and picture.
+
+    benchmarks/performance.py --work DIR --peers HOME_OF_PEERS           # everything, at most 12 minutes of measuring
+    benchmarks/performance.py --work DIR --models smollm2 --weights bf16,int8 --cells decode
+    benchmarks/performance.py --work DIR --only-write                    # table and picture again from DIR/results.json
+
+Checkpoints with random weights and QPCs are made under DIR when they are missing, which takes minutes the first time and does
+not count; --only-prepare does nothing else, peers' models included. Peers are measured where benchmarks/peers has installed
+them. Cells that the time did not suffice for are named at the end. Needs only Python 3.9.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = {"smollm2": "smollm2-135m", "tinyllama": "tinyllama-1.1b", "qwen3": "qwen3-0.6b"}
+# Our weights: options of qeff-compile, and the weights of the peers that are of the same class.
+WEIGHTS = {
+    "f32": (["--weight-storage", "f32"], {"llama_cpp": "f32", "onnxruntime_genai": "f32"}),
+    "bf16": (["--weight-storage", "bf16"], {"llama_cpp": "bf16", "openvino": "bf16"}),
+    "int8": (["--weight-storage", "int8"], {"llama_cpp": "q8_0", "openvino": "int8", "ctranslate2": "int8"}),
+    "int4": (["--weight-storage", "int4"], {"llama_cpp": "q4_0", "openvino": "int4", "onnxruntime_genai": "int4"}),
+}
+# Cell: how its program is compiled, and the options of qeff-bench.
+CELLS = {
+    "prefill": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "512", "-n", "0"]),
+    "prefill128": (["--prefill-seq-len", "128", "--ctx-len", "512"], ["-p", "128", "-n", "0"]),
+    "decode": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "0", "-n", "64"]),
+    "batch4": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "4"], ["-p", "0", "-n", "32"]),
+    "batch16": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "16"], ["-p", "0", "-n", "24"]),
+    "long": (["--prefill-seq-len", "512", "--ctx-len", "8320"], ["-p", "0", "-n", "32", "-d", "8192"]),
+}
+BEGIN, END = "<!-- table: written by benchmarks/performance.py -->\n", "<!-- end of table -->\n"
+
+
+def run(command):
+    command = [str(part) for part in command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"error: {' '.join(command)}: ended with {done.returncode}")
+    return done.stdout
+
+
+def accepts_weights(options, weights):
+    """False for formats that this build of qeff-compile does not know."""
+    known = run([options.bin / "qeff-compile", "--help"])
+    flag = WEIGHTS[weights][0][0]
+    if flag not in known:
+        sys.exit(f"error: qeff-compile has no option {flag}")
+    probe = subprocess.run([options.bin / "qeff-compile", "nowhere", *WEIGHTS[weights][0]], capture_output=True)
+    return probe.returncode != 2  # 2: the command line; 3: there is no such folder
+
+
+def onnx_of(options, model):
+    checkpoint = options.work / "models" / model
+    if not (checkpoint / "model.safetensors").exists():
+        run([sys.executable, ROOT / "scripts" / "make_checkpoint.py", checkpoint, "--preset", MODELS[model],
+             "--tokenizer", ROOT / "configs" / "demo-model"])
+    onnx = options.work / "onnx" / model
+    run([options.bin / "qeff-export", checkpoint, "-q", "--weights", "reference", "-o", onnx])
+    return checkpoint, onnx
+
+
+def program_of(options, onnx, model, weights, cell):
+    shape = "-".join(part for part in CELLS[cell][0] if part.isdigit())
+    program = options.work / "qpc" / f"{model}-{weights}-{shape}"
+    run([options.bin / "qeff-compile", onnx, "-q", "--num-cores", max(options.threads), *CELLS[cell][0],
+         *WEIGHTS[weights][0], "-o", program])
+    return program
+
+
+def peers_of(options, checkpoint, weights, action):
+    """Returns the commands of the engines that are installed and have these weights."""
+    if options.peers is None:
+        return []
+    commands = []
+    for engine, name in WEIGHTS[weights][1].items():
+        if engine not in options.engines:
+            continue
+        script = ROOT / "benchmarks" / "peers" / f"{engine}.sh"
+        if action == "prepare":
+            run([script, options.peers, "prepare", checkpoint, name])
+        commands.append(f"{script} {options.peers} run {checkpoint} {name}")
+    return commands
+
+
+def measure(options, results):
+    """Goes over models and weights; every cell is an own call of qeff-bench, with the peers of its class in turn."""
+    end, left = time.monotonic() + 60 * options.minutes, []
+    for model in options.models:
+        checkpoint, onnx = onnx_of(options, model)
+        for weights in options.weights:
+            if not accepts_weights(options, weights):
+                left.append(f"{model} {weights}: not in this build")
+                continue
+            commands = peers_of(options, checkpoint, weights, "prepare")
+            for cell in options.cells:
+                program = program_of(options, onnx, model, weights, cell)
+                if options.only_prepare:
+                    continue
+                if time.monotonic() > end:
+                    left.append(f"{model} {weights} {cell}: no time")
+                    continue
+                command = [options.bin / "qeff-bench", program, "-q", "--format", "json", "-r", options.repetitions,
+                           "-t", ",".join(map(str, options.threads)), *CELLS[cell][1]]
+                for peer in commands:
+                    command += ["--against", peer]
+                report = json.loads(run(command))
+                results["environment"] = report["environment"]
+                for row in report["rows"]:
+                    row.update(model=model, weights=weights, cell=cell)
+                    key = ("model", "weights", "cell", "threads")
+                    results["rows"] = [r for r in results["rows"] if any(r[k] != row[k] for k in key)] + [row]
+                save(options, results)
+    if not options.only_prepare:
+        results["limits"] = json.loads(run([options.bin / "qeff-bench", "--limits", "--format", "json"]))["limits"]
+        save(options, results)
+    return left
+
+
+def save(options, results):
+    (options.work / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def spread(value, digits=0):
+    return f"{value['median']:.{digits}f} ({value['min']:.{digits}f}-{value['max']:.{digits}f})"
+
+
+def table_of(results):
+    """The environment, the limits, and a line for each row with the best peer and its ratio."""
+    lines = [f"{name}: {value}  " for name, value in results["environment"].items()] + [""]
+    lines += ["| limit | threads | rate |", "|---|---|---|"]
+    for limit in results["limits"]:
+        rate = f"{limit['op_s'] / 1e9:.0f} GOP/s" if "op_s" in limit else f"{limit['bytes_s'] / 1e9:.1f} GB/s"
+        lines.append(f"| {limit['name']} | {limit['threads']} | {rate} |")
+    lines += ["", "| model | weights | threads | cell | tok/s (median, range) | bound | of the limit | best peer | its tok/s | ours over it |",
+              "|---|---|---|---|---|---|---|---|---|---|"]
+    order = {name: i for i, name in enumerate([*MODELS, *WEIGHTS, *CELLS])}
+    for row in sorted(results["rows"], key=lambda r: [order[r["model"]], order[r["weights"]], order[r["cell"]], r["threads"]]):
+        best = max(row["peers"], key=lambda peer: peer["tok_s"]["median"], default=None)
+        share = {k: 100 * v for k, v in row["share_of_limit"].items()}
+        cells = [row["model"], row["weights"], row["threads"], row["cell"], spread(row["tok_s"], 1), row["bound"],
+                 spread(share) + " %"]
+        cells += [best["engine"], spread(best["tok_s"], 1), spread(best["ratio"], 2)] if best else ["-", "-", "-"]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    count = {row["repetitions"] for row in results["rows"]}
+    lines += ["", f"Samples of each cell after a warm-up: {', '.join(map(str, sorted(count)))}. Peers are measured in turn with "
+              "ours, sample by sample; ratios are those of neighbouring samples.",
+              "", "![Operations per byte against operations per second, ours and the peers'](roofline.svg)"]
+    return "\n".join(lines) + "\n"
+
+
+def picture_of(results):
+    """A roofline: operations per byte against operations per second, both logarithmic. A peer stands at our work over its
+    own time."""
+    width, height, left, bottom = 760, 460, 70, 60
+    points, read = [], 0.0
+    for row in results["rows"]:
+        operations = sum(row["operations"].values())
+        tokens = row["tokens"] * row["batch"]
+        x = operations / row["bytes"]
+        label = f"{row['model']} {row['weights']} {row['cell']}, {row['threads']} threads"
+        points.append((x, operations * row["tok_s"]["median"] / tokens, "#1f6feb", "qeff: " + label))
+        for peer in row["peers"]:
+            points.append((x, operations * peer["tok_s"]["median"] / tokens, "#d1495b", f"{peer['engine']}: {label}"))
+        read = max([read] + [sample["read_bytes_s"] for sample in row["samples"]])
+    threads = max(row["threads"] for row in results["rows"])
+    peaks = [(limit["name"], limit["op_s"]) for limit in results["limits"] if "op_s" in limit and limit["threads"] == threads]
+    xs = [x for x, *_ in points]
+    ys = [y for _, y, *_ in points] + [rate for _, rate in peaks]
+    x0, x1 = math.log10(min(xs) / 2), math.log10(max(xs) * 2)
+    y0, y1 = math.log10(min(ys) / 2), math.log10(max(ys) * 2)
+
+    def at(x, y):
+        return (left + (math.log10(x) - x0) / (x1 - x0) * (width - left - 20),
+                height - bottom - (math.log10(y) - y0) / (y1 - y0) * (height - bottom - 20))
+
+    def line(a, b, colour):
+        (ax, ay), (bx, by) = at(*a), at(*b)
+        return f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" stroke="{colour}"/>'
+
+    def text(x, y, content, anchor="start"):
+        return f'<text x="{x:.1f}" y="{y:.1f}" font-size="11" font-family="sans-serif" text-anchor="{anchor}">{content}</text>'
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
+             f'<rect width="{width}" height="{height}" fill="white"/>']
+    for exponent in range(math.ceil(y0), math.floor(y1) + 1):
+        parts.append(line((10**x0, 10**exponent), (10**x1, 10**exponent), "#dddddd"))
+        parts.append(text(left - 6, at(10**x0, 10**exponent)[1] + 4, f"{10**(exponent - 9):g}", "end"))
+    for exponent in range(math.ceil(x0), math.floor(x1) + 1):
+        parts.append(line((10**exponent, 10**y0), (10**exponent, 10**y1), "#dddddd"))
+        parts.append(text(at(10**exponent, 10**y0)[0], height - bottom + 16, f"{10**exponent:g}", "middle"))
+    low, high = max(10**x0, 10**y0 / read), min(10**x1, 10**y1 / read)
+    parts.append(line((low, low * read), (high, high * read), "#555555"))
+    for name, rate in peaks:
+        parts.append(line((max(10**x0, rate / read), rate), (10**x1, rate), "#555555"))
+        parts.append(text(width - 24, at(10**x1, rate)[1] - 4, name, "end"))
+    for x, y, colour, label in points:
+        px, py = at(x, y)
+        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour}" fill-opacity="0.75"><title>{label}</title></circle>')
+    parts += [text(width / 2, height - 14, "operations for each byte of weights and cache", "middle"),
+              text(8, 14, f"GOP/s, {threads} threads: blue is qeff, red are peers, grey what the machine can do"), "</svg>"]
+    return "\n".join(parts) + "\n"
+
+
+def write(options, results):
+    if not results["rows"]:
+        sys.exit("error: no results to write")
+    page = ROOT / "docs" / "performance.md"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(before + BEGIN + table_of(results) + END + after, encoding="utf-8")
+    (ROOT / "docs" / "roofline.svg").write_text(picture_of(results), encoding="utf-8")
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints, programs and results")
+    parser.add_argument("--bin", type=Path, default=ROOT / "build" / "bin", help="folder of the programs")
+    parser.add_argument("--peers", type=Path, help="folder of the engines; without it none is measured")
+    for name, known, default in (("models", MODELS, "smollm2,tinyllama"), ("weights", WEIGHTS, ",".join(WEIGHTS)),
+                                 ("cells", CELLS, "prefill,decode,batch16"),
+                                 ("engines", ["llama_cpp", "openvino", "onnxruntime_genai", "ctranslate2"],
+                                  "llama_cpp,openvino,onnxruntime_genai,ctranslate2")):
+        parser.add_argument(f"--{name}", default=default, help=f"of {', '.join(known)} (default: {default})")
+        parser.set_defaults(**{f"known_{name}": list(known)})
+    parser.add_argument("--threads", default="2", help="e.g. 1,2")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=12, help="no cell starts after so long")
+    parser.add_argument("--only-prepare", action="store_true")
+    parser.add_argument("--only-write", action="store_true")
+    options = parser.parse_args()
+    for name in ("models", "weights", "cells", "engines"):
+        values = getattr(options, name).split(",")
+        for value in values:
+            if value not in getattr(options, f"known_{name}"):
+                sys.exit(f"error: --{name}: unknown '{value}', expected {', '.join(getattr(options, f'known_{name}'))}")
+        setattr(options, name, values)
+    options.threads = [int(count) for count in options.threads.split(",")]
+    options.work = options.work.resolve()
+    return options
+
+
+def main():
+    options = parse_options()
+    options.work.mkdir(parents=True, exist_ok=True)
+    file = options.work / "results.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"rows": [], "limits": []}
+    left = [] if options.only_write else measure(options, results)
+    if not options.only_prepare:
+        write(options, results)
+    for cell in left:
+        print(f"not measured: {cell}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: Copyright The qeff Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures how fast a model is compiled, compared with a plain copy of its weights, and how fast a program starts.
+
+    benchmarks/start_and_compile.py --work DIR --model tinyllama
+
+Prints a line for each figure: the median and the range of --repetitions. Copies and compilations are written to DIR, flushed to
+the disk, and deleted. Weights and program are in the page cache. Needs only Python 3.9.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import performance
+
+
+def run(command, stdout=subprocess.PIPE):
+    """Returns seconds, the largest resident size in bytes, and standard output."""
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=stdout, text=True)
+    output = process.stdout.read() if process.stdout else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"error: {command[0]} ended with {os.waitstatus_to_exitcode(status)}")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024, output
+
+
+def flushed(work):
+    """Seconds of work() and of bringing the file that it returns to the disk."""
+    start = time.perf_counter()
+    descriptor = os.open(work(), os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    return time.perf_counter() - start
+
+
+def show(name, values, unit, scale=1.0):
+    values = [value * scale for value in values]
+    print(f"{name}: {statistics.median(values):.3f} {unit} ({min(values):.3f}-{max(values):.3f}, {len(values)} runs)")
+
+
+def measure_compile(options, checkpoint, onnx):
+    weights = checkpoint / "model.safetensors"
+    size = weights.stat().st_size
+    copy, program = options.work / "copy.bin", options.work / "compiled"
+    copies, compiles, resident = [], [], []
+    run(["cat", weights], subprocess.DEVNULL)  # into the page cache, not into this process
+    for _ in range(options.repetitions):
+        copies.append(flushed(lambda: shutil.copyfile(weights, copy)))
+        copy.unlink()
+
+        def compile_once():
+            resident.append(run([options.bin / "qeff-compile", onnx, "-q", "--num-cores", "2", "-o", program])[1])
+            return program / "programqpc.bin"
+        compiles.append(flushed(compile_once))
+        shutil.rmtree(program)
+    show("plain copy", [size / seconds for seconds in copies], "GB/s", 1e-9)
+    show("compilation", [size / seconds for seconds in compiles], "GB/s", 1e-9)
+    show("compilation over copy", [a / b for a, b in zip(copies, compiles)], "times as fast")
+    show("largest resident size", resident, "MiB", 2**-20)
+
+
+def measure_start(options, onnx):
+    program = options.work / "qpc" / f"{options.model}-start"
+    run([options.bin / "qeff-compile", onnx, "-q", "--num-cores", "2", "--prefill-seq-len", "16", "-o", program])
+    ids = ",".join(str(3 + i) for i in range(16))
+    starts, prefills = [], []
+    for _ in range(options.repetitions + 1):
+        seconds, _, output = run([options.bin / "qeff-run", program, "-q", "--input-ids", ids, "--max-new-tokens", "1",
+                                  "--ignore-eos", "--json"])
+        metrics = json.loads(output)["metrics"]
+        starts.append(seconds)
+        prefills.append(metrics["prefill_s"])
+    show("whole process to the first token of 16", starts[1:], "s")
+    show("of that in prefill", prefills[1:], "s")
+    show("start without prefill", [a - b for a, b in zip(starts[1:], prefills[1:])], "s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints, programs and copies")
+    parser.add_argument("--bin", type=Path, default=performance.ROOT / "build" / "bin")
+    parser.add_argument("--model", choices=list(performance.MODELS), default="tinyllama")
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    options.work = options.work.resolve()
+    checkpoint, onnx = performance.onnx_of(options, options.model)
+    measure_compile(options, checkpoint, onnx)
+    measure_start(options, onnx)
+
+
+if __name__ == "__main__":
+    main()
