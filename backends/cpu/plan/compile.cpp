@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/plan/background_sink.h"
 #include "backends/cpu/plan/lowering.h"
 
 namespace qeff::cpu {
@@ -118,9 +119,11 @@ Result<CpuPlan> CompileForCpu(const std::vector<SpecializedGraph>& graphs,
 }
 
 Status CpuPlan::WriteConstants(const ByteSink& sink) const {
-  QEFF_RETURN_IF_ERROR(constants.Write(sink));
-  const std::vector<std::byte> slack(kAreaSlackBytes);
-  return sink(slack);
+  BackgroundSink background(sink);
+  const auto append = [&](std::span<const std::byte> bytes) { return background.Append(bytes); };
+  QEFF_RETURN_IF_ERROR(constants.Write(append));
+  QEFF_RETURN_IF_ERROR(append(std::vector<std::byte>(kAreaSlackBytes)));
+  return background.Finish();
 }
 
 }  // namespace qeff::cpu

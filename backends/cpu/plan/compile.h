@@ -32,7 +32,7 @@ struct CpuPlan {
   /// Bytes that WriteConstants sends.
   uint64_t constants_bytes() const { return program.constants_bytes + kAreaSlackBytes; }
   /// Sends the constants segment, to be mapped at a 64-byte aligned address (page-aligned in the
-  /// file).
+  /// file). `sink` is called on another thread, which has ended when this returns.
   Status WriteConstants(const ByteSink& sink) const;
 };
 
