@@ -21,11 +21,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FORMATS = {
-    "f32": ["--weight-storage", "f32"],
-    "bf16": ["--weight-storage", "bf16"],
-    "int8": ["--weight-storage", "int8"],
-    "int4": ["--weight-storage", "int4"],
-    "mxfp6": ["--weight-storage", "mxfp6"],
+    "f32": ["--weights", "f32"],
+    "bf16": ["--weights", "bf16"],
+    "bf16, computed in bf16": ["--weights", "bf16", "--compute", "bf16"],
+    "int8": ["--weights", "int8"],
+    "int4": ["--weights", "int4"],
+    "mxfp6": ["--weights", "mxfp6"],
 }
 PROMPT_TOKENS = 1  # the first token of a text, which no position predicts
 BEGIN, END = "<!-- table: written by benchmarks/accuracy.py -->\n", "<!-- end of table -->\n"
@@ -82,7 +83,7 @@ def write_texts(options, program, first_id):
 
 def compile_format(options, onnx, name, model):
     """Returns the program, or None if this build of qeff-compile does not know the format."""
-    program = options.work / "qpc" / f"{model}-{name}"
+    program = options.work / "qpc" / f"{model}-{'-'.join(FORMATS[name]).replace('--', '')}"
     command = [options.bin / "qeff-compile", onnx, "-q", "--ctx-len", options.tokens + 32, "--num-cores", "1",
                *FORMATS[name], "-o", program]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)

@@ -24,10 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = {"smollm2": "smollm2-135m", "tinyllama": "tinyllama-1.1b", "qwen3": "qwen3-0.6b"}
 # Our weights: options of qeff-compile, and the weights of the peers that are of the same class.
 WEIGHTS = {
-    "f32": (["--weight-storage", "f32"], {"llama_cpp": "f32", "onnxruntime_genai": "f32"}),
-    "bf16": (["--weight-storage", "bf16"], {"llama_cpp": "bf16", "openvino": "bf16"}),
-    "int8": (["--weight-storage", "int8"], {"llama_cpp": "q8_0", "openvino": "int8", "ctranslate2": "int8"}),
-    "int4": (["--weight-storage", "int4"], {"llama_cpp": "q4_0", "openvino": "int4", "onnxruntime_genai": "int4"}),
+    "f32": (["--weights", "f32"], {"llama_cpp": "f32", "onnxruntime_genai": "f32"}),
+    "bf16": (["--weights", "bf16", "--compute", "bf16"], {"llama_cpp": "bf16", "openvino": "bf16"}),
+    "int8": (["--weights", "int8"], {"llama_cpp": "q8_0", "openvino": "int8", "ctranslate2": "int8"}),
+    "int4": (["--weights", "int4"], {"llama_cpp": "q4_0", "openvino": "int4", "onnxruntime_genai": "int4"}),
 }
 # Cell: how its program is compiled, and the options of qeff-bench.
 CELLS = {
@@ -51,10 +51,6 @@ def run(command):
 
 def accepts_weights(options, weights):
     """False for formats that this build of qeff-compile does not know."""
-    known = run([options.bin / "qeff-compile", "--help"])
-    flag = WEIGHTS[weights][0][0]
-    if flag not in known:
-        sys.exit(f"error: qeff-compile has no option {flag}")
     probe = subprocess.run([options.bin / "qeff-compile", "nowhere", *WEIGHTS[weights][0]], capture_output=True)
     return probe.returncode != 2  # 2: the command line; 3: there is no such folder
 

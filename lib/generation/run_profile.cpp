@@ -24,6 +24,8 @@ std::string_view ArithmeticName(Arithmetic arithmetic) {
       return "bf16";
     case Arithmetic::kInt8:
       return "int8";
+    case Arithmetic::kF32ByBf16:
+      return "f32xbf16";
   }
   return "f32";
 }

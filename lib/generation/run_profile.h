@@ -18,11 +18,16 @@
 namespace qeff {
 
 /// In what the products of a step are computed.
-enum class Arithmetic { kF32, kBf16, kInt8 };
+enum class Arithmetic {
+  kF32,
+  kBf16,
+  kInt8,
+  kF32ByBf16,  ///< f32 times bf16: by f32, or by three products of bf16 where they are faster
+};
 inline constexpr Arithmetic kArithmetics[] = {Arithmetic::kF32, Arithmetic::kBf16,
-                                              Arithmetic::kInt8};
-inline constexpr int kArithmeticCount = 3;
-/// "f32", "bf16", "int8".
+                                              Arithmetic::kInt8, Arithmetic::kF32ByBf16};
+inline constexpr int kArithmeticCount = 4;
+/// "f32", "bf16", "int8", "f32xbf16".
 std::string_view ArithmeticName(Arithmetic arithmetic);
 
 /// The least that something must do, whatever the machine. Bytes are those of weights and retained

@@ -25,7 +25,7 @@ text=$("$work/build/continue_text" "$root/configs/demo-model" "Once upon a time"
 alike=$("$work/build/embed_texts" "$root/tests/data/sentence_transformers/mean" "The cat sits on the mat." "the CAT sits on the mat .")
 [[ "$alike" == 1.0000 ]] || { echo "texts that are the same to the tokenizer are alike by $alike"; exit 1; }
 
-for program in qeff-fetch qeff-transform qeff-export qeff-compile qeff-run qeff-infer qeff-inspect qeff-opt; do
+for program in qeff-fetch qeff-transform qeff-export qeff-compile qeff-run qeff-infer qeff-bench qeff-inspect qeff-opt; do
   "$work/prefix/bin/$program" --version >/dev/null
 done
 text=$("$work/prefix/bin/qeff-infer" "$root/configs/demo-model" --prompt "Once upon a time" --max-new-tokens 30 -q)

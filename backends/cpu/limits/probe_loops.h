@@ -20,6 +20,7 @@ struct ArithmeticLoop {
   Arithmetic kind;
   std::string_view instruction;  ///< "vdpbf16ps zmm"
   Isa isa;                       ///< the weakest set with it
+  bool has_kernel;               ///< some kernel of that set is written with it
   double operations;             ///< of one turn; a multiplication and an addition are two
   void (*run)(int64_t turns);
 };

@@ -43,8 +43,18 @@ struct Subject {
   }
 };
 
-Arithmetic ArithmeticOf(RowFormat format) {
-  return format == RowFormat::kBf16 ? Arithmetic::kBf16 : Arithmetic::kF32;
+Arithmetic ArithmeticOf(RowFormat rows, WeightFormat weights) {
+  switch (rows) {
+    case RowFormat::kF32:
+      return weights == WeightFormat::kBf16 ? Arithmetic::kF32ByBf16 : Arithmetic::kF32;
+    case RowFormat::kBf16:
+      return Arithmetic::kBf16;
+    case RowFormat::kInt8:
+    case RowFormat::kInt4:
+    case RowFormat::kMxfp6:
+      return Arithmetic::kInt8;
+  }
+  return Arithmetic::kF32;
 }
 
 RunWork Work(double bytes, Arithmetic arithmetic, double operations) {
@@ -63,7 +73,7 @@ double ProductOperations(double rows, int64_t depth, int64_t columns) {
 RunWork LinearWork(const Subject& subject) {
   const auto p = subject.params<LinearParams>();
   return Work(
-      subject.ConstantBytes(), ArithmeticOf(p.row_format),
+      subject.ConstantBytes(), ArithmeticOf(p.row_format, p.weights),
       Matrices(p.epilogue) * ProductOperations(subject.RowsAtWork(p.rows), p.depth, p.columns));
 }
 
@@ -75,7 +85,7 @@ RunWork RoutedLinearWork(const Subject& subject) {
     slots *= static_cast<double>(live.live) / static_cast<double>(live.rows);
   }
   const double share = std::min(1.0, slots / static_cast<double>(std::max<int64_t>(p.experts, 1)));
-  return Work(subject.ConstantBytes() * share, ArithmeticOf(p.row_format),
+  return Work(subject.ConstantBytes() * share, ArithmeticOf(p.row_format, p.weights),
               Matrices(p.epilogue) * ProductOperations(slots, p.depth, p.columns));
 }
 
