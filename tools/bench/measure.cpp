@@ -119,7 +119,7 @@ void Probe(cpu::LimitProbe& probe, const RunWork& work, size_t footprint_bytes, 
   for (const Arithmetic kind : kArithmetics) {
     const auto index = static_cast<size_t>(kind);
     if (work.operations[index] == 0) continue;
-    sample.peaks[index] = std::max(sample.peaks[index], probe.Operations(cpu::LoopFor(kind, isa)));
+    sample.peaks[index] = std::max(sample.peaks[index], probe.Peak(kind, isa));
   }
   sample.bytes_per_s = std::max(sample.bytes_per_s, probe.ReadBandwidth(footprint_bytes));
 }

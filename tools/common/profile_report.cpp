@@ -34,7 +34,7 @@ Result<Limits> MeasureLimits(const RunProfile& profile) {
   for (const Arithmetic kind : kArithmetics) {
     const auto index = static_cast<size_t>(kind);
     if (all.operations[index] == 0) continue;
-    limits.peaks[index] = probe->Operations(cpu::LoopFor(kind, cpu::MachineIsa()));
+    limits.peaks[index] = probe->Peak(kind, cpu::MachineIsa());
   }
   limits.bytes_per_s = probe->ReadBandwidth(bytes);
   return limits;

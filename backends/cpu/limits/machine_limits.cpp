@@ -35,7 +35,7 @@ double BestSeconds(ThreadPool& pool, int runs, const Work& work) {
 const ArithmeticLoop* StrongestLoop(Arithmetic kind, Isa isa) {
   const ArithmeticLoop* best = nullptr;
   for (const ArithmeticLoop& loop : ArithmeticLoops()) {
-    if (loop.kind != kind || loop.isa > isa) continue;
+    if (loop.kind != kind || loop.isa > isa || !loop.has_kernel) continue;
     if (best == nullptr || loop.isa > best->isa) best = &loop;
   }
   return best;
@@ -76,11 +76,15 @@ double LimitProbe::ReadBandwidth(size_t footprint_bytes) {
   return static_cast<double>(part * count) / BestSeconds(pool_, kRuns / 2, read);
 }
 
-const ArithmeticLoop& LoopFor(Arithmetic arithmetic, Isa isa) {
+double LimitProbe::Peak(Arithmetic arithmetic, Isa isa) {
+  constexpr double kProductsOfSplitF32 = 3;
+  if (arithmetic == Arithmetic::kF32ByBf16 && isa >= Isa::amx) {
+    return Peak(Arithmetic::kBf16, isa) / kProductsOfSplitF32;
+  }
   const ArithmeticLoop* loop = StrongestLoop(arithmetic, isa);
   if (loop == nullptr) loop = StrongestLoop(Arithmetic::kF32, isa);
   QEFF_CHECK(loop != nullptr, "no loop for '{}'", IsaName(isa));
-  return *loop;
+  return Operations(*loop);
 }
 
 }  // namespace qeff::cpu

@@ -30,6 +30,10 @@ class LimitProbe {
   /// Operations per second of `loop`: the best of a few runs of some milliseconds, so that a
   /// neighbour who takes a processor for a moment does not lower the limit.
   double Operations(const ArithmeticLoop& loop);
+  /// Operations per second that kernels of `isa` can reach in `arithmetic`: of the strongest loop
+  /// that they have for it; of f32 where they have none. f32 by bf16 is three products of bf16
+  /// where there are tiles.
+  double Peak(Arithmetic arithmetic, Isa isa);
   /// Bytes per second of all threads reading `footprint_bytes` in order, each its own part, again
   /// and again: as weights are read by one decoding step after the other. The best of a few runs.
   double ReadBandwidth(size_t footprint_bytes);
@@ -39,10 +43,6 @@ class LimitProbe {
   Memory memory_;
   ThreadPool pool_;
 };
-
-/// The strongest loop of `arithmetic` that kernels of `isa` use. bf16 and int8 where the set has no
-/// instruction for them are computed in f32.
-const ArithmeticLoop& LoopFor(Arithmetic arithmetic, Isa isa);
 
 /// The least time that `work` needs on a machine with these limits: the longer one of reading its
 /// bytes and of computing its operations, each kind at its own peak. `peak_of` gives operations per

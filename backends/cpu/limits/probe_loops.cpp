@@ -197,28 +197,31 @@ struct alignas(64) TileConfig {
 
 std::vector<ArithmeticLoop> FindLoops() {
   std::vector<ArithmeticLoop> loops = {
-      {Arithmetic::kF32, "4 x f32, multiply and add", Isa::scalar, 8 * 4 * 2, GenericF32}};
+      {Arithmetic::kF32, "4 x f32, multiply and add", Isa::scalar, true, 8 * 4 * 2, GenericF32}};
 #if defined(__x86_64__)
   constexpr double kTileOperations = 4.0 * 16 * 16 * 2;  // of one turn for each k
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    loops.push_back({Arithmetic::kF32, "vfmadd ymm", Isa::avx2, kNarrowSums * 8 * 2, Avx2F32});
-    loops.push_back({Arithmetic::kInt8, "vpmaddubsw, vpmaddwd, vpaddd ymm", Isa::avx2,
+    loops.push_back(
+        {Arithmetic::kF32, "vfmadd ymm", Isa::avx2, true, kNarrowSums * 8 * 2, Avx2F32});
+    loops.push_back({Arithmetic::kInt8, "vpmaddubsw, vpmaddwd, vpaddd ymm", Isa::avx2, true,
                      (kNarrowSums - 2) * 32 * 2, Avx2Int8});
   }
   if (__builtin_cpu_supports("avx512f")) {
-    loops.push_back({Arithmetic::kF32, "vfmadd zmm", Isa::avx512, kWideSums * 16 * 2, Avx512F32});
+    loops.push_back(
+        {Arithmetic::kF32, "vfmadd zmm", Isa::avx512, true, kWideSums * 16 * 2, Avx512F32});
   }
   if (__builtin_cpu_supports("avx512vnni")) {
-    loops.push_back(
-        {Arithmetic::kInt8, "vpdpbusd zmm", Isa::avx512_bf16, kWideSums * 64 * 2, Avx512Int8});
+    loops.push_back({Arithmetic::kInt8, "vpdpbusd zmm", Isa::avx512_vnni, true, kWideSums * 64 * 2,
+                     Avx512Int8});
   }
   if (__builtin_cpu_supports("avx512bf16")) {
-    loops.push_back(
-        {Arithmetic::kBf16, "vdpbf16ps zmm", Isa::avx512_bf16, kWideSums * 32 * 2, Avx512Bf16});
+    loops.push_back({Arithmetic::kBf16, "vdpbf16ps zmm", Isa::avx512_bf16, true, kWideSums * 32 * 2,
+                     Avx512Bf16});
   }
   if (MachineIsa() >= Isa::amx) {  // asks the system for the tiles, too
-    loops.push_back({Arithmetic::kBf16, "tdpbf16ps", Isa::amx, kTileOperations * 32, AmxBf16});
-    loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, kTileOperations * 64, AmxInt8});
+    loops.push_back(
+        {Arithmetic::kBf16, "tdpbf16ps", Isa::amx, true, kTileOperations * 32, AmxBf16});
+    loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, false, kTileOperations * 64, AmxInt8});
   }
 #endif
   return loops;

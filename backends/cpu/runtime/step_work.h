@@ -31,6 +31,8 @@ LiveRows CountLiveRows(std::span<const int64_t> positions);
 ///   MatMul (of two computed values): 2 * M * K * N.
 ///   Delta rule: its state, read and written; 8 * Hv * E * Ev for each live token.
 ///   Everything else: its constants; of tables only the rows that are looked up.
+/// Work before a run knows only positions: steps that leave out padding of an encoder's batch while
+/// running count all its rows, and packed attention counts nothing.
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live);
 
