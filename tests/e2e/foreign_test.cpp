@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Models that the original exporter wrote, with the calls that were recorded on them: each compiles
-// for both backends and gives the recorded outputs. The calls are replayed in order, so retained
-// state is carried by the session as on a card.
+// for each backend and gives the recorded outputs; the card is a simulated one. The calls are
+// replayed in order, so retained state is carried by the session as on a card.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -20,6 +20,8 @@ namespace qeff {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kStandInSdk = QEFF_STANDIN_SDK;
 
 fs::path SharedFolder() {
   const char* from_environment = std::getenv("QEFF_SHARED");
@@ -92,12 +94,14 @@ class Replay {
       }
     }
     options.target.num_cores = 2;
+    options.target.card.sdk = kStandInSdk;
     output_ = fs::temp_directory_path() /
               ("qeff-foreign-" + folder_.filename().string() + "-" + backend_);
     fs::remove_all(output_);
     const auto compiled = stages::Compile(folder_, output_, options);
     if (!compiled.ok()) FAIL(compiled.diagnostic().ToString());
-    auto session = stages::OpenProgram(output_, {});
+    auto session = stages::OpenProgram(
+        output_, {.card_plugin = fs::path(kStandInSdk) / "qeff" / "libqeff_aic_session.so"});
     if (!session.ok()) FAIL(session.diagnostic().ToString());
     session_ = std::move(*session);
   }
@@ -156,43 +160,43 @@ class Replay {
   std::unique_ptr<Session> session_;
 };
 
-void ReplayOnBothBackends(const std::string& name) {
+void ReplayOnAllBackends(const std::string& name) {
   const fs::path folder = SharedFolder() / "goldens/qefficient/onnx" / name;
   if (!fs::exists(folder)) {
     std::cout << "SKIPPED: " << folder.string() << " is not there\n";
     return;
   }
-  for (const std::string backend : {"reference", "cpu"}) Replay(folder, backend).Run();
+  for (const std::string backend : {"reference", "cpu", "aic100"}) Replay(folder, backend).Run();
 }
 
 }  // namespace
 
-TEST_CASE("the original's llama gives its recorded logits") { ReplayOnBothBackends("llama"); }
+TEST_CASE("the original's llama gives its recorded logits") { ReplayOnAllBackends("llama"); }
 TEST_CASE("the original's llama with layer functions gives its recorded logits") {
-  ReplayOnBothBackends("llama_subfunctions");
+  ReplayOnAllBackends("llama_subfunctions");
 }
 TEST_CASE("the original's llama with continuous batching gives its recorded logits") {
-  ReplayOnBothBackends("llama_cb");
+  ReplayOnAllBackends("llama_cb");
 }
 TEST_CASE("the original's llama as a speculative target gives its recorded logits") {
-  ReplayOnBothBackends("llama_tlm");
+  ReplayOnAllBackends("llama_tlm");
 }
-TEST_CASE("the original's qwen3 gives its recorded logits") { ReplayOnBothBackends("qwen3"); }
-TEST_CASE("the original's gpt2 gives its recorded logits") { ReplayOnBothBackends("gpt2"); }
-TEST_CASE("the original's gemma2 gives its recorded logits") { ReplayOnBothBackends("gemma2"); }
-TEST_CASE("the original's falcon gives its recorded logits") { ReplayOnBothBackends("falcon"); }
+TEST_CASE("the original's qwen3 gives its recorded logits") { ReplayOnAllBackends("qwen3"); }
+TEST_CASE("the original's gpt2 gives its recorded logits") { ReplayOnAllBackends("gpt2"); }
+TEST_CASE("the original's gemma2 gives its recorded logits") { ReplayOnAllBackends("gemma2"); }
+TEST_CASE("the original's falcon gives its recorded logits") { ReplayOnAllBackends("falcon"); }
 TEST_CASE("the original's llama with compute context lengths gives its recorded logits") {
-  ReplayOnBothBackends("llama_ccl");
+  ReplayOnAllBackends("llama_ccl");
 }
-TEST_CASE("the original's mixtral gives its recorded logits") { ReplayOnBothBackends("mixtral"); }
+TEST_CASE("the original's mixtral gives its recorded logits") { ReplayOnAllBackends("mixtral"); }
 TEST_CASE("the original's gpt_oss, a ring cache and sinks, gives its recorded logits") {
-  ReplayOnBothBackends("gpt_oss");
+  ReplayOnAllBackends("gpt_oss");
 }
 TEST_CASE(
     "the original's gemma3 decoder, a ring cache beside image embeddings, gives its recorded "
     "logits") {
-  ReplayOnBothBackends("gemma3");
+  ReplayOnAllBackends("gemma3");
 }
-TEST_CASE("the original's mpt gives its recorded logits") { ReplayOnBothBackends("mpt"); }
+TEST_CASE("the original's mpt gives its recorded logits") { ReplayOnAllBackends("mpt"); }
 
 }  // namespace qeff

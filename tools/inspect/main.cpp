@@ -15,7 +15,7 @@ struct Arguments {
   bool verify = false;
   bool all = false;
   bool device = false;
-  std::string sdk = "/opt/qti-aic";
+  inspect::DeviceRequest machine;
   inspect::ReadOptions read;
   inspect::TokenizeOptions tokenize;
   inspect::TemplateRequest chat_template;
@@ -63,9 +63,12 @@ Status Draw(const inspect::Subject& subject) {
 
 Status Run(const Arguments& arguments) {
   if (arguments.device) {
-    const inspect::Report report = inspect::ReadDevice(arguments.sdk);
-    tools::PrintText(arguments.json ? PrintJson(report) : PrintText(report, {.row_limit = 0}));
-    return Status::Ok();
+    const inspect::DeviceReport device = inspect::ReadDevice(arguments.machine);
+    tools::PrintText(arguments.json ? PrintJson(device.report)
+                                    : PrintText(device.report, {.row_limit = 0}));
+    if (device.failed_checks == 0) return Status::Ok();
+    return Error(ErrorCode::kBackend, Location::Flag("--device"),
+                 fmt::format("{} of the checks failed", device.failed_checks));
   }
   if (arguments.path.empty()) {
     return UsageError(Location::Flag("path"), "expected a folder or file, got none",
@@ -136,9 +139,17 @@ int main(int argc, char** argv) {
                                            "What this machine has of a Cloud AI card, its driver "
                                            "and its software");
         device->excludes(path);
-        app.add_option("--sdk", arguments.sdk, "Folder of the vendor's SDK")
+        app.add_option("--sdk", arguments.machine.sdk, "Folder of the vendor's SDK")
             ->needs(device)
             ->capture_default_str();
+        app.add_option("--system-root", arguments.machine.system_root,
+                       "Folder that holds sys and dev of the machine with the card")
+            ->needs(device)
+            ->capture_default_str();
+        app.add_option("--card-plugin", arguments.machine.plugin,
+                       "Library that reaches the card (default: libqeff_aic_session.so of this "
+                       "installation)")
+            ->needs(device);
         CLI::Option* json = app.add_flag("--json", arguments.json, "Print one JSON object");
         app.add_flag("--dot", arguments.dot, "Print the graph in Graphviz's language")
             ->excludes(json);

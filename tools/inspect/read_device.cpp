@@ -9,51 +9,109 @@
 namespace qeff::inspect {
 namespace {
 
-/// The whole output of the vendor's device list, or why there is none.
-std::string ListDevices(const std::filesystem::path& sdk) {
+/// One question about this machine: passed, or what is wrong and what to do.
+struct Checks {
+  Table table{.name = "checks", .columns = {"check", "result"}, .rows = {}};
+  int failed = 0;
+
+  void Add(const std::string& name, const std::vector<std::string>& problems,
+           const std::string& passed) {
+    if (problems.empty()) table.rows.push_back({name, passed});
+    for (const std::string& problem : problems) table.rows.push_back({name, "FAILED: " + problem});
+    failed += problems.empty() ? 0 : 1;
+  }
+};
+
+std::string DescribeProblem(const Diagnostic& problem) {
+  std::string text = problem.message;
+  if (!problem.where.file.empty()) text = problem.where.file + ": " + text;
+  return problem.notes.empty() ? text : text + "; " + problem.notes.back();
+}
+
+/// The lines of the vendor's device list.
+Result<std::vector<std::string>> ListDevices(const std::filesystem::path& sdk) {
   const std::filesystem::path tool = sdk / "tools" / "qaic-util";
   std::error_code error;
-  if (!std::filesystem::exists(tool, error)) return "no tools/qaic-util: install the Platform SDK";
-  std::string output;
-  const auto end = aic100::RunProcess(
-      {tool.string(), "-q"},
-      {.time_limit = std::chrono::seconds(10), .on_output = [&output](std::string_view text) {
-         output += text;
-         return Status::Ok();
-       }});
-  if (!end.ok()) return end.diagnostic().message;
-  return end->ok() ? output : end->ToString();
+  if (!std::filesystem::exists(tool, error)) {
+    return Error(ErrorCode::kBackend, Location::File(tool.string()), "is not there",
+                 {"install the Platform SDK, or say where it is with --sdk"});
+  }
+  std::vector<std::string> lines(1);
+  QEFF_ASSIGN_OR_RETURN(
+      const aic100::ProcessEnd end,
+      aic100::RunProcess({tool.string(), "-q"}, {.time_limit = std::chrono::seconds(10),
+                                                 .on_output = [&lines](std::string_view text) {
+                                                   for (const char character : text) {
+                                                     if (character == '\n') {
+                                                       lines.emplace_back();
+                                                     } else {
+                                                       lines.back() +=
+                                                           character == '\t' ? ' ' : character;
+                                                     }
+                                                   }
+                                                   return Status::Ok();
+                                                 }}));
+  if (!end.ok()) {
+    return Error(ErrorCode::kBackend, Location::File(tool.string()), end.ToString(),
+                 {"is the driver loaded and the card in order? 'dmesg' tells"});
+  }
+  std::erase(lines, "");
+  return lines;
+}
+
+/// What keeps the devices of a list from being used.
+std::vector<std::string> JudgeDevices(const std::vector<std::string>& lines) {
+  std::vector<std::string> problems;
+  std::string device;
+  for (const std::string& line : lines) {
+    if (line.starts_with("QID")) device = line;
+    if (const aic100::KnownMessage* known = aic100::Recognize(line))
+      problems.push_back(fmt::format("{}: {}: {}", device, known->meaning, known->remedy));
+    if (line.find("Status:Initializing") != std::string::npos)
+      problems.push_back(
+          fmt::format("{}: its firmware is starting: ask again in a minute", device));
+  }
+  if (device.empty()) problems.emplace_back("'qaic-util -q' lists no device");
+  return problems;
 }
 
 }  // namespace
 
-Report ReadDevice(const std::filesystem::path& sdk) {
-  Report report{.kind = "device", .path = sdk.string(), .sections = {}};
+DeviceReport ReadDevice(const DeviceRequest& request) {
+  Checks checks;
+  checks.Add("card, driver, permission", aic100::DiagnoseCard(request.system_root), "pass");
+  const Result<std::vector<std::string>> listed = ListDevices(request.sdk);
+  checks.Add(
+      "firmware",
+      listed.ok() ? JudgeDevices(*listed) : std::vector{DescribeProblem(listed.diagnostic())},
+      "pass");
+  const Result<aic100::Compiler> compiler = aic100::FindCompiler(request.sdk);
+  checks.Add("compiler",
+             compiler.ok() ? std::vector<std::string>()
+                           : std::vector{fmt::format("{}; {}", compiler.diagnostic().message,
+                                                     compiler.diagnostic().notes.front())},
+             compiler.ok() ? compiler->path.string() : "");
+  const Result<std::string> plugin = aic100::CheckPlugin(request.plugin);
+  checks.Add(
+      "session library",
+      plugin.ok() ? std::vector<std::string>() : std::vector{DescribeProblem(plugin.diagnostic())},
+      plugin.ok() ? fmt::format("built for version {}", *plugin) : "");
+  DeviceReport result{.report = {.kind = "device", .path = request.sdk.string(), .sections = {}},
+                      .failed_checks = checks.failed};
   Fields fields{.name = "", .fields = {}};
-  const std::vector<std::string> problems = aic100::DiagnoseCard();
-  fields.Add("card", problems.empty() ? Cell("pass") : Cell(problems));
-  const Result<aic100::Compiler> compiler = aic100::FindCompiler(sdk);
-  fields.Add("compiler", compiler.ok() ? compiler->path.string() : compiler.diagnostic().message);
-  const aic100::SdkVersions versions = aic100::ReadSdkVersions(sdk);
+  fields.Add("usable", checks.failed == 0);
+  const aic100::SdkVersions versions = aic100::ReadSdkVersions(request.sdk);
   fields.Add("apps_sdk", versions.apps.value_or("unknown"));
   fields.Add("platform_sdk", versions.platform.value_or("unknown"));
-  fields.Add("hardware_version", aic100::DetectHardwareVersion(sdk));
-  const std::string listed = ListDevices(sdk);
-  if (const aic100::KnownMessage* known = aic100::Recognize(listed))
-    fields.Add("problem", fmt::format("{}: {}", known->meaning, known->remedy));
-  report.Add(std::move(fields));
-  Table devices{.name = "devices", .columns = {"line"}, .rows = {}};
-  std::string line;
-  for (const char character : listed + "\n") {
-    if (character != '\n') {
-      line += character == '\t' ? ' ' : character;
-    } else if (!line.empty()) {
-      devices.rows.push_back({line});
-      line.clear();
-    }
+  fields.Add("hardware_version", aic100::DetectHardwareVersion(request.sdk));
+  result.report.Add(std::move(fields));
+  result.report.Add(std::move(checks.table));
+  if (listed.ok()) {
+    Table devices{.name = "devices", .columns = {"line"}, .rows = {}};
+    for (const std::string& line : *listed) devices.rows.push_back({line});
+    result.report.Add(std::move(devices));
   }
-  report.Add(std::move(devices));
-  return report;
+  return result;
 }
 
 }  // namespace qeff::inspect

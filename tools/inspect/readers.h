@@ -45,9 +45,18 @@ Status ReadCpuProgram(std::span<const std::byte> bytes, const std::string& path,
 Status ReadTokenizer(const std::filesystem::path& file, Report& report);
 void AddManifest(const artifact::Manifest& manifest, Report& report);
 
-/// What this machine has of a Cloud AI card and its software: "pass", or what is missing. `sdk` is
-/// the folder of the vendor's SDK.
-Report ReadDevice(const std::filesystem::path& sdk);
+struct DeviceRequest {
+  std::filesystem::path sdk = "/opt/qti-aic";  ///< the vendor's software
+  std::filesystem::path system_root = "/";     ///< below it are sys and dev
+  std::filesystem::path plugin;                ///< the session's library; empty: the installed one
+};
+struct DeviceReport {
+  Report report;
+  int failed_checks = 0;
+};
+/// What this machine has of a Cloud AI card and its software: what works, and what is missing with
+/// what to do.
+DeviceReport ReadDevice(const DeviceRequest& request);
 
 /// Everything about `subject`.
 Result<Report> MakeReport(const Subject& subject, const ReadOptions& options);

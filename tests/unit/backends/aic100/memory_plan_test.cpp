@@ -30,6 +30,43 @@ TEST_CASE("elements of a graph are counted by what they are for") {
   CHECK_FALSE(MeasureModel(graph, {{"batch_size", 3}}).ok());
 }
 
+TEST_CASE("the cards that are built in have the vendor's published figures") {
+  // Of a whole card: devices, cores, GB of memory, GB/s, MB of on-chip memory, f16 peak in TFLOPS.
+  struct Card {
+    const char* target;
+    int64_t devices;
+    int64_t cores;
+    double gigabytes;
+    double gigabytes_per_second;
+    double sram_megabytes;
+    double f16_teraflops;
+  };
+  const Card published[] = {{"ai100-standard", 1, 14, 16, 137, 126, 110},
+                            {"ai100-pro", 1, 16, 32, 137, 144, 125},
+                            {"ai100-ultra", 4, 64, 128, 548, 576, 290}};
+  for (const Card& card : published) {
+    INFO(card.target);
+    const auto target = ReadTarget(card.target);
+    REQUIRE(target.ok());
+    const auto devices = static_cast<double>(target->devices_per_card);
+    CHECK(target->devices_per_card == card.devices);
+    CHECK(target->devices_per_card * target->cores_per_device == card.cores);
+    CHECK(devices * static_cast<double>(*target->ddr_bytes) == card.gigabytes * (1 << 30));
+    CHECK(devices * *target->ddr_bytes_per_second == card.gigabytes_per_second * 1e9);
+    CHECK(devices * *target->f16_flops == card.f16_teraflops * 1e12);
+    // Of the 9 MB of a core 8 are VTCM.
+    CHECK(static_cast<double>(card.cores * target->vtcm_bytes_per_core) ==
+          card.sram_megabytes * 8 / 9 * (1 << 20));
+  }
+  const auto small = ReadTarget("ai080-ultra");
+  REQUIRE(small.ok());
+  CHECK(small->devices_per_card * small->cores_per_device == 32);
+  CHECK_FALSE(small->ddr_bytes);
+  CHECK_FALSE(small->ddr_bytes_per_second);
+  CHECK_FALSE(small->f16_flops);
+  CHECK(TargetNames().size() == std::size(published) + 1);
+}
+
 // By hand: 8e9 matrix elements, 5e8 others, 1e9 of state in 8 heads, on AI 100 Pro.
 TEST_CASE("memory and time of a model that has to be read from DDR") {
   const auto target = ReadTarget("ai100-pro");
