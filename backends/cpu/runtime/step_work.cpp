@@ -170,7 +170,7 @@ RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
     case StepOp::kAttentionSplit:
       return AttentionWork(subject, Arithmetic::kF32);
     case StepOp::kAttentionBf16:
-      return AttentionWork(subject, ArithmeticOf(RowFormat::kBf16));
+      return AttentionWork(subject, Arithmetic::kBf16);
     case StepOp::kMatMul:
       return MatMulWork(subject);
     case StepOp::kDeltaRule:
