@@ -168,7 +168,7 @@ Result<double> Peer::Measure(const Cell& cell, int threads) {
   // MSG_NOSIGNAL: a command that has ended is an error, not the end of ours.
   if (::send(socket_, line.data(), line.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(line.size())) {
-    return Failed("it takes no requests: it has ended");
+    return Failed("it ended before it answered").WithNote("what it wrote to stderr says why");
   }
   while (true) {
     QEFF_ASSIGN_OR_RETURN(const std::string text, ReadLine());
