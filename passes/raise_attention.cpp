@@ -17,22 +17,21 @@
 // slot <= position - window, or slot < position - position mod chunk; scores may have an ALiBi bias
 // and a column of sinks as lower-attention makes them; indices must be the slots up to the row's
 // largest position. Attention of encoders has no positions: all keys are seen, or those of a
-// window around the query; a bias and lower-attention's padding may be added to the scores; the
-// scale may stand on query and key. Every part is checked: a mask of another form (a ring buffer)
-// leaves the graph as it is, and the backends run it op by op. Requires: inferred types; no-op
-// casts removed (drop-noop-casts), shape inputs constant (fold-shapes).
+// window around the query; a bias and padding made of a mask (padding_match.h) may be added to the
+// scores; the scale may stand on query and key. Every part is checked: a mask of another form (a
+// ring buffer) leaves the graph as it is, and the backends run it op by op. Requires: inferred
+// types; no-op casts removed (drop-noop-casts), shape inputs constant (fold-shapes).
 #include <cmath>
 
 #include "lib/ops/attention.h"
 #include "passes/emitter.h"
 #include "passes/match.h"
+#include "passes/padding_match.h"
 #include "passes/pass.h"
 #include "passes/tidy.h"
 
 namespace qeff::passes {
 namespace {
-
-constexpr float kPadding = -65504;  ///< as lower-attention writes it
 
 /// The values that one attention is made of.
 struct Match {
@@ -140,20 +139,11 @@ class Matcher {
                                                                                     : masked;
   }
 
-  /// Add(scores, Where(key_mask == 0, -65504, 0)) -> scores.
+  /// Add(scores, padding) -> scores.
   static ir::Value* WithoutPadding(ir::Value* value, Match& match) {
     const ir::Node* add = ProducedBy(value, "Add");
-    ir::Value* padding = add != nullptr ? add->input(1) : nullptr;
-    const ir::Node* where = ProducedBy(SameData(padding), "Where");
-    const ir::Node* equal = where ? ProducedBy(where->input(0), "Equal") : nullptr;
-    if (equal == nullptr || ir::ConstantInt(equal->input(1)) != 0 || Rank(equal->input(0)) != 2 ||
-        ir::ConstantFloat(where->input(1)) != kPadding ||
-        ir::ConstantFloat(where->input(2)) != 0.0F || Rank(padding) != 4 ||
-        FixedDim(padding, 1) != 1 || FixedDim(padding, 2) != 1) {
-      return value;
-    }
-    match.key_mask = equal->input(0);
-    return add->input(0);
+    match.key_mask = add != nullptr ? MaskOfPadding(add->input(1)) : nullptr;
+    return match.key_mask != nullptr ? add->input(0) : value;
   }
 
   /// x * scalar -> x.

@@ -99,7 +99,8 @@ std::string Print(const ir::Model& model) {
 }
 
 /// A value for a graph input: positions count from 0 in each row, rows choose slots in order,
-/// caches are empty, other integers are small, floats are seeded by the input's name.
+/// caches are empty, masks hold 0 and 1, other integers are small, floats are seeded by the input's
+/// name.
 ops::Tensor MakeInput(const ir::Value& input) {
   const auto dims = ir::StaticDims(*input.type().shape);
   REQUIRE(dims);
@@ -111,6 +112,7 @@ ops::Tensor MakeInput(const ir::Value& input) {
   for (size_t i = 0; i < tensor.ints.size(); ++i) {
     const size_t number = name == "batch_index" ? i / columns : i % columns;
     tensor.ints[i] = static_cast<int64_t>(tensor.dtype == DType::kBool ? i % 2 : number);
+    if (name == "attention_mask") tensor.ints[i] = std::min<int64_t>(tensor.ints[i], 1);
   }
   std::minstd_rand random(static_cast<unsigned>(name.size()) + 17);
   for (double& value : tensor.floats) value = static_cast<double>(random() % 2001) / 1000.0 - 1.0;
