@@ -13,7 +13,9 @@
 #include <iostream>
 
 #include "lib/checkpoint/safetensors.h"
+#include "lib/onnx_io/reader.h"
 #include "lib/support/json.h"
+#include "passes/pipelines.h"
 #include "stages/stages.h"
 
 namespace qeff {
@@ -39,11 +41,13 @@ class Replay {
     auto io = checkpoint::SafetensorsFile::Open(folder_ / "io.safetensors");
     REQUIRE(io.ok());
     io_ = &*io;
-    Compile(*calls);
+    const bool is_decoder = calls->contains("ctx_len");
+    if (is_decoder) Compile(DecoderOptions(*calls));
     int index = 0;
     for (const Json& call : calls->at("calls")) {
       INFO(folder_.filename().string()
            << " on " << backend_ << ", call " << index++ << ": " << call.value("note", ""));
+      if (!is_decoder) Compile(EncoderOptions(call));  // each call has a batch size of its own
       Call(call);
     }
   }
@@ -69,7 +73,12 @@ class Replay {
     return dims;
   }
 
-  void Compile(const Json& calls) {
+  stages::CompileOptions EncoderOptions(const Json& call) const {
+    const auto& shape = Tensor(call.at("inputs").at("input_ids")).shape;
+    return {.backend = backend_, .batch_size = shape[0], .seq_lens = {shape[1]}};
+  }
+
+  stages::CompileOptions DecoderOptions(const Json& calls) const {
     stages::CompileOptions options{.backend = backend_};
     options.prefill_seq_len = 1;
     options.ctx_len = calls.at("ctx_len");
@@ -93,6 +102,10 @@ class Replay {
         options.dims = {{"vision_batch_size", dims.at(0)}, {"vision_size", dims.at(1)}};
       }
     }
+    return options;
+  }
+
+  void Compile(stages::CompileOptions options) {
     options.target.num_cores = 2;
     options.target.card.sdk = kStandInSdk;
     output_ = fs::temp_directory_path() /
@@ -138,8 +151,9 @@ class Replay {
   }
 
   void Compare(const Json& call, size_t specialization) {
-    const checkpoint::StoredTensor& tensor = Tensor(call.at("outputs").at("logits"));
-    const auto got_bytes = session_->Output(specialization, "logits");
+    const std::string name = call.at("outputs").contains("logits") ? "logits" : "output";
+    const checkpoint::StoredTensor& tensor = Tensor(call.at("outputs").at(name));
+    const auto got_bytes = session_->Output(specialization, name);
     REQUIRE(got_bytes.size() == static_cast<size_t>(tensor.size_bytes));
     const auto* got = reinterpret_cast<const float*>(got_bytes.data());
     const auto* expected = reinterpret_cast<const float*>(io_->Data(tensor).data());
@@ -148,8 +162,8 @@ class Replay {
     for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(expected[i]));
     for (size_t i = 0; i < count; ++i) {
       if (std::fabs(got[i] - expected[i]) <= 1e-4F * largest) continue;
-      FAIL("logit " << i << ": " << got[i] << ", recorded " << expected[i] << ", largest "
-                    << largest);
+      FAIL(name << ' ' << i << ": " << got[i] << ", recorded " << expected[i] << ", largest "
+                << largest);
     }
   }
 
@@ -198,5 +212,25 @@ TEST_CASE(
   ReplayOnAllBackends("gemma3");
 }
 TEST_CASE("the original's mpt gives its recorded logits") { ReplayOnAllBackends("mpt"); }
+TEST_CASE("the original's pooled bert gives its recorded vectors") {
+  ReplayOnAllBackends("bert_mean");
+}
+TEST_CASE("attentions of the original's bert take its mask, so that padding can be removed") {
+  const fs::path file = SharedFolder() / "goldens/qefficient/onnx/bert_mean/PooledModel.onnx";
+  if (!fs::exists(file)) {
+    std::cout << "SKIPPED: " << file.string() << " is not there\n";
+    return;
+  }
+  Result<ir::Model> model = onnx_io::ReadOnnx(file);
+  if (!model.ok()) FAIL(model.diagnostic().ToString());
+  passes::Pipeline pipeline = passes::RaisingPipeline();
+  pipeline.push_back({"remove-padding", {}});
+  const auto change = passes::RunPipeline(*model, pipeline);
+  if (!change.ok()) FAIL(change.diagnostic().ToString());
+  const auto& nodes = model->graph.nodes();
+  const auto packed = std::count_if(
+      nodes.begin(), nodes.end(), [](const auto& node) { return node->IsQeff("PackedAttention"); });
+  CHECK(packed == 2);  // one in each layer
+}
 
 }  // namespace qeff
