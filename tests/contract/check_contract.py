@@ -28,6 +28,8 @@ import subprocess
 import sys
 import tempfile
 
+import encoder_differences
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "tests/data/contract/records.json"
 # Of these the weights are compared, too; the others split, fuse or fold theirs in another way.
@@ -435,12 +437,14 @@ def documentation():
         "recorded QEfficient exports (" + ", ".join(FAMILIES) + ";",
         "modes " + ", ".join(MODES) + ") and requires equality",
         "of inputs, outputs, opsets, functions with their bodies, calls of the compiler's ops and, for " + ", ".join(WITH_WEIGHTS) + ",",
-        "weights, except for the rows below. `--strict-contract` of `qeff-transform` and `qeff-export` switches off the rows that say so.",
+        "weights, except for the rows below. `check_encoder_contract.py` does the same with encoders ("
+        + ", ".join(encoder_differences.CASES) + "): their interface and files. `--strict-contract` of `qeff-transform` and `qeff-export` switches off the rows that say so.",
         "",
         "| where | what | why |",
         "|---|---|---|",
     ]
-    lines += [f"| {where} | {what} | {reason} |" for where, what, reason, _ in DIFFERENCES]
+    rows = DIFFERENCES + encoder_differences.DIFFERENCES
+    lines += [f"| {where} | {what} | {reason} |" for where, what, reason, _ in rows]
     lines += [
         "",
         "Not compared: nodes between the compiler's ops (qeff writes fewer shape computations), bodies of layer",
