@@ -131,6 +131,9 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
         *options.replicate_kv_heads);
   }
   QEFF_RETURN_IF_ERROR(AddHeadFor(built.task, checkpoint, modules, options, model));
+  // As the original does to models of this class, and to no others that are built here.
+  if (options.strict_contract && built.task == families::Task::kEmbedding)
+    QEFF_RETURN_IF_ERROR(RunRecorded(model, {{"clip-to-f16", {}}}));
   model.metadata["qeff_architecture"] = built.architecture;
   if (!generates) model.metadata[std::string(kTaskKey)] = families::TaskName(built.task);
   if (built.max_tokens && !generates)

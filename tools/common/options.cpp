@@ -58,8 +58,8 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
                "Keep the logits of the last n tokens, n by an input's length")
       ->group(group);
   app.add_flag("--strict-contract", options.strict_contract,
-               "Shape caches as QEfficient's files have them where ours differ on purpose, as "
-               "docs/contract-differences.md lists")
+               "Caches, inputs and range of constants as QEfficient's files have them where ours "
+               "differ on purpose, as docs/contract-differences.md lists")
       ->group(group);
   app.add_flag("--latent-cache", options.latent_cache,
                "Let latent attention keep its latents instead of keys and values of all heads")
