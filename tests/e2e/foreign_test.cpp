@@ -107,7 +107,7 @@ class Replay {
 
   void Compile(stages::CompileOptions options) {
     options.target.num_cores = 2;
-    options.target.card.sdk = kStandInSdk;
+    if (backend_ == "aic100") options.target.card.sdk = kStandInSdk;
     output_ = fs::temp_directory_path() /
               ("qeff-foreign-" + folder_.filename().string() + "-" + backend_);
     fs::remove_all(output_);
