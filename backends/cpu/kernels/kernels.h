@@ -322,7 +322,7 @@ constexpr int64_t PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
                                                int64_t value_size) {
   const int64_t columns = PanelCount(tokens) * kPanelColumns;
   return columns * key_size +
-         kTileRows * (key_size + 2 * columns + PanelCount(value_size) * kPanelColumns);
+         kTileRows * (key_size + columns + PanelCount(value_size) * kPanelColumns);
 }
 
 /// The gated delta rule of one head over the tokens of one row, in turn; tokens at negative

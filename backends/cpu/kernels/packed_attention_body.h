@@ -16,7 +16,6 @@ struct PackedAttentionScratch {
   float* keys;     ///< panels of 32 rows, each [E][32]
   float* queries;  ///< [E][rows]
   float* scores;   ///< [rows][columns]
-  float* weights;  ///< [columns][rows]
   float* sums;     ///< [rows][sum_stride]
   int64_t columns;
   int64_t sum_stride;
@@ -29,8 +28,7 @@ inline PackedAttentionScratch DivideScratch(const PackedAttentionArgs& args) {
   scratch.keys = args.scratch;
   scratch.queries = scratch.keys + scratch.columns * args.key_size;
   scratch.scores = scratch.queries + kTileRows * args.key_size;
-  scratch.weights = scratch.scores + kTileRows * scratch.columns;
-  scratch.sums = scratch.weights + kTileRows * scratch.columns;
+  scratch.sums = scratch.scores + kTileRows * scratch.columns;
   return scratch;
 }
 
@@ -86,25 +84,56 @@ inline float ExpRow(const PackedAttentionArgs& args, int64_t n, SeenRows seen, i
     }
   }
   if (args.bias != nullptr) AddBias(args, n, seen, scores);
-  const Vec lowest = Broadcast(-__builtin_inff());
-  Vec largest = lowest;
-  for (int64_t j = 0; j < columns; j += kLanes) {
-    const VecI slot = LaneIndex() + static_cast<int32_t>(j);
-    const VecI is_seen = (slot >= static_cast<int32_t>(seen.begin)) &
-                         (slot < static_cast<int32_t>(seen.end));
-    const Vec value = is_seen ? Load(scores + j) : lowest;
-    Store(scores + j, value);
-    largest = Max(value, largest);
-  }
-  const float max = MaxLane(largest);
+  // What it does not see becomes e^-infinity = 0, so that the loops ask nothing.
+  for (int64_t j = 0; j < seen.begin; ++j) scores[j] = -__builtin_inff();
+  for (int64_t j = seen.end; j < columns; ++j) scores[j] = -__builtin_inff();
+  Vec largest = Broadcast(-__builtin_inff());
+  for (int64_t j = 0; j < columns; j += kLanes) largest = Max(Load(scores + j), largest);
+  const Vec max = Broadcast(MaxLane(largest));
   Vec sum{};
   for (int64_t j = 0; j < columns; j += kLanes) {
-    const Vec value = Load(scores + j);
-    const Vec weight = value == lowest ? Vec{} : Exp(value - max);
+    const Vec weight = Exp(Load(scores + j) - max);
     Store(scores + j, weight);
     sum += weight;
   }
   return SumLanes(sum);
+}
+
+/// out[r][c] = sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32: the
+/// tile of tile_f32.h for rows that stand one after the other.
+template <int kRows>
+void RowsTile(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
+              float* out, int64_t out_stride) {
+  constexpr int kVectors = kLanes == 16 ? 2 : 1;
+  for (int c = 0; c < kPanelColumns; c += kVectors * kLanes) {
+    Vec sum[kRows][kVectors] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+      Vec w[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) w[v] = Load(b + k * b_stride + c + v * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const Vec x = Broadcast(a[r * a_stride + k]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        Store(out + r * out_stride + c + v * kLanes, sum[r][v]);
+      }
+    }
+  }
+}
+
+using RowsTileFunction = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*,
+                                  int64_t);
+template <size_t... kIndex>
+constexpr RowsTileFunction SelectRowsTile(int64_t rows, std::index_sequence<kIndex...>) {
+  constexpr RowsTileFunction kTiles[] = {&RowsTile<static_cast<int>(kIndex) + 1>...};
+  return kTiles[rows - 1];
 }
 
 inline void RunPackedAttention(const PackedAttentionArgs& args) {
@@ -137,13 +166,13 @@ inline void RunPackedAttention(const PackedAttentionArgs& args) {
       PackedAttentionArgs from_begin = args;
       from_begin.row_begin += begin;
       factor[r] = 1.0f / ExpRow(from_begin, first + r - begin, shifted, end - begin, scores);
-      for (int64_t j = 0; j < end - begin; ++j) scratch.weights[j * count + r] = scores[j];
     }
+    const RowsTileFunction weighted = SelectRowsTile(count, std::make_index_sequence<12>());
     const int64_t keys = seen.end - begin;
     const float* values = args.v + (args.row_begin + begin) * args.v_stride;
     for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-      product(scratch.weights, count, values + c, args.v_stride, keys, scratch.sums + c,
-              scratch.sum_stride, false);
+      weighted(scratch.scores + begin, scratch.columns, values + c, args.v_stride, keys,
+               scratch.sums + c, scratch.sum_stride);
     }
     for (int64_t r = 0; r < count; ++r) {
       float* out = args.out + (args.row_begin + first + r) * args.out_stride;
