@@ -60,10 +60,13 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   }
 }
 
+/// Packed rows that stay in the second-level cache while all panels pass by, in bytes.
+constexpr int64_t kRowBlockBytes = 768 * 1024;
+
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
 template <typename Format>
-void RunLinear(const LinearArgs& args) {
+void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
   const auto* x = static_cast<const typename Format::Row*>(args.x);
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
   const int64_t depth = args.depth;
@@ -71,24 +74,36 @@ void RunLinear(const LinearArgs& args) {
   const int64_t row_depth = Format::RowDepth(depth);
   const int64_t block =
       args.rows <= kTileRows || depth <= Format::kBlockDepth ? depth : Format::kBlockDepth;
+  const int64_t strip_floats = (row_end - row_begin) * kPanelColumns;
   for (int64_t panel = args.panel_begin; panel < args.panel_end; ++panel) {
     const auto* panel_weights = weights + panel * weight_depth * kPanelColumns;
     const bool is_up = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 1;
-    float* strip = args.scratch + (is_up ? args.rows * kPanelColumns : 0);
+    float* strip = args.scratch + (is_up ? strip_floats : 0);
     int64_t k = 0;
     do {  // at least once: depth may be 0
       const int64_t count = depth - k < block ? depth - k : block;
-      for (int64_t row = 0; row < args.rows; row += kTileRows) {
-        const int64_t rows = args.rows - row < kTileRows ? args.rows - row : kTileRows;
-        float* sums = strip + row * kPanelColumns;
+      for (int64_t row = row_begin; row < row_end; row += kTileRows) {
+        const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
+        const int64_t place = (row - row_begin) * kPanelColumns;
         Format::Tile(rows, x + row * row_depth + k * rows, panel_weights + k * kPanelColumns, count,
-                     sums, k > 0);
+                     strip + place, k > 0);
         if (k + count == depth) {
-          FinishTile(args, panel, row, rows, sums, args.scratch + row * kPanelColumns);
+          FinishTile(args, panel, row, rows, strip + place, args.scratch + place);
         }
       }
       k += count;
     } while (k < depth);
+  }
+}
+
+template <typename Format>
+void RunLinear(const LinearArgs& args) {
+  const int64_t row_bytes =
+      Format::RowDepth(args.depth) * static_cast<int64_t>(sizeof(typename Format::Row));
+  int64_t rows = row_bytes == 0 ? args.rows : kRowBlockBytes / row_bytes;
+  rows = (rows < 8 * kTileRows ? 8 * kTileRows : rows) / kTileRows * kTileRows;
+  for (int64_t row = 0; row < args.rows; row += rows) {
+    RunLinearRows<Format>(args, row, args.rows - row < rows ? args.rows : row + rows);
   }
 }
 
