@@ -221,7 +221,7 @@ std::vector<ArithmeticLoop> FindLoops() {
   if (MachineIsa() >= Isa::amx) {  // asks the system for the tiles, too
     loops.push_back(
         {Arithmetic::kBf16, "tdpbf16ps", Isa::amx, true, kTileOperations * 32, AmxBf16});
-    loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, false, kTileOperations * 64, AmxInt8});
+    loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, true, kTileOperations * 64, AmxInt8});
   }
 #endif
   return loops;
