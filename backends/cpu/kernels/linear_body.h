@@ -60,8 +60,10 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   }
 }
 
-/// Packed rows that stay in the second-level cache while all panels pass by, in bytes.
+/// Packed rows that stay in the second-level cache while all panels pass by, in bytes; and how many
+/// there are at least, so that each weight that is read serves enough of them.
 constexpr int64_t kRowBlockBytes = 768 * 1024;
+constexpr int64_t kLeastRowBlock = 43 * kTileRows;
 
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
@@ -101,7 +103,7 @@ void RunLinear(const LinearArgs& args) {
   const int64_t row_bytes =
       Format::RowDepth(args.depth) * static_cast<int64_t>(sizeof(typename Format::Row));
   int64_t rows = row_bytes == 0 ? args.rows : kRowBlockBytes / row_bytes;
-  rows = (rows < 8 * kTileRows ? 8 * kTileRows : rows) / kTileRows * kTileRows;
+  rows = (rows < kLeastRowBlock ? kLeastRowBlock : rows) / kTileRows * kTileRows;
   for (int64_t row = 0; row < args.rows; row += rows) {
     RunLinearRows<Format>(args, row, args.rows - row < rows ? args.rows : row + rows);
   }
