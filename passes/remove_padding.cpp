@@ -32,8 +32,8 @@ enum AttentionInput : size_t { kPositions = 3, kPastKey = 4, kSinks = 8, kKeyMas
 
 /// Ops that compute each row [..., D] of their result from the same row of their operands.
 bool IsRowwise(const ir::Node& node) {
-  static constexpr std::array<std::string_view, 5> kQeff = {
-      "Activation", "GatedMlp", "Linear", "RmsNorm", "Rope"};
+  static constexpr std::array<std::string_view, 5> kQeff = {"Activation", "GatedMlp", "Linear",
+                                                            "RmsNorm", "Rope"};
   static constexpr std::array<std::string_view, 12> kOnnx = {
       "Add", "Sub", "Mul", "Div", "Cast", "Clip", "Erf", "Exp", "Relu", "Sigmoid", "Sqrt", "Tanh"};
   if (node.domain() == ir::kQeffDomain)
@@ -200,8 +200,9 @@ class PaddingRemoval {
     std::vector<ir::Value*> inputs = {node->input(0), node->input(1), node->input(2), token_index_,
                                       row_starts_};
     if (node->input(kBias) != nullptr) inputs.push_back(node->input(kBias));
-    ir::Value* packed = Emitter(graph_, node).Op("PackedAttention", std::move(inputs),
-                                                 std::move(attributes), ir::kQeffDomain);
+    ir::Value* packed =
+        Emitter(graph_, node)
+            .Op("PackedAttention", std::move(inputs), std::move(attributes), ir::kQeffDomain);
     replaced_.insert(packed);
     inside_.erase(node);
     ReplaceNode(graph_, node, packed);

@@ -52,10 +52,10 @@ struct TransformOptions {
   bool compute_context_length =
       false;  ///< attention over the first n slots, n by the input comp_ctx_lengths
   bool speculative_target =
-      false;                     ///< logits of the last n tokens, n by the input num_logits_to_keep
+      false;  ///< logits of the last n tokens, n by the input num_logits_to_keep
   /// Caches, inputs and the range of constants as the original exporter's files have them.
   bool strict_contract = false;
-  bool latent_cache = false;     ///< latent attention keeps its latents instead of keys and values
+  bool latent_cache = false;  ///< latent attention keeps its latents instead of keys and values
   /// Devices that KV heads are to be divided over: they are repeated until they can be.
   std::optional<int64_t> replicate_kv_heads;
   std::optional<int64_t>

@@ -32,12 +32,11 @@ class CpuBackend : public Backend {
   }
 
   // Raised graphs are what the planner fuses by itself.
-  // Padding is not computed where that can be seen; what is left of attention with padding or a bias
-  // runs as the steps that it is made of.
+  // Padding is not computed where that can be seen; what is left of attention with padding or a
+  // bias runs as the steps that it is made of.
   passes::Pipeline Pipeline() const override {
-    return {{"lower-einsum", {}},
-            {"remove-padding", {}},
-            {"lower-attention", {{"only", "masked"}}}};
+    return {
+        {"lower-einsum", {}}, {"remove-padding", {}}, {"lower-attention", {{"only", "masked"}}}};
   }
 
   void CheckSupport(const ir::Graph& graph, Diagnostics& diagnostics) const override {

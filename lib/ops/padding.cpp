@@ -16,9 +16,7 @@
 namespace qeff::ops {
 namespace {
 
-SymbolicInt RowCount(const ir::Shape& batch) {
-  return SizeProduct(std::span(batch).first(2));
-}
+SymbolicInt RowCount(const ir::Shape& batch) { return SizeProduct(std::span(batch).first(2)); }
 
 Status InferTokenIndex(InferContext& context) {
   QEFF_RETURN_IF_ERROR(context.ExpectInteger(0));

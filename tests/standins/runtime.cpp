@@ -126,7 +126,8 @@ QStatus InferenceSet::submit(const shInferenceHandle& handle, uint32_t) {
   if (Fails("buffer_size")) return QS_INVAL;
   SimulatedProgram& program = qpc_->program();
   const int specialization = program.Choose(handle->dims);
-  if (specialization < 0 || Fails("no_shape")) throw std::runtime_error("No matching dimension found");
+  if (specialization < 0 || Fails("no_shape"))
+    throw std::runtime_error("No matching dimension found");
   const size_t inputs = program.network.inputs.size();
   for (size_t i = 0; i < program.count(); ++i) {
     const QBuffer& buffer = i < inputs ? handle->inputs.at(i) : handle->outputs.at(i - inputs);

@@ -19,8 +19,8 @@ enum class Isa {
   avx512,
   avx512_vnni,  ///< products of 8-bit integers
   avx512_bf16,  ///< and permutations of bytes (VBMI)
-  amx,  ///< matrix tiles of bf16 and int8
-};      // lower case: kernels.def and file names spell them so
+  amx,          ///< matrix tiles of bf16 and int8
+};              // lower case: kernels.def and file names spell them so
 
 /// Returns the strongest set of this machine.
 Isa MachineIsa();

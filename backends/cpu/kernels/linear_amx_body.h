@@ -4,7 +4,8 @@
 // Linear with bf16 weights by matrix tiles (tdpbf16ps): a tile of 16 rows by 32 k meets a tile of
 // 32 k by 16 columns, which is how the panels of weights lie anyway. Rows are bf16, or f32 as the
 // sum of three bf16 parts: cut off after 8, 16 and 24 bits the parts give the value back exactly,
-// so three products per step have the precision of f32. The instruction adds in f32 and takes denormals as zero.
+// so three products per step have the precision of f32. The instruction adds in f32 and takes
+// denormals as zero.
 //
 // The sums of 32 rows by 32 columns take four of the eight tile registers, so each tile that is
 // loaded is used twice. Blocks of rows and k that fit the second-level cache are the outermost

@@ -119,8 +119,8 @@ QEFF_INLINE void ForEachVec(const ActivateArgs& args, const Function& f) {
   }
 }
 
-/// x * (1 + erf(x / sqrt 2)) / 2 by erfc(z) = (a1 t + ... + a5 t^5) e^(-z^2), t = 1 / (1 + p z), z >=
-/// 0: Abramowitz and Stegun 7.1.26, absolute error of erfc below 2e-7.
+/// x * (1 + erf(x / sqrt 2)) / 2 by erfc(z) = (a1 t + ... + a5 t^5) e^(-z^2), t = 1 / (1 + p z), z
+/// >= 0: Abramowitz and Stegun 7.1.26, absolute error of erfc below 2e-7.
 QEFF_INLINE Vec GeluErf(Vec x) {
   const Vec z = (x < 0.0f ? -x : x) * 0.70710678f;
   const Vec t = 1.0f / (1.0f + 0.3275911f * z);

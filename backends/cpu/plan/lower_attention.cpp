@@ -11,7 +11,19 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kQ, kK, kV, kPositions, kPastKey, kPastValue, kBatchIndex, kContextLengths, kSinks, kKeyMask, kBias };
+enum {
+  kQ,
+  kK,
+  kV,
+  kPositions,
+  kPastKey,
+  kPastValue,
+  kBatchIndex,
+  kContextLengths,
+  kSinks,
+  kKeyMask,
+  kBias
+};
 
 /// Slots of one unit when a call has so few rows that kv heads alone would not divide evenly among
 /// threads: the work of a few microseconds, far more than a barrier's.

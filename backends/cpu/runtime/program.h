@@ -63,7 +63,7 @@ struct Step {
   /// of the same number.
   bool has_barrier = true;
   std::vector<Operand> operands;
-  std::vector<std::byte> params;    ///< the struct that step_params.h gives the op
+  std::vector<std::byte> params;  ///< the struct that step_params.h gives the op
   /// i64 [1]: how many of the step's `row_total` rows are to be done; the others are nobody's. Left
   /// out: all.
   Operand row_count;

@@ -256,8 +256,8 @@ struct DeltaRuleParams {
   int64_t out_stride = 0;
 };
 
-/// mask i64 [batch, row_tokens], token_index i64 [N], row_starts i64 [batch + 1]: qeff.TokenIndex, N
-/// = batch * row_tokens. Units: 1.
+/// mask i64 [batch, row_tokens], token_index i64 [N], row_starts i64 [batch + 1]: qeff.TokenIndex,
+/// N = batch * row_tokens. Units: 1.
 struct TokenIndexParams {
   int64_t batch = 0;
   int64_t row_tokens = 0;
@@ -272,8 +272,8 @@ struct RemovePaddingParams {
   int64_t row_bytes = 0;
 };
 
-/// x [N, row_bytes], row_starts i64 [batch + 1], mask i64 [batch, row_tokens], out: qeff.RestorePadding.
-/// Units: batch.
+/// x [N, row_bytes], row_starts i64 [batch + 1], mask i64 [batch, row_tokens], out:
+/// qeff.RestorePadding. Units: batch.
 struct RestorePaddingParams {
   int64_t batch = 0;
   int64_t row_tokens = 0;

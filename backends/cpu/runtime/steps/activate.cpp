@@ -31,23 +31,22 @@ void Run(const StepRun& run) {
                         .count = end - begin});
 }
 
-constexpr RowLimit kActivateRows = {
-    [](const std::byte* bytes, int64_t total) {
-      ActivateParams p;
-      std::memcpy(&p, bytes, sizeof(p));
-      return p.count % total == 0;
-    },
-    [](std::byte* bytes, int64_t total, int64_t rows) {
-      ActivateParams p;
-      std::memcpy(&p, bytes, sizeof(p));
-      p.count = p.count / total * rows;
-      std::memcpy(bytes, &p, sizeof(p));
-      return (p.count + kActivateBlock - 1) / kActivateBlock;
-    }};
+constexpr RowLimit kActivateRows = {[](const std::byte* bytes, int64_t total) {
+                                      ActivateParams p;
+                                      std::memcpy(&p, bytes, sizeof(p));
+                                      return p.count % total == 0;
+                                    },
+                                    [](std::byte* bytes, int64_t total, int64_t rows) {
+                                      ActivateParams p;
+                                      std::memcpy(&p, bytes, sizeof(p));
+                                      p.count = p.count / total * rows;
+                                      std::memcpy(bytes, &p, sizeof(p));
+                                      return (p.count + kActivateBlock - 1) / kActivateBlock;
+                                    }};
 
 }  // namespace
 
-extern constexpr StepDefinition kActivateStep = {"activate", sizeof(ActivateParams), kOperandCount,
-                                                 Check, Run, kActivateRows};
+extern constexpr StepDefinition kActivateStep = {
+    "activate", sizeof(ActivateParams), kOperandCount, Check, Run, kActivateRows};
 
 }  // namespace qeff::cpu

@@ -183,7 +183,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kBinaryStep = {"binary", sizeof(BinaryParams), kOperandCount, Check,
-                                               Run, LimitOfRuns<BinaryParams>()};
+extern constexpr StepDefinition kBinaryStep = {
+    "binary", sizeof(BinaryParams), kOperandCount, Check, Run, LimitOfRuns<BinaryParams>()};
 
 }  // namespace qeff::cpu

@@ -53,6 +53,7 @@ void Run(const StepRun& run) {
 }  // namespace
 
 extern constexpr StepDefinition kGatherRowsStep = {"gather_rows", sizeof(GatherRowsParams),
-                                                   kOperandCount, Check, Run, LimitOfRows<GatherRowsParams>()};
+                                                   kOperandCount, Check,
+                                                   Run,           LimitOfRows<GatherRowsParams>()};
 
 }  // namespace qeff::cpu

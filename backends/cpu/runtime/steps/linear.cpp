@@ -57,7 +57,8 @@ int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 
 }  // namespace
 
-extern constexpr StepDefinition kLinearStep = {"linear", sizeof(LinearParams), kOperandCount, Check,
-                                               Run, LimitOfRows<LinearParams, UnitsOf>()};
+extern constexpr StepDefinition kLinearStep = {"linear",      sizeof(LinearParams),
+                                               kOperandCount, Check,
+                                               Run,           LimitOfRows<LinearParams, UnitsOf>()};
 
 }  // namespace qeff::cpu

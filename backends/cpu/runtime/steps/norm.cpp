@@ -39,6 +39,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kNormStep = {"norm", sizeof(NormParams), kOperandCount, Check, Run, LimitOfRows<NormParams>()};
+extern constexpr StepDefinition kNormStep = {"norm", sizeof(NormParams),       kOperandCount, Check,
+                                             Run,    LimitOfRows<NormParams>()};
 
 }  // namespace qeff::cpu

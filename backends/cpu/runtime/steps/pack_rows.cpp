@@ -64,7 +64,9 @@ int64_t TilesOf(const PackRowsParams& p) { return (p.rows + kTileRows - 1) / kTi
 
 }  // namespace
 
-extern constexpr StepDefinition kPackRowsStep = {"pack_rows", sizeof(PackRowsParams), kOperandCount,
-                                                 Check, Run, LimitOfRows<PackRowsParams, TilesOf>()};
+extern constexpr StepDefinition kPackRowsStep = {
+    "pack_rows",   sizeof(PackRowsParams),
+    kOperandCount, Check,
+    Run,           LimitOfRows<PackRowsParams, TilesOf>()};
 
 }  // namespace qeff::cpu

@@ -101,32 +101,32 @@ void Run(const StepRun& run) {
       bias += ((p.bias_batch == 1 ? 0 : b) * p.bias_heads + (p.bias_heads == 1 ? 0 : head)) *
               p.bias_rows * p.row_tokens;
     }
-    run.kernels.packed_attention_f32(
-        {.q = run.operand<float>(kQ) + head * p.key_size,
-         .q_stride = p.q_stride,
-         .k = run.operand<float>(kK) + head / group * p.key_size,
-         .k_stride = p.k_stride,
-         .v = run.operand<float>(kV) + head / group * p.value_size,
-         .v_stride = p.v_stride,
-         .tokens = tokens,
-         .first_token = b * p.row_tokens,
-         .bias = bias,
-         .bias_stride = p.bias_rows == 1 ? 0 : p.row_tokens,
-         .out = run.operand<float>(kOut) + head * p.value_size,
-         .out_stride = p.out_stride,
-         .row_begin = starts[b],
-         .row_end = starts[b + 1],
-         .key_size = p.key_size,
-         .value_size = p.value_size,
-         .scale = p.scale,
-         .softcap = p.softcap,
-         .window = p.window,
-         .scratch = reinterpret_cast<float*>(run.scratch)});
+    run.kernels.packed_attention_f32({.q = run.operand<float>(kQ) + head * p.key_size,
+                                      .q_stride = p.q_stride,
+                                      .k = run.operand<float>(kK) + head / group * p.key_size,
+                                      .k_stride = p.k_stride,
+                                      .v = run.operand<float>(kV) + head / group * p.value_size,
+                                      .v_stride = p.v_stride,
+                                      .tokens = tokens,
+                                      .first_token = b * p.row_tokens,
+                                      .bias = bias,
+                                      .bias_stride = p.bias_rows == 1 ? 0 : p.row_tokens,
+                                      .out = run.operand<float>(kOut) + head * p.value_size,
+                                      .out_stride = p.out_stride,
+                                      .row_begin = starts[b],
+                                      .row_end = starts[b + 1],
+                                      .key_size = p.key_size,
+                                      .value_size = p.value_size,
+                                      .scale = p.scale,
+                                      .softcap = p.softcap,
+                                      .window = p.window,
+                                      .scratch = reinterpret_cast<float*>(run.scratch)});
   }
 }
 
 }  // namespace
 
-extern constexpr StepDefinition kPackedAttentionStep = {"packed_attention", sizeof(PackedAttentionParams), kOperandCount, Check, Run};
+extern constexpr StepDefinition kPackedAttentionStep = {
+    "packed_attention", sizeof(PackedAttentionParams), kOperandCount, Check, Run};
 
 }  // namespace qeff::cpu

@@ -36,6 +36,11 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kRemovePaddingStep = {"remove_padding", sizeof(RemovePaddingParams), kOperandCount, Check, Run, LimitOfRows<RemovePaddingParams>()};
+extern constexpr StepDefinition kRemovePaddingStep = {"remove_padding",
+                                                      sizeof(RemovePaddingParams),
+                                                      kOperandCount,
+                                                      Check,
+                                                      Run,
+                                                      LimitOfRows<RemovePaddingParams>()};
 
 }  // namespace qeff::cpu

@@ -40,6 +40,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kRestorePaddingStep = {"restore_padding", sizeof(RestorePaddingParams), kOperandCount, Check, Run};
+extern constexpr StepDefinition kRestorePaddingStep = {
+    "restore_padding", sizeof(RestorePaddingParams), kOperandCount, Check, Run};
 
 }  // namespace qeff::cpu

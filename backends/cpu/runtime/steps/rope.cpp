@@ -41,6 +41,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kRopeStep = {"rope", sizeof(RopeParams), kOperandCount, Check, Run, LimitOfRows<RopeParams>()};
+extern constexpr StepDefinition kRopeStep = {"rope", sizeof(RopeParams),       kOperandCount, Check,
+                                             Run,    LimitOfRows<RopeParams>()};
 
 }  // namespace qeff::cpu

@@ -38,6 +38,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kTokenIndexStep = {"token_index", sizeof(TokenIndexParams), kOperandCount, Check, Run};
+extern constexpr StepDefinition kTokenIndexStep = {"token_index", sizeof(TokenIndexParams),
+                                                   kOperandCount, Check, Run};
 
 }  // namespace qeff::cpu

@@ -126,7 +126,7 @@ void Run(const StepRun& run) {
 
 }  // namespace
 
-extern constexpr StepDefinition kUnaryStep = {"unary", sizeof(UnaryParams), kOperandCount, Check,
-                                              Run, LimitOfRuns<UnaryParams>()};
+extern constexpr StepDefinition kUnaryStep = {
+    "unary", sizeof(UnaryParams), kOperandCount, Check, Run, LimitOfRuns<UnaryParams>()};
 
 }  // namespace qeff::cpu

@@ -528,8 +528,7 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
     for (int64_t m = kBefore; m < rows && n >= kBefore; ++m) {
       if (c.window > 0 && std::abs(tokens[n] - tokens[m]) >= c.window) continue;
       double score = 0;
-      for (int64_t e = 0; e < c.key_size; ++e)
-        score += 0.4 * q[n * stride + e] * k[m * stride + e];
+      for (int64_t e = 0; e < c.key_size; ++e) score += 0.4 * q[n * stride + e] * k[m * stride + e];
       if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
       if (c.has_bias)
         score += bias[(tokens[n] - kFirstToken) * bias_stride + tokens[m] - kFirstToken];
