@@ -13,7 +13,8 @@
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
 // product with zero. So masks are applied outside, to restored rows.
-// Leaves alone: graphs whose attentions do not all have the same key_mask and no cache.
+// Leaves alone: graphs whose attentions do not all have the same key_mask and no cache, and those
+// with a fixed number of tokens.
 // Requires: types.
 #include <algorithm>
 #include <array>
@@ -65,7 +66,9 @@ class PaddingRemoval {
       }
       mask = node->input(kKeyMask);
     }
-    return mask != nullptr && Rank(mask) == 2 ? mask : nullptr;
+    // Sizes tell what has tokens: a number could be the same by chance.
+    return mask != nullptr && Rank(mask) == 2 && (*mask->type().shape)[1].is_symbol() ? mask
+                                                                                      : nullptr;
   }
 
   Status Run() {
@@ -121,8 +124,9 @@ class PaddingRemoval {
     const int rank = Rank(node.output());
     return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
       if (masks_.contains(input) && !node.IsOnnx("Gather")) return false;
-      return input == nullptr || HasTokens(input) || RepeatsTokens(input, rank) ||
-             IsSameForAll(node, input, rank);
+      if (input == nullptr || IsSameForAll(node, input, rank)) return true;
+      if (node.IsOnnx("Gather")) return HasTokens(input);
+      return Rank(input) == rank && (HasTokens(input) || RepeatsTokens(input, rank));
     });
   }
   bool IsFromInside(const ir::Value* value) const {

@@ -3,10 +3,12 @@
 #include "backends/cpu/runtime/cpu_session.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "backends/cpu/runtime/memory.h"
 #include "backends/cpu/runtime/program.h"
 #include "backends/cpu/runtime/step.h"
+#include "backends/cpu/runtime/step_params.h"
 #include "backends/cpu/runtime/step_work.h"
 #include "backends/cpu/runtime/thread_pool.h"
 
@@ -246,6 +248,16 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
   }
   std::vector<RunWork> work;
   for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step& step = program.steps[i];
+    // A mask that is an input is there before the run.
+    if (step.op == StepOp::kTokenIndex &&
+        program.buffers[step.operands[0].buffer].area == Area::kIo) {
+      TokenIndexParams params;
+      std::memcpy(&params, step.params.data(), sizeof(params));
+      const auto* mask = reinterpret_cast<const int64_t*>(steps_[specialization][i].operands[0]);
+      const auto count = static_cast<size_t>(params.batch * params.row_tokens);
+      if (count > 0) live = CountMaskedRows({mask, count}, params.row_tokens);
+    }
     work.push_back(WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live));
   }
   return work;

@@ -143,6 +143,13 @@ RunWork DeltaRuleWork(const Subject& subject) {
               8 * state * tokens);
 }
 
+RunWork PackedAttentionWork(const Subject& subject) {
+  const auto p = subject.params<PackedAttentionParams>();
+  return Work(0, Arithmetic::kF32,
+              2.0 * static_cast<double>(p.heads * (p.key_size + p.value_size)) *
+                  static_cast<double>(subject.live.pairs));
+}
+
 RunWork GatherRowsWork(const Subject& subject) {
   constexpr size_t kTable = 1;
   const auto p = subject.params<GatherRowsParams>();
@@ -158,6 +165,18 @@ LiveRows CountLiveRows(std::span<const int64_t> positions) {
           std::count_if(positions.begin(), positions.end(), [](int64_t p) { return p >= 0; })};
 }
 
+LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens) {
+  LiveRows counted = {static_cast<int64_t>(mask.size())};
+  for (size_t begin = 0; begin < mask.size(); begin += static_cast<size_t>(row_tokens)) {
+    const std::span<const int64_t> row = mask.subspan(begin, static_cast<size_t>(row_tokens));
+    const int64_t live =
+        std::count_if(row.begin(), row.end(), [](int64_t value) { return value != 0; });
+    counted.live += live;
+    counted.pairs += live * live;
+  }
+  return counted;
+}
+
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live) {
   const Subject subject = {step, program, operands, live};
@@ -171,6 +190,8 @@ RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
       return AttentionWork(subject, Arithmetic::kF32);
     case StepOp::kAttentionBf16:
       return AttentionWork(subject, Arithmetic::kBf16);
+    case StepOp::kPackedAttention:
+      return PackedAttentionWork(subject);
     case StepOp::kMatMul:
       return MatMulWork(subject);
     case StepOp::kDeltaRule:

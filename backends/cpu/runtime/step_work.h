@@ -14,12 +14,16 @@
 
 namespace qeff::cpu {
 
-/// The rows of a run that hold tokens, from the input `position_ids` [B, T].
+/// The rows of a run that hold tokens.
 struct LiveRows {
-  int64_t rows = 0;  ///< B * T; 0: the specialization has no positions, so all rows are live
-  int64_t live = 0;  ///< those at positions >= 0
+  int64_t rows = 0;   ///< B * T; 0: nothing says which rows are live, so all are
+  int64_t live = 0;   ///< those that hold tokens
+  int64_t pairs = 0;  ///< of live rows of the same row of the batch; of masks only
 };
+/// From the input `position_ids` [B, T]: rows at positions >= 0.
 LiveRows CountLiveRows(std::span<const int64_t> positions);
+/// From the mask [B, row_tokens] of qeff.TokenIndex: rows whose mask is not 0.
+LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 
 /// Returns the work of `step`, which has been checked; `operands` are its operands as addresses,
 /// inputs filled.
@@ -31,8 +35,7 @@ LiveRows CountLiveRows(std::span<const int64_t> positions);
 ///   MatMul (of two computed values): 2 * M * K * N.
 ///   Delta rule: its state, read and written; 8 * Hv * E * Ev for each live token.
 ///   Everything else: its constants; of tables only the rows that are looked up.
-/// Work before a run knows only positions: steps that leave out padding of an encoder's batch while
-/// running count all its rows, and packed attention counts nothing.
+///   PackedAttention: 2 * H * (E + Ev) for each pair of live rows, a window left aside.
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live);
 
