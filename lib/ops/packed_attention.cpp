@@ -6,7 +6,8 @@
 //     row_starts i64 [B + 1], bias [1 or B, 1 or H, 1 or S, S]) -> [1, N, H * Ev]
 // Bidirectional attention of batches without their padding (padding.cpp; N = B * S): a token sees
 // the tokens of its batch row, with a window those with |t - t'| < window_tokens, where t =
-// token_index mod S. Scores and the bias as in qeff.Attention. Rows after the last token are zeros.
+// token_index mod S. Scores and the bias as in qeff.Attention. Rows after the last token are
+// nobody's.
 #include <cmath>
 
 #include "lib/ops/attention.h"
@@ -64,12 +65,18 @@ class PackedAttentionLoop {
 
   Status Run() {
     const std::vector<int64_t>& starts = context_.in(kRowStarts).ints;
+    if (batch_ < 1 || context_.in(kQuery).dims[1] % batch_ != 0)
+      return context_.Invalid("expected N = B * S rows for row_starts [B + 1]");
+    QEFF_RETURN_IF_ERROR(CheckBias());
     for (int64_t b = 0; b < batch_; ++b) {
       const int64_t begin = starts[static_cast<size_t>(b)];
       const int64_t end = starts[static_cast<size_t>(b) + 1];
       if (begin < 0 || end > context_.in(kQuery).dims[1])
         return context_.Invalid(fmt::format("row {} has the tokens {} to {}", b, begin, end));
       for (int64_t n = begin; n < end; ++n) {
+        const int64_t token = context_.in(kTokenIndex).ints[static_cast<size_t>(n)];
+        if (token < b * row_tokens_ || token >= (b + 1) * row_tokens_)
+          return context_.Invalid(fmt::format("token {} is none of row {}", token, b));
         for (int64_t head = 0; head < heads_; ++head) Attend(b, n, head, begin, end);
       }
     }
@@ -77,6 +84,17 @@ class PackedAttentionLoop {
   }
 
  private:
+  Status CheckBias() const {
+    if (!context_.Has(kBias)) return Status::Ok();
+    const std::vector<int64_t>& dims = context_.in(kBias).dims;
+    const auto fits = [](int64_t dim, int64_t size) { return dim == 1 || dim == size; };
+    if (fits(dims[0], batch_) && fits(dims[1], heads_) && fits(dims[2], row_tokens_) &&
+        dims[3] == row_tokens_) {
+      return Status::Ok();
+    }
+    return context_.Invalid("expected a bias [1 or B, 1 or H, 1 or S, S]");
+  }
+
   int64_t Token(int64_t n) const {
     return context_.in(kTokenIndex).ints[static_cast<size_t>(n)] % row_tokens_;
   }

@@ -80,6 +80,10 @@ qeff::Status Measure(Arguments& arguments, qeff::bench::Report& report) {
   arguments.options.programs.assign(arguments.programs.begin(), arguments.programs.end());
   std::erase(arguments.options.prompt_tokens, 0);
   std::erase(arguments.options.new_tokens, 0);
+  if (arguments.options.prompt_tokens.empty() && arguments.options.new_tokens.empty()) {
+    return UsageError(Location::Flag("--prompt"),
+                      "expected prompt tokens or new tokens to measure, got neither");
+  }
   std::vector<std::unique_ptr<bench::Peer>> peers;
   for (const std::string& command : arguments.against) {
     QEFF_ASSIGN_OR_RETURN(peers.emplace_back(), bench::Peer::Start(command));

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -20,7 +21,7 @@ extern char** environ;
 namespace qeff::bench {
 namespace {
 
-constexpr int kAnswerTimeoutMs = 600'000;
+constexpr auto kAnswerTime = std::chrono::minutes(10);
 constexpr size_t kLongestLine = size_t{1} << 20;
 constexpr auto kPatience = std::chrono::seconds(5);
 
@@ -28,13 +29,17 @@ constexpr auto kPatience = std::chrono::seconds(5);
 std::optional<double> ParseFigure(std::string_view line) {
   const size_t unit = line.rfind("tok/s");
   if (unit == std::string_view::npos) return std::nullopt;
+  if (line.find_first_not_of(" \t\r", unit + 5) != std::string_view::npos) return std::nullopt;
   std::string_view text = line.substr(0, unit);
   while (text.ends_with(' ')) text.remove_suffix(1);
   const size_t blank = text.find_last_of(" \t");
   if (blank != std::string_view::npos) text.remove_prefix(blank + 1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value <= 0) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0) ||
+      !std::isfinite(value)) {
+    return std::nullopt;
+  }
   return value;
 }
 
@@ -136,7 +141,7 @@ Status Peer::Failed(std::string message) const {
                fmt::format("'{}': {}", name_, message));
 }
 
-Result<std::string> Peer::ReadLine() {
+Result<std::string> Peer::ReadLine(std::chrono::steady_clock::time_point deadline) {
   while (true) {
     const size_t end = received_.find('\n');
     if (end != std::string::npos) {
@@ -146,7 +151,9 @@ Result<std::string> Peer::ReadLine() {
     }
     if (received_.size() > kLongestLine) return Failed("a line of more than 1 MiB is no answer");
     pollfd waiting = {socket_, POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, kAnswerTimeoutMs);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return Failed("no answer for ten minutes");
     char buffer[4096];
@@ -170,8 +177,9 @@ Result<double> Peer::Measure(const Cell& cell, int threads) {
       static_cast<ssize_t>(line.size())) {
     return Failed("it ended before it answered").WithNote("what it wrote to stderr says why");
   }
+  const auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
   while (true) {
-    QEFF_ASSIGN_OR_RETURN(const std::string text, ReadLine());
+    QEFF_ASSIGN_OR_RETURN(const std::string text, ReadLine(deadline));
     const std::optional<PeerAnswer> answer = ParseAnswer(text);
     if (!answer) continue;
     if (!answer->engine.empty()) name_ = answer->engine;

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ class Peer {
  private:
   Peer(std::string command, pid_t process, int socket)
       : name_(std::move(command)), process_(process), socket_(socket) {}
-  Result<std::string> ReadLine();
+  Result<std::string> ReadLine(std::chrono::steady_clock::time_point deadline);
   Status Failed(std::string message) const;
 
   std::string name_;

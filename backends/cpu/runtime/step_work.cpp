@@ -145,9 +145,13 @@ RunWork DeltaRuleWork(const Subject& subject) {
 
 RunWork PackedAttentionWork(const Subject& subject) {
   const auto p = subject.params<PackedAttentionParams>();
+  double pairs = static_cast<double>(subject.live.pairs);
+  if (p.window > 0) {
+    pairs = std::min(
+        pairs, static_cast<double>(subject.live.live) * (2 * static_cast<double>(p.window) - 1));
+  }
   return Work(0, Arithmetic::kF32,
-              2.0 * static_cast<double>(p.heads * (p.key_size + p.value_size)) *
-                  static_cast<double>(subject.live.pairs));
+              2.0 * static_cast<double>(p.heads * (p.key_size + p.value_size)) * pairs);
 }
 
 RunWork GatherRowsWork(const Subject& subject) {

@@ -35,7 +35,8 @@ LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 ///   MatMul (of two computed values): 2 * M * K * N.
 ///   Delta rule: its state, read and written; 8 * Hv * E * Ev for each live token.
 ///   Everything else: its constants; of tables only the rows that are looked up.
-///   PackedAttention: 2 * H * (E + Ev) for each pair of live rows, a window left aside.
+///   PackedAttention: 2 * H * (E + Ev) for each pair of live rows; with a window at most
+///     2 * window - 1 pairs for each of them.
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live);
 

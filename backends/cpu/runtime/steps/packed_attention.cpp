@@ -63,7 +63,9 @@ class PairDivision {
 
  private:
   double RowWork(int64_t b) const {
-    const auto length = static_cast<double>(starts_[b + 1] - starts_[b]);
+    // Of starts that make no sense, too, so that every pair lies in [0, units).
+    const double length =
+        std::max(0.0, static_cast<double>(starts_[b + 1]) - static_cast<double>(starts_[b]));
     return length * (length + kTileRows);
   }
 
@@ -95,7 +97,11 @@ void Run(const StepRun& run) {
   for (int64_t pair = division.FirstPair(run.begin); pair < end; ++pair) {
     const int64_t b = pair / p.heads;
     const int64_t head = pair % p.heads;
-    if (!IsSound(p, tokens, starts, b) || starts[b] == starts[b + 1]) continue;
+    if (!IsSound(p, tokens, starts, b)) {
+      run.fault.Report(run.step_index, starts[b + 1], p.batch * p.row_tokens + 1);
+      continue;
+    }
+    if (starts[b] == starts[b + 1]) continue;
     const float* bias = run.operand<float>(kBias);
     if (bias != nullptr) {
       bias += ((p.bias_batch == 1 ? 0 : b) * p.bias_heads + (p.bias_heads == 1 ? 0 : head)) *

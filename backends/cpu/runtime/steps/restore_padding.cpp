@@ -29,6 +29,7 @@ void Run(const StepRun& run) {
     int64_t n = run.operand<int64_t>(kRowStarts)[b];
     for (int64_t i = b * p.row_tokens; i < (b + 1) * p.row_tokens; ++i) {
       std::byte* out = run.operands[kOut] + i * p.row_bytes;
+      if (mask[i] != 0 && (n < 0 || n >= rows)) run.fault.Report(run.step_index, n, rows);
       if (mask[i] != 0 && n >= 0 && n < rows) {
         std::memcpy(out, run.operands[kX] + n++ * p.row_bytes, row_bytes);
       } else {
