@@ -91,6 +91,19 @@ std::string SequenceGraphName(const ir::Model& model) {
 
 Result<std::vector<artifact::Specialization>> SequenceSpecializations(
     const ir::Model& model, const CompileOptions& options) {
+  const std::pair<const char*, bool> of_generation[] = {
+      {"--dim", !options.dims.empty()},
+      {"--full-batch-size", options.full_batch_size.has_value()},
+      {"--kv-cache-batch-size", options.kv_cache_batch_size.has_value()},
+      {"--num-speculative-tokens", options.num_speculative_tokens.has_value()},
+      {"--ccl-prefill", !options.ccl_prefill.empty()},
+      {"--ccl-decode", !options.ccl_decode.empty()}};
+  for (const auto& [flag, is_given] : of_generation) {
+    if (!is_given) continue;
+    return UsageError(Location::Flag(flag),
+                      "this is for text generation; the model reads a text at once",
+                      {"use --seq-len and --batch-size"});
+  }
   constexpr int64_t kDefaultSeqLen = 32;  // the original's
   std::vector<int64_t> lengths = options.seq_lens;
   if (lengths.empty()) lengths = {kDefaultSeqLen};

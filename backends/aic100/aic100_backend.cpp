@@ -49,6 +49,7 @@ class Aic100Backend : public Backend {
         {"num_devices", card.num_devices},
         {"mdp_partitions", card.mdp_partitions},
         {"enable_qnn", card.enable_qnn},
+        {"qnn_sdk", card.enable_qnn ? card.qnn_sdk.string() : std::string()},
         {"compiler_options", card.compiler_options},
         {"sdk_apps_version", aic100::ReadSdkVersions(card.sdk).apps.value_or("unknown")}};
   }

@@ -363,14 +363,6 @@ class CardSession : public Session {
     QEFF_ASSIGN_OR_RETURN(const int64_t size_bytes,
                           artifact::TensorBytes({.type = described->type, .dims = described->dims},
                                                 path_.string(), name));
-    // Of a state that stays on the card no buffer is made.
-    if (size_bytes > UINT32_MAX && binding.is_partial_allowed == 0) {
-      return InvalidInput(
-          Location::Tensor(path_.string(), name),
-          fmt::format("its shape [{}] takes {} bytes, more than one transfer to a card holds",
-                      fmt::join(described->dims, ", "), size_bytes),
-          {"the program is damaged: compile it again"});
-    }
     CallTensor tensor{.name = name,
                       .is_input = binding.is_input != 0,
                       .dtype = *dtype,
@@ -382,6 +374,14 @@ class CardSession : public Session {
                                                           return LastPart(other.name) == partner;
                                                         })
                                           : IsStateOutput(name);
+    // Of a state that stays on the card no buffer is made.
+    if (size_bytes > UINT32_MAX && !is_state) {
+      return InvalidInput(
+          Location::Tensor(path_.string(), name),
+          fmt::format("its shape [{}] takes {} bytes, more than one transfer to a card holds",
+                      fmt::join(described->dims, ", "), size_bytes),
+          {"the program is damaged: compile it again"});
+    }
     if (is_state && binding.is_partial_allowed == 0) {
       return Unsupported(Location::Tensor(path_.string(), name),
                          "the program does not keep this state on the card",

@@ -14,8 +14,6 @@
 
 namespace qeff::aic100 {
 
-inline constexpr std::string_view kDefaultSdkFolder = "/opt/qti-aic";
-
 /// The program that compiles.
 struct Compiler {
   std::filesystem::path path;

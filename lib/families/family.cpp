@@ -119,9 +119,10 @@ Status CheckSpecialKeys(const checkpoint::ConfigReader& config, bool is_encoder)
     }
   }
   QEFF_ASSIGN_OR_RETURN(const bool is_causal, config.BoolOr("is_causal", !is_encoder));
-  if (!is_causal && !is_encoder) {
+  if (is_causal == is_encoder) {
     return config.ErrorAt(ErrorCode::kUnsupported, "is_causal",
-                          "attention to later tokens is not supported");
+                          is_encoder ? "attention to earlier tokens only is not supported"
+                                     : "attention to later tokens is not supported");
   }
   return Status::Ok();
 }

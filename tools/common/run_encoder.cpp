@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <span>
 
@@ -26,8 +27,8 @@ namespace {
 constexpr size_t kMostKept = 100'000;
 constexpr size_t kMostCompared = 2'000;
 
-/// The shortest text that reads back to the same float.
-std::string Number(float value) { return fmt::format("{}", value); }
+/// The shortest text that reads back to the same float; JSON has none for what is not finite.
+std::string Number(float value) { return std::isfinite(value) ? fmt::format("{}", value) : "null"; }
 
 std::string Numbers(std::span<const float> values) {
   std::string text = "[";
@@ -290,6 +291,10 @@ Status CheckCombinations(const CLI::App& app, const EncoderArguments& arguments)
   QEFF_RETURN_IF_ERROR(needs("--similarity", embeds, "--embed"));
   QEFF_RETURN_IF_ERROR(needs("--search", embeds, "--embed"));
   QEFF_RETURN_IF_ERROR(needs("--prompt-name", embeds, "--embed"));
+  const auto& texts = embeds ? arguments.embed : arguments.classify;
+  const bool names_no_text = !reranks && texts.size() == 1 && texts[0].empty();
+  QEFF_RETURN_IF_ERROR(needs("--input", names_no_text, "--embed or --classify without a text"));
+  QEFF_RETURN_IF_ERROR(needs("--top-k", !arguments.search.empty(), "--search"));
   QEFF_RETURN_IF_ERROR(needs("--resume", !arguments.output.empty(), "--output"));
   QEFF_RETURN_IF_ERROR(needs("--rerank", !arguments.documents.empty(), "--documents"));
   QEFF_RETURN_IF_ERROR(

@@ -110,8 +110,11 @@ Status ReadSupport(const checkpoint::Checkpoint& checkpoint, int64_t max_positio
   support.Add("layers", DescribeMixers(model.graph));
   std::vector<std::string> features;
   const StateSize state = MeasureState(model.graph);
-  if (state.per_token + state.per_sequence > 0) features = {"KV cache", "continuous batching"};
-  if (passes::FindUnforgetting(model.graph) == nullptr) features.emplace_back("speculative target");
+  if (state.per_token + state.per_sequence > 0) {
+    features = {"KV cache", "continuous batching"};
+    if (passes::FindUnforgetting(model.graph) == nullptr)
+      features.emplace_back("speculative target");
+  }
   if (state.per_token > 0) features.emplace_back("compute context lengths");
   support.Add("features", std::move(features));
   support.Add("notes", built->notes);

@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
         if (input_tensors.empty()) return tools::RunText(*parsed, qpc, arguments);
         return stages::RunTensors(qpc,
                                   {.num_threads = arguments.num_threads,
+                                   .isa = arguments.isa,
                                    .devices = arguments.devices,
                                    .card_plugin = arguments.card_plugin},
                                   input_tensors, output_tensors);
