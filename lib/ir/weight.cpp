@@ -32,6 +32,20 @@ std::string DimsText(const std::vector<int64_t>& dims) {
   return fmt::format("[{}]", fmt::join(dims, ", "));
 }
 
+/// What `weight` converts, if its elements can as well be moved before; else null. Conversions
+/// stand outermost: less is moved, and two of them that undo each other meet.
+const WeightPtr* MovableBeforeConversion(const Weight& weight) {
+  const auto* conversion = std::get_if<ConvertOf>(&weight.recipe());
+  if (conversion == nullptr || DTypeBits(conversion->source->dtype()) < 8) return nullptr;
+  return &conversion->source;
+}
+
+bool IsWidening(DType from, DType to) {
+  const bool is_half = from == DType::kBf16 || from == DType::kF16;
+  return (is_half && (to == DType::kF32 || to == DType::kF64)) ||
+         (from == DType::kF32 && to == DType::kF64);
+}
+
 }  // namespace
 
 TensorType Weight::type() const { return {dtype_, Shape(dims_.begin(), dims_.end())}; }
@@ -74,6 +88,9 @@ WeightPtr Transposed(WeightPtr source, std::vector<int64_t> permutation) {
     for (int64_t& axis : permutation) axis = inner->permutation[static_cast<size_t>(axis)];
     return Transposed(inner->source, std::move(permutation));
   }
+  if (const WeightPtr* inner = MovableBeforeConversion(*source)) {
+    return Converted(Transposed(*inner, std::move(permutation)), source->dtype());
+  }
   std::vector<int64_t> dims;
   for (const int64_t axis : permutation) dims.push_back(source->dims()[static_cast<size_t>(axis)]);
   const DType dtype = source->dtype();
@@ -90,6 +107,9 @@ WeightPtr Sliced(WeightPtr source, int axis, int64_t begin, int64_t end) {
   dim = end - begin;
   if (const auto* inner = std::get_if<SliceOf>(&source->recipe()); inner && inner->axis == axis) {
     return Sliced(inner->source, axis, inner->begin + begin, inner->begin + end);
+  }
+  if (const WeightPtr* inner = MovableBeforeConversion(*source)) {
+    return Converted(Sliced(*inner, axis, begin, end), source->dtype());
   }
   if (const auto* table = std::get_if<RopeTable>(&source->recipe());
       table && axis == 0 && begin == 0) {
@@ -109,6 +129,17 @@ WeightPtr Concatenated(std::vector<WeightPtr> parts, int axis) {
                "parts of a concatenation differ");
     dims[static_cast<size_t>(axis)] += parts[i]->dims()[static_cast<size_t>(axis)];
   }
+  std::vector<WeightPtr> inner_parts;
+  for (const WeightPtr& part : parts) {
+    const WeightPtr* inner = MovableBeforeConversion(*part);
+    if (inner != nullptr &&
+        (inner_parts.empty() || (*inner)->dtype() == inner_parts.front()->dtype())) {
+      inner_parts.push_back(*inner);
+    }
+  }
+  if (inner_parts.size() == parts.size()) {
+    return Converted(Concatenated(std::move(inner_parts), axis), dtype);
+  }
   return Make(dtype, std::move(dims), ConcatOf{std::move(parts), axis});
 }
 
@@ -125,11 +156,18 @@ WeightPtr Reshaped(WeightPtr source, std::vector<int64_t> dims) {
   if (const auto* inner = std::get_if<ReshapeOf>(&source->recipe())) {
     return Reshaped(inner->source, std::move(dims));
   }
+  if (const WeightPtr* inner = MovableBeforeConversion(*source)) {
+    return Converted(Reshaped(*inner, std::move(dims)), dtype);
+  }
   return Make(dtype, std::move(dims), ReshapeOf{std::move(source)});
 }
 
 WeightPtr Converted(WeightPtr source, DType dtype) {
   if (source->dtype() == dtype) return source;
+  if (const auto* inner = std::get_if<ConvertOf>(&source->recipe());
+      inner && inner->source->dtype() == dtype && IsWidening(dtype, source->dtype())) {
+    return inner->source;
+  }
   std::vector<int64_t> dims = source->dims();
   return Make(dtype, std::move(dims), ConvertOf{std::move(source)});
 }

@@ -7,6 +7,7 @@
 #include "backends/cpu/plan/weight_blocks.h"
 #include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/program.h"
+#include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
 namespace {
@@ -51,25 +52,29 @@ Status WritePlain(const ir::Weight& weight, const ByteSink& sink) {
 }
 
 Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format,
-                   const ByteSink& sink) {
+                   ThreadPool& threads, const ByteSink& sink) {
   const MatrixStack stack = StackOf(*weights[0]);
   const int64_t panel_bytes = PanelBytes(format, stack.depth);
   const auto kinds = static_cast<int64_t>(weights.size());
   const int64_t panels = PanelCount(stack.rows);
   const int64_t step = PanelsPerBlock(stack.depth);
-  std::vector<float> block;
+  const DType row_dtype = PanelRowDType(format);
+  const int64_t rows_bytes = DTypeBytes(row_dtype, kPanelColumns * stack.depth);
+  std::vector<std::byte> rows;
   std::vector<std::byte> out;
   for (int64_t matrix = 0; matrix < stack.count; ++matrix) {
     for (int64_t begin = 0; begin < panels; begin += step) {
       const int64_t count = std::min(step, panels - begin);
-      out.assign(static_cast<size_t>(count * kinds * panel_bytes), std::byte{0});
+      out.resize(static_cast<size_t>(count * kinds * panel_bytes));
       for (int64_t kind = 0; kind < kinds; ++kind) {
-        QEFF_RETURN_IF_ERROR(ReadRowsF32(
-            *weights[kind], {matrix, begin * kPanelColumns, count * kPanelColumns}, block));
-        for (int64_t panel = 0; panel < count; ++panel) {
-          LayOutPanel(block.data() + panel * kPanelColumns * stack.depth, stack.depth, format,
-                      out.data() + (panel * kinds + kind) * panel_bytes);
-        }
+        const RowBlock block = {matrix, begin * kPanelColumns, count * kPanelColumns};
+        QEFF_RETURN_IF_ERROR(ReadRows(weights[kind], block, row_dtype, rows));
+        threads.Run([&](int thread) {
+          for (int64_t panel = thread; panel < count; panel += threads.thread_count()) {
+            LayOutPanel(rows.data() + panel * rows_bytes, stack.depth, format,
+                        out.data() + (panel * kinds + kind) * panel_bytes);
+          }
+        });
       }
       QEFF_RETURN_IF_ERROR(sink(out));
     }
@@ -144,8 +149,7 @@ Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>
     return is_int4 ? WeightFormat::kInt4 : WeightFormat::kInt8;
   }
   for (const ir::WeightPtr& weight : weights) {
-    if (weight->dtype() == DType::kBf16) continue;
-    QEFF_ASSIGN_OR_RETURN(const bool is_exact, IsExactlyBf16(*weight));
+    QEFF_ASSIGN_OR_RETURN(const bool is_exact, IsExactlyBf16(weight));
     if (!is_exact) return WeightFormat::kF32;
   }
   return WeightFormat::kBf16;
@@ -176,12 +180,13 @@ const ConstantPlace* ConstantPool::FindPanels(const ir::WeightPtr& weight) const
   return found == nullptr ? nullptr : &found->place;
 }
 
-Status ConstantPool::WriteEntry(const Entry& entry, const ByteSink& sink) const {
+Status ConstantPool::WriteEntry(const Entry& entry, ThreadPool& threads,
+                                const ByteSink& sink) const {
   switch (entry.layout) {
     case Layout::kPlain:
       return WritePlain(*entry.weights[0], sink);
     case Layout::kPanels:
-      return WritePanels(entry.weights, entry.place.format, sink);
+      return WritePanels(entry.weights, entry.place.format, threads, sink);
     case Layout::kPanelBias:
       return WritePanelBias(entry.weights, entry.columns, sink);
   }
@@ -189,8 +194,9 @@ Status ConstantPool::WriteEntry(const Entry& entry, const ByteSink& sink) const 
 }
 
 Status ConstantPool::Write(const ByteSink& sink) const {
+  ThreadPool threads(UsableProcessors());
   for (const Entry& entry : entries_) {
-    QEFF_RETURN_IF_ERROR(WriteEntry(entry, sink));
+    QEFF_RETURN_IF_ERROR(WriteEntry(entry, threads, sink));
     const std::vector<std::byte> padding(
         (kBufferAlignment - entry.place.size_bytes % kBufferAlignment) % kBufferAlignment);
     QEFF_RETURN_IF_ERROR(sink(padding));

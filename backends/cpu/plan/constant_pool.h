@@ -19,6 +19,8 @@
 namespace qeff::cpu {
 
 /// Receives the bytes of a segment in order.
+class ThreadPool;
+
 using ByteSink = std::function<Status(std::span<const std::byte>)>;
 
 /// One constant's place in the constants segment.
@@ -68,7 +70,7 @@ class ConstantPool {
                     const std::vector<ir::WeightPtr>& weights) const;
   ConstantPlace Append(const std::string& key, Entry entry);
   Result<WeightFormat> ChooseFormat(const std::vector<ir::WeightPtr>& weights, WeightUse use) const;
-  Status WriteEntry(const Entry& entry, const ByteSink& sink) const;
+  Status WriteEntry(const Entry& entry, ThreadPool& threads, const ByteSink& sink) const;
 
   WeightStorage storage_;
   std::vector<Entry> entries_;

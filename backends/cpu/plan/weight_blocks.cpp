@@ -3,12 +3,10 @@
 #include "backends/cpu/plan/weight_blocks.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "backends/cpu/plan/quantise.h"
 #include "backends/cpu/runtime/packed_formats.h"
-#include "lib/support/float16.h"
 
 namespace qeff::cpu {
 namespace {
@@ -27,62 +25,69 @@ MatrixStack StackOf(const ir::Weight& weight) {
   return {dims.size() == 3 ? dims[0] : 1, dims[dims.size() - 2], dims.back()};
 }
 
-Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<float>& out) {
-  const MatrixStack stack = StackOf(weight);
-  out.assign(static_cast<size_t>(block.count * stack.depth), 0.0f);
+Status ReadRows(const ir::WeightPtr& weight, const RowBlock& block, DType dtype,
+                std::vector<std::byte>& out) {
+  const MatrixStack stack = StackOf(*weight);
+  const int64_t row_bytes = DTypeBytes(dtype, stack.depth);
   const int64_t there = std::clamp<int64_t>(stack.rows - block.first, 0, block.count);
+  out.resize(static_cast<size_t>(block.count * row_bytes));
+  std::fill(out.begin() + there * row_bytes, out.end(), std::byte{0});
   if (there == 0 || stack.depth == 0) return Status::Ok();
-  std::span<float> target(out.data(), static_cast<size_t>(there * stack.depth));
-  const ir::WeightPtr same(&weight, [](const ir::Weight*) {});  // borrowed for this call
-  const ir::WeightPtr converted = ir::Converted(same, DType::kF32);
   std::vector<ir::Range> ranges = {{block.first, block.first + there}, {0, stack.depth}};
-  if (weight.dims().size() == 3) {
+  if (weight->dims().size() == 3) {
     ranges.insert(ranges.begin(), {block.matrix, block.matrix + 1});
   }
-  return ir::ReadWeight(*converted, ranges, std::as_writable_bytes(target));
+  return ir::ReadWeight(*ir::Converted(weight, dtype), ranges,
+                        std::span(out).first(static_cast<size_t>(there * row_bytes)));
 }
 
-Result<bool> IsExactlyBf16(const ir::Weight& weight) {
-  const MatrixStack stack = StackOf(weight);
-  std::vector<float> rows;
+Result<bool> IsExactlyBf16(const ir::WeightPtr& weight) {
+  if (weight->dtype() == DType::kBf16) return true;
+  if (const auto* conversion = std::get_if<ir::ConvertOf>(&weight->recipe());
+      conversion && conversion->source->dtype() == DType::kBf16 && weight->dtype() == DType::kF32) {
+    return true;
+  }
+  const MatrixStack stack = StackOf(*weight);
+  std::vector<std::byte> rows;
   const int64_t step = PanelsPerBlock(stack.depth) * kPanelColumns;
   for (int64_t matrix = 0; matrix < stack.count; ++matrix) {
     for (int64_t first = 0; first < stack.rows; first += step) {
-      QEFF_RETURN_IF_ERROR(
-          ReadRowsF32(weight, {matrix, first, std::min(step, stack.rows - first)}, rows));
+      const RowBlock block = {matrix, first, std::min(step, stack.rows - first)};
+      QEFF_RETURN_IF_ERROR(ReadRows(weight, block, DType::kF32, rows));
       uint32_t low_bits = 0;
-      for (const float value : rows) low_bits |= std::bit_cast<uint32_t>(value);
+      const auto* values = reinterpret_cast<const uint32_t*>(rows.data());
+      for (size_t i = 0; i < rows.size() / 4; ++i) low_bits |= values[i];
       if ((low_bits & 0xffffu) != 0) return false;
     }
-    ir::ReleasePages(weight);
+    ir::ReleasePages(*weight);
   }
   return true;
 }
 
-void LayOutPanel(const float* rows, int64_t depth, WeightFormat format, std::byte* out) {
-  if (IsQuantised(format)) return LayOutQuantPanel(rows, depth, format, out);
-  constexpr int64_t kStep = 16;  // a cache line of each of the 32 rows at a time
-  if (format == WeightFormat::kF32) {
-    auto* to = reinterpret_cast<float*>(out);
-    for (int64_t begin = 0; begin < depth; begin += kStep) {
-      const int64_t end = std::min(depth, begin + kStep);
-      for (int64_t c = 0; c < kPanelColumns; ++c) {
-        for (int64_t k = begin; k < end; ++k) to[k * kPanelColumns + c] = rows[c * depth + k];
-      }
-    }
-    return;
+DType PanelRowDType(WeightFormat format) {
+  return format == WeightFormat::kBf16 ? DType::kBf16 : DType::kF32;
+}
+
+void LayOutPanel(const std::byte* rows, int64_t depth, WeightFormat format, std::byte* out) {
+  if (IsQuantised(format)) {
+    std::fill_n(out, PanelBytes(format, depth), std::byte{0});
+    return LayOutQuantPanel(reinterpret_cast<const float*>(rows), depth, format, out);
   }
-  auto* to = reinterpret_cast<uint16_t*>(out);
-  for (int64_t begin = 0; begin < depth; begin += kStep) {
-    const int64_t end = std::min(depth, begin + kStep);
+  // f32 and pairs of bf16 alike: word w of row c becomes word c of line w.
+  const int64_t row_bytes = DTypeBytes(PanelRowDType(format), depth);
+  constexpr int64_t kStep = 64;  // bytes: a cache line of each of the 32 rows at a time
+  for (int64_t begin = 0; begin < row_bytes; begin += kStep) {
+    const int64_t end = std::min(row_bytes, begin + kStep);
     for (int64_t c = 0; c < kPanelColumns; ++c) {
-      for (int64_t k = begin; k < end; ++k) {
-        to[k / 2 * 2 * kPanelColumns + 2 * c + k % 2] = F32ToBf16(rows[c * depth + k]);
+      const std::byte* row = rows + c * row_bytes;
+      int64_t at = begin;
+      for (; at + 4 <= end; at += 4) {
+        std::memcpy(out + at * kPanelColumns + c * 4, row + at, 4);
       }
+      if (at == end) continue;
+      std::byte last[4] = {row[at], row[at + 1]};  // an odd bf16 and a zero
+      std::memcpy(out + at * kPanelColumns + c * 4, last, 4);
     }
-  }
-  for (int64_t c = 0; depth % 2 != 0 && c < kPanelColumns; ++c) {
-    to[(depth - 1) * kPanelColumns + 2 * c + 1] = 0;
   }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading the rows of a weight [N, K], or of each matrix of a stack [X, N, K], as f32 in blocks of
-// bounded size, and laying them out as panels.
+// Reading the rows of a weight [N, K], or of each matrix of a stack [X, N, K], in blocks of bounded
+// size, and laying them out as panels.
 #pragma once
 
 #include <functional>
@@ -32,15 +32,19 @@ struct RowBlock {
   int64_t first = 0;
   int64_t count = 0;
 };
-/// Reads them as f32 into `out` [count, K]; rows past the end of the matrix are zeros.
-Status ReadRowsF32(const ir::Weight& weight, const RowBlock& block, std::vector<float>& out);
+/// Reads them as `dtype` (a float) into `out` [count, K]; rows past the end of the matrix are
+/// zeros.
+Status ReadRows(const ir::WeightPtr& weight, const RowBlock& block, DType dtype,
+                std::vector<std::byte>& out);
 
 /// Returns true if every element is a bf16 value exactly. Stops at the first that is not. Lets go
 /// of the file pages of each matrix after it.
-Result<bool> IsExactlyBf16(const ir::Weight& weight);
+Result<bool> IsExactlyBf16(const ir::WeightPtr& weight);
 
-/// Writes `rows` [32, depth] as one panel (see kernels/kernels.h) to `out`, PanelBytes(format,
-/// depth) zeros before.
-void LayOutPanel(const float* rows, int64_t depth, WeightFormat format, std::byte* out);
+/// What LayOutPanel takes rows as: bf16 for bf16 panels, else f32.
+DType PanelRowDType(WeightFormat format);
+/// Writes `rows` [32, depth] of PanelRowDType as one panel (see kernels/kernels.h), all of its
+/// PanelBytes(format, depth).
+void LayOutPanel(const std::byte* rows, int64_t depth, WeightFormat format, std::byte* out);
 
 }  // namespace qeff::cpu

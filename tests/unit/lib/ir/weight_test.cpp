@@ -172,4 +172,26 @@ TEST_CASE("builders simplify what is exact, and recipes compare by structure") {
   CHECK(ReadFloats(*PlusConstant(weight, 1)).value() == std::vector<float>{1, 2, 3, 4, 5, 6});
 }
 
+TEST_CASE("conversions stand outermost, and one that widens is undone without a trace") {
+  const WeightPtr half = Converted(MakeFloats({2, 3}, Counting(6)), DType::kBf16);
+  const WeightPtr wide = Converted(half, DType::kF32);
+  CHECK(Converted(wide, DType::kBf16) == half);
+  CHECK(Converted(wide, DType::kF16) != half);
+  const WeightPtr narrowed = Converted(MakeFloats({1}, std::vector<float>{1.001F}), DType::kBf16);
+  CHECK(ReadFloats(*Converted(narrowed, DType::kF32)).value() == std::vector<float>{1.0F});
+
+  const WeightPtr moved[] = {Transposed(wide), Sliced(wide, 1, 1, 3), Reshaped(wide, {3, 2}),
+                             Concatenated({wide, wide}, 0)};
+  const std::vector<float> expected[] = {
+      {0, 3, 1, 4, 2, 5}, {1, 2, 4, 5}, {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5}};
+  for (size_t i = 0; i < std::size(moved); ++i) {
+    CHECK(std::holds_alternative<ConvertOf>(moved[i]->recipe()));
+    CHECK(ReadFloats(*moved[i]).value() == expected[i]);
+    CHECK(Converted(moved[i], DType::kBf16)->dims() == moved[i]->dims());
+  }
+  const WeightPtr other = Converted(MakeFloats({2, 3}, Counting(6)), DType::kF16);
+  const WeightPtr mixed = Concatenated({wide, Converted(other, DType::kF32)}, 0);
+  CHECK(ReadFloats(*mixed).value() == expected[3]);
+}
+
 }  // namespace qeff::ir
