@@ -9,6 +9,9 @@ namespace qeff {
 namespace {
 
 constexpr uint64_t kPageBytes = 4096;
+/// Constants that fill several of them begin at one, so that they can be mapped with huge pages.
+constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
+constexpr uint64_t kLeastHugePages = 16;
 
 Result<artifact::TensorDesc> Describe(const ir::Value& value, std::string_view name) {
   const auto type = artifact::NetworkTypeFor(*value.type().dtype);
@@ -70,7 +73,9 @@ Status WriteProgramFile(const std::vector<SpecializedGraph>& graphs, int num_cor
       {.name = content.segment, .size_bytes = content.program.size()},
       {.name = std::string(artifact::kConstants),
        .size_bytes = content.constants_bytes,
-       .alignment_bytes = kPageBytes,
+       .alignment_bytes = content.constants_bytes >= kLeastHugePages * kHugePageBytes
+                              ? kHugePageBytes
+                              : kPageBytes,
        .static_size_bytes = content.constants_bytes}};
   QEFF_ASSIGN_OR_RETURN(artifact::ArtifactFile file,
                         out.NewFile(kProgramFileName, artifact::HashKind::kXxh3));

@@ -4,6 +4,8 @@
 
 namespace qeff::cpu {
 
-void LinearBf16Scalar(const LinearArgs& args) { RunLinear<LinearBf16Format<F32Rows>>(args); }
+void LinearBf16Scalar(const LinearArgs& args) {
+  RunStreamedLinear<LinearBf16Format<F32Rows>>(args);
+}
 
 }  // namespace qeff::cpu

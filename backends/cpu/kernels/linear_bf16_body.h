@@ -7,7 +7,7 @@
 
 #include <utility>
 
-#include "backends/cpu/kernels/linear_body.h"
+#include "backends/cpu/kernels/linear_stream_body.h"
 
 namespace qeff::cpu {
 namespace {
@@ -131,6 +131,41 @@ struct LinearBf16Format {
   static void Tile(int64_t rows, const Row* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     SelectTileBf16<Rows>(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
+  }
+  template <int kRows, int kStreams>
+  static void Stream(const Row* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
+    Vec sum[kRows][kStreams][kPanelVectors] = {};
+    const int64_t pairs = depth / 2;
+    for (int64_t p = 0; p < pairs; ++p, x += 2 * kRows) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+        const uint16_t* from = w[s] + p * 2 * kPanelColumns;
+        FetchAhead(from);
+#pragma GCC unroll 8
+        for (int v = 0; v < kPanelVectors; ++v) {
+          const VecU pair = LoadU(from + v * 2 * kLanes);
+#pragma GCC unroll 4
+          for (int r = 0; r < kRows; ++r) {
+            sum[r][s][v] += Broadcast(Rows::At(x, kRows, 0, r)) * EvenWeights(pair);
+            sum[r][s][v] += Broadcast(Rows::At(x, kRows, 1, r)) * OddWeights(pair);
+          }
+        }
+      }
+    }
+    if (depth % 2 != 0) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kPanelVectors; ++v) {
+          const Vec even = EvenWeights(LoadU(w[s] + pairs * 2 * kPanelColumns + v * 2 * kLanes));
+#pragma GCC unroll 4
+          for (int r = 0; r < kRows; ++r) {
+            sum[r][s][v] += Broadcast(Rows::At(x, kRows, 0, r)) * even;
+          }
+        }
+      }
+    }
+    StoreStreams<kRows, kStreams>(sum, sums);
   }
 };
 

@@ -4,6 +4,8 @@
 
 namespace qeff::cpu {
 
-void LinearBf16DotAvx512(const LinearArgs& args) { RunLinear<LinearBf16Format<Bf16Rows>>(args); }
+void LinearBf16DotAvx512(const LinearArgs& args) {
+  RunStreamedLinear<LinearBf16Format<Bf16Rows>>(args);
+}
 
 }  // namespace qeff::cpu

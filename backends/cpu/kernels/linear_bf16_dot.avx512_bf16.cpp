@@ -4,6 +4,8 @@
 
 namespace qeff::cpu {
 
-void LinearBf16DotAvx512Bf16(const LinearArgs& args) { RunLinear<LinearBf16DotFormat>(args); }
+void LinearBf16DotAvx512Bf16(const LinearArgs& args) {
+  RunStreamedLinear<LinearBf16DotFormat<PairRows>>(args);
+}
 
 }  // namespace qeff::cpu

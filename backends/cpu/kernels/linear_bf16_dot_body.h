@@ -9,7 +9,7 @@
 
 #include <utility>
 
-#include "backends/cpu/kernels/linear_body.h"
+#include "backends/cpu/kernels/linear_stream_body.h"
 
 namespace qeff::cpu {
 namespace {
@@ -55,6 +55,51 @@ void SelectTileBf16Dot(int64_t rows, const uint16_t* a, const uint16_t* b, int64
   kTiles[rows - 1](a, b, depth, acc, accumulate);
 }
 
+/// Pair p of row r of a packed tile of kRows: [ceil(K/2)][r][2], or the order for matrix tiles,
+/// [ceil(K/32)][r][32].
+struct PairRows {
+  template <int kRows>
+  QEFF_INLINE static const uint16_t* At(const uint16_t* x, int64_t p, int r) {
+    return x + 2 * (p * kRows + r);
+  }
+};
+struct MatrixTileRows {
+  template <int kRows>
+  QEFF_INLINE static const uint16_t* At(const uint16_t* x, int64_t p, int r) {
+    return x + 32 * (p / 16 * kRows + r) + 2 * (p % 16);
+  }
+};
+
+template <typename Rows, int kRows, int kStreams>
+void StreamBf16Dot(const uint16_t* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
+  Vec sum[kRows][kStreams][kPanelVectors] = {};
+  const int64_t pairs = (depth + 1) / 2;
+  for (int64_t p = 0; p < pairs; ++p) {
+    __m512bh row[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      int32_t pair;
+      std::memcpy(&pair, Rows::template At<kRows>(x, p, r), sizeof(pair));
+      row[r] = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < kStreams; ++s) {
+      const uint16_t* from = w[s] + p * 2 * kPanelColumns;
+      FetchAhead(from);
+#pragma GCC unroll 2
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const auto weight = reinterpret_cast<__m512bh>(_mm512_loadu_si512(from + v * 2 * kLanes));
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) {
+          sum[r][s][v] = _mm512_dpbf16_ps(sum[r][s][v], row[r], weight);
+        }
+      }
+    }
+  }
+  StoreStreams<kRows, kStreams>(sum, sums);
+}
+
+template <typename Rows>
 struct LinearBf16DotFormat {
   using Weight = uint16_t;
   using Row = uint16_t;
@@ -65,6 +110,11 @@ struct LinearBf16DotFormat {
   static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     SelectTileBf16Dot(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
+  }
+  template <int kRows, int kStreams>
+  static void Stream(const uint16_t* x, const uint16_t* const* w, int64_t depth,
+                     float* const* sums) {
+    StreamBf16Dot<Rows, kRows, kStreams>(x, w, depth, sums);
   }
 };
 

@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void LinearF32Avx512(const LinearArgs& args) { RunLinear<LinearF32Format>(args); }
+void LinearF32Avx512(const LinearArgs& args) { RunStreamedLinear<LinearF32Format>(args); }
 
 }  // namespace qeff::cpu

@@ -4,7 +4,7 @@
 // Linear with f32 weights and f32 rows.
 #pragma once
 
-#include "backends/cpu/kernels/linear_body.h"
+#include "backends/cpu/kernels/linear_stream_body.h"
 #include "backends/cpu/kernels/tile_f32.h"
 
 namespace qeff::cpu {
@@ -20,6 +20,24 @@ struct LinearF32Format {
   static void Tile(int64_t rows, const float* x, const float* w, int64_t depth, float* sums,
                    bool accumulate) {
     TileF32For(rows)(x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
+  }
+  template <int kRows, int kStreams>
+  static void Stream(const float* x, const float* const* w, int64_t depth, float* const* sums) {
+    Vec sum[kRows][kStreams][kPanelVectors] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+        const float* from = w[s] + k * kPanelColumns;
+        FetchAhead(from);
+#pragma GCC unroll 8
+        for (int v = 0; v < kPanelVectors; ++v) {
+          const Vec weight = Load(from + v * kLanes);
+#pragma GCC unroll 4
+          for (int r = 0; r < kRows; ++r) sum[r][s][v] += Broadcast(x[k * kRows + r]) * weight;
+        }
+      }
+    }
+    StoreStreams<kRows, kStreams>(sum, sums);
   }
 };
 

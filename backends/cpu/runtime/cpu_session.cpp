@@ -102,6 +102,7 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
                     program.constants_bytes + kAreaSlackBytes, image.constants.size()),
         {"the file is cut short: compile the model again"});
   }
+  AskForLargePages(image.constants);
   const Isa isa = options.isa.value_or(MachineIsa());
   if (isa > MachineIsa()) {
     return UsageError(Location::File(image.path),

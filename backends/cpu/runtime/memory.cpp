@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -20,9 +21,9 @@ Result<Memory> Memory::Allocate(size_t size_bytes, std::string_view what) {
                    fmt::format("cannot allocate {} bytes", size_bytes), errno,
                    {"compile for a shorter context or a smaller batch"});
   }
-  madvise(data, size_bytes, MADV_HUGEPAGE);  // a wish: refusal changes speed only
   memory.data_ = static_cast<std::byte*>(data);
   memory.size_bytes_ = size_bytes;
+  AskForLargePages({memory.data_, size_bytes});
   return memory;
 }
 
@@ -43,6 +44,13 @@ Memory::~Memory() {
 void Memory::Clear() {
   if (data_ == nullptr) return;
   if (madvise(data_, size_bytes_, MADV_DONTNEED) != 0) std::memset(data_, 0, size_bytes_);
+}
+
+void AskForLargePages(std::span<const std::byte> range) {
+  constexpr uintptr_t kPageBytes = 4096;
+  const auto begin = reinterpret_cast<uintptr_t>(range.data()) / kPageBytes * kPageBytes;
+  const auto end = reinterpret_cast<uintptr_t>(range.data()) + range.size();
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
 }  // namespace qeff::cpu

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 #include "lib/support/status.h"
@@ -31,5 +32,8 @@ class Memory {
   std::byte* data_ = nullptr;
   size_t size_bytes_ = 0;
 };
+
+/// Asks for large pages for a range of mapped memory. A wish: refusal changes speed only.
+void AskForLargePages(std::span<const std::byte> range);
 
 }  // namespace qeff::cpu
