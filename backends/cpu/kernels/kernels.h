@@ -291,9 +291,11 @@ constexpr int64_t Bf16AttentionScratchFloats(int64_t key_size, int64_t value_siz
 }
 
 /// Attention of the rows [row_begin, row_end) to each other, one head: rows of a batch without its
-/// padding. Row n is token tokens[n] of its text; with a window it sees those with |t - t'| <
-/// window. Row t of `bias`, bias_stride apart (0: the same for all), holds what is added to the
-/// scores of t'. Scores as in AttentionArgs. All pointers are of row 0 and this head.
+/// padding. packed_attention_bf16 may round queries (times scale), keys, values and weights
+/// e^(score - max) to bf16; sums are f32. Row n is token tokens[n] of its text; with a window it
+/// sees those with |t - t'| < window. Row t of `bias`, bias_stride apart (0: the same for all),
+/// holds what is added to the scores of t'. Scores as in AttentionArgs. All pointers are of row 0
+/// and this head.
 struct PackedAttentionArgs {
   const float* q = nullptr;  ///< [E], rows q_stride apart, and so on
   int64_t q_stride = 0;
@@ -323,6 +325,19 @@ constexpr int64_t PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
   const int64_t columns = PanelCount(tokens) * kPanelColumns;
   return columns * key_size +
          kTileRows * (key_size + columns + PanelCount(value_size) * kPanelColumns);
+}
+
+/// For packed_attention_bf16, not less than the above: scores of 32 rows and their weights in bf16,
+/// sums; queries, keys and values in bf16.
+constexpr int64_t Bf16PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
+                                                   int64_t value_size) {
+  const int64_t columns = PanelCount(tokens) * kPanelColumns;
+  const int64_t values = PanelCount(value_size) * kPanelColumns;
+  const int64_t depth = Bf16RowDepth(key_size);
+  const int64_t rounded =
+      32 * (columns + values) + (32 * (columns + depth) + columns * (depth + values)) / 2;
+  const int64_t plain = PackedAttentionScratchFloats(tokens, key_size, value_size);
+  return rounded > plain ? rounded : plain;
 }
 
 /// The gated delta rule of one head over the tokens of one row, in turn; tokens at negative
@@ -369,6 +384,7 @@ struct Kernels {
   void (*rope)(const RopeArgs&) = nullptr;
   void (*attention_f32)(const AttentionArgs&) = nullptr;
   void (*packed_attention_f32)(const PackedAttentionArgs&) = nullptr;
+  void (*packed_attention_bf16)(const PackedAttentionArgs&) = nullptr;
   void (*attention_bf16)(const AttentionArgs&) = nullptr;
   void (*activate)(const ActivateArgs&) = nullptr;
   void (*delta_rule)(const DeltaRuleArgs&) = nullptr;

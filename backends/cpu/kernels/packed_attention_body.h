@@ -73,20 +73,24 @@ inline void AddBias(const PackedAttentionArgs& args, int64_t n, SeenRows seen, f
   for (int64_t j = seen.begin; j < seen.end; ++j) scores[j] += bias[tokens[j] - args.first_token];
 }
 
-/// Turns the scores of one row into e^(score - max), zeros where it does not see; returns their
-/// sum.
-inline float ExpRow(const PackedAttentionArgs& args, int64_t n, SeenRows seen, int64_t columns,
-                    float* scores) {
+/// What remains to be done to the scores of row `n`, which lie in the columns [begin, end) of
+/// `scores`: softcap, bias, and -infinity where it does not see, so that the loops after ask
+/// nothing.
+inline void FinishScores(const PackedAttentionArgs& args, int64_t n, SeenRows seen,
+                         SeenRows columns, float* scores) {
   if (args.softcap > 0) {
-    for (int64_t j = 0; j < columns; j += kLanes) {
+    for (int64_t j = columns.begin; j < columns.end; j += kLanes) {
       const Vec value = Load(scores + j) * (-2.0f / args.softcap);
       Store(scores + j, args.softcap * (2.0f / (1.0f + Exp(value)) - 1.0f));
     }
   }
   if (args.bias != nullptr) AddBias(args, n, seen, scores);
-  // What it does not see becomes e^-infinity = 0, so that the loops ask nothing.
-  for (int64_t j = 0; j < seen.begin; ++j) scores[j] = -__builtin_inff();
-  for (int64_t j = seen.end; j < columns; ++j) scores[j] = -__builtin_inff();
+  for (int64_t j = columns.begin; j < seen.begin; ++j) scores[j] = -__builtin_inff();
+  for (int64_t j = seen.end; j < columns.end; ++j) scores[j] = -__builtin_inff();
+}
+
+/// Turns scores into e^(score - max); returns their sum.
+inline float ExpRow(int64_t columns, float* scores) {
   Vec largest = Broadcast(-__builtin_inff());
   for (int64_t j = 0; j < columns; j += kLanes) largest = Max(Load(scores + j), largest);
   const Vec max = Broadcast(MaxLane(largest));
@@ -161,11 +165,9 @@ inline void RunPackedAttention(const PackedAttentionArgs& args) {
     }
     float factor[kTileRows];
     for (int64_t r = 0; r < count; ++r) {
-      float* scores = scratch.scores + r * scratch.columns + begin;
-      const SeenRows shifted = {of_row[r].begin - begin, of_row[r].end - begin};
-      PackedAttentionArgs from_begin = args;
-      from_begin.row_begin += begin;
-      factor[r] = 1.0f / ExpRow(from_begin, first + r - begin, shifted, end - begin, scores);
+      float* scores = scratch.scores + r * scratch.columns;
+      FinishScores(args, first + r, of_row[r], {begin, end}, scores);
+      factor[r] = 1.0f / ExpRow(end - begin, scores + begin);
     }
     const RowsTileFunction weighted = SelectRowsTile(count, std::make_index_sequence<12>());
     const int64_t keys = seen.end - begin;

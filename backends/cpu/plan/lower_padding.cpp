@@ -114,8 +114,9 @@ Status LowerPackedAttention(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
   params.out_stride = RowsOrDie(out).stride;
   const double rows = static_cast<double>(q.dims[1]);
+  const bool rounds = lowering.options().compute == ComputeType::kBf16;
   lowering.builder().AddStep(
-      StepOp::kPackedAttention, node.name(), params,
+      rounds ? StepOp::kPackedAttentionBf16 : StepOp::kPackedAttention, node.name(), params,
       {Reads(q), Reads(k), Reads(v), Reads(index), Reads(starts), Reads(bias), Writes(out)},
       {.units = batch * heads,
        .amount = rows * static_cast<double>(params.row_tokens * heads * params.key_size)});

@@ -143,14 +143,14 @@ RunWork DeltaRuleWork(const Subject& subject) {
               8 * state * tokens);
 }
 
-RunWork PackedAttentionWork(const Subject& subject) {
+RunWork PackedAttentionWork(const Subject& subject, Arithmetic arithmetic) {
   const auto p = subject.params<PackedAttentionParams>();
   double pairs = static_cast<double>(subject.live.pairs);
   if (p.window > 0) {
     pairs = std::min(
         pairs, static_cast<double>(subject.live.live) * (2 * static_cast<double>(p.window) - 1));
   }
-  return Work(0, Arithmetic::kF32,
+  return Work(0, arithmetic,
               2.0 * static_cast<double>(p.heads * (p.key_size + p.value_size)) * pairs);
 }
 
@@ -195,7 +195,9 @@ RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
     case StepOp::kAttentionBf16:
       return AttentionWork(subject, Arithmetic::kBf16);
     case StepOp::kPackedAttention:
-      return PackedAttentionWork(subject);
+      return PackedAttentionWork(subject, Arithmetic::kF32);
+    case StepOp::kPackedAttentionBf16:
+      return PackedAttentionWork(subject, Arithmetic::kBf16);
     case StepOp::kMatMul:
       return MatMulWork(subject);
     case StepOp::kDeltaRule:

@@ -10,6 +10,16 @@ namespace {
 
 enum { kQ, kK, kV, kTokenIndex, kRowStarts, kBias, kOut, kOperandCount };
 
+/// packed_attention_f32 or packed_attention_bf16: the same but for the scratch.
+struct PackedAttentionKind {
+  int64_t (*scratch_floats)(int64_t tokens, int64_t key_size, int64_t value_size);
+  void (*Kernels::*kernel)(const PackedAttentionArgs&);
+};
+constexpr PackedAttentionKind kF32 = {PackedAttentionScratchFloats, &Kernels::packed_attention_f32};
+constexpr PackedAttentionKind kBf16 = {Bf16PackedAttentionScratchFloats,
+                                       &Kernels::packed_attention_bf16};
+
+template <const PackedAttentionKind& kKind>
 void Check(StepCheck& check) {
   const auto p = check.params_as<PackedAttentionParams>();
   check.RequireSizes({p.batch, p.row_tokens, p.heads, p.kv_heads, p.key_size, p.value_size,
@@ -33,7 +43,7 @@ void Check(StepCheck& check) {
   }
   check.Write(kOut, StridedExtent(rows, p.out_stride, Product({p.heads, p.value_size})), 4);
   check.Done(Product({p.batch, p.heads}),
-             Product({PackedAttentionScratchFloats(p.row_tokens, p.key_size, p.value_size), 4}));
+             Product({kKind.scratch_floats(p.row_tokens, p.key_size, p.value_size), 4}));
 }
 
 /// Divides the (row, head) pairs of the batch by the work that their lengths make, in proportion to
@@ -87,6 +97,7 @@ bool IsSound(const PackedAttentionParams& p, const int64_t* tokens, const int64_
   return true;
 }
 
+template <const PackedAttentionKind& kKind>
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackedAttentionParams>();
   const int64_t* tokens = run.operand<int64_t>(kTokenIndex);
@@ -107,32 +118,35 @@ void Run(const StepRun& run) {
       bias += ((p.bias_batch == 1 ? 0 : b) * p.bias_heads + (p.bias_heads == 1 ? 0 : head)) *
               p.bias_rows * p.row_tokens;
     }
-    run.kernels.packed_attention_f32({.q = run.operand<float>(kQ) + head * p.key_size,
-                                      .q_stride = p.q_stride,
-                                      .k = run.operand<float>(kK) + head / group * p.key_size,
-                                      .k_stride = p.k_stride,
-                                      .v = run.operand<float>(kV) + head / group * p.value_size,
-                                      .v_stride = p.v_stride,
-                                      .tokens = tokens,
-                                      .first_token = b * p.row_tokens,
-                                      .bias = bias,
-                                      .bias_stride = p.bias_rows == 1 ? 0 : p.row_tokens,
-                                      .out = run.operand<float>(kOut) + head * p.value_size,
-                                      .out_stride = p.out_stride,
-                                      .row_begin = starts[b],
-                                      .row_end = starts[b + 1],
-                                      .key_size = p.key_size,
-                                      .value_size = p.value_size,
-                                      .scale = p.scale,
-                                      .softcap = p.softcap,
-                                      .window = p.window,
-                                      .scratch = reinterpret_cast<float*>(run.scratch)});
+    (run.kernels.*kKind.kernel)({.q = run.operand<float>(kQ) + head * p.key_size,
+                                 .q_stride = p.q_stride,
+                                 .k = run.operand<float>(kK) + head / group * p.key_size,
+                                 .k_stride = p.k_stride,
+                                 .v = run.operand<float>(kV) + head / group * p.value_size,
+                                 .v_stride = p.v_stride,
+                                 .tokens = tokens,
+                                 .first_token = b * p.row_tokens,
+                                 .bias = bias,
+                                 .bias_stride = p.bias_rows == 1 ? 0 : p.row_tokens,
+                                 .out = run.operand<float>(kOut) + head * p.value_size,
+                                 .out_stride = p.out_stride,
+                                 .row_begin = starts[b],
+                                 .row_end = starts[b + 1],
+                                 .key_size = p.key_size,
+                                 .value_size = p.value_size,
+                                 .scale = p.scale,
+                                 .softcap = p.softcap,
+                                 .window = p.window,
+                                 .scratch = reinterpret_cast<float*>(run.scratch)});
   }
 }
 
 }  // namespace
 
 extern constexpr StepDefinition kPackedAttentionStep = {
-    "packed_attention", sizeof(PackedAttentionParams), kOperandCount, Check, Run};
+    "packed_attention", sizeof(PackedAttentionParams), kOperandCount, Check<kF32>, Run<kF32>};
+extern constexpr StepDefinition kPackedAttentionBf16Step = {
+    "packed_attention_bf16", sizeof(PackedAttentionParams), kOperandCount, Check<kBf16>,
+    Run<kBf16>};
 
 }  // namespace qeff::cpu

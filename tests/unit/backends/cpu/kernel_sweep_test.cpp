@@ -485,23 +485,28 @@ struct PackedAttentionCase {
   bool has_gaps = false;  ///< between the tokens of the rows
 };
 
-void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
+void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionRounding rounding,
                           const PackedAttentionCase& c) {
+  const bool rounds = rounding == AttentionRounding::kBf16;
+  const float scale = rounds ? 0.25f : 0.4f;
+  const auto rounded = [&](Floats x) { return rounds ? RoundedToBf16(std::move(x)) : x; };
   constexpr int64_t kBefore = 3;  // rows of another text
   constexpr int64_t kFirstToken = 1000;
   const int64_t rows = kBefore + c.rows;
   const int64_t stride = 2 * (c.key_size + c.value_size) + 1;
-  const Floats q = RandomFloats(rows * stride, 31);
-  const Floats k = RandomFloats(rows * stride, 32);
-  const Floats v = RandomFloats(rows * stride + kPanelColumns, 33);
+  const Floats q = rounded(RandomFloats(rows * stride, 31));
+  const Floats k = rounded(RandomFloats(rows * stride, 32));
+  Floats v = rounded(RandomFloats(rows * stride + kPanelColumns, 33));
+  std::fill(v.end() - kPanelColumns, v.end(), std::numeric_limits<float>::quiet_NaN());
   std::vector<int64_t> tokens(static_cast<size_t>(rows), -1);
   for (int64_t i = 0; i < c.rows; ++i)
     tokens[kBefore + i] = kFirstToken + i + (c.has_gaps ? i / 3 : 0);
   const int64_t bias_stride = 2 * c.rows + 1;
   const Floats bias = RandomFloats(bias_stride * bias_stride, 34);
   Floats out(static_cast<size_t>(rows * stride), -77.0f);
-  Floats scratch(
-      static_cast<size_t>(PackedAttentionScratchFloats(c.rows, c.key_size, c.value_size)));
+  const auto scratch_floats =
+      rounds ? Bf16PackedAttentionScratchFloats : PackedAttentionScratchFloats;
+  Floats scratch(static_cast<size_t>(scratch_floats(c.rows, c.key_size, c.value_size)));
   kernel({.q = q.data(),
           .q_stride = stride,
           .k = k.data(),
@@ -518,7 +523,7 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
           .row_end = rows,
           .key_size = c.key_size,
           .value_size = c.value_size,
-          .scale = 0.4f,
+          .scale = scale,
           .softcap = c.softcap,
           .window = c.window,
           .scratch = scratch.data()});
@@ -528,7 +533,8 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
     for (int64_t m = kBefore; m < rows && n >= kBefore; ++m) {
       if (c.window > 0 && std::abs(tokens[n] - tokens[m]) >= c.window) continue;
       double score = 0;
-      for (int64_t e = 0; e < c.key_size; ++e) score += 0.4 * q[n * stride + e] * k[m * stride + e];
+      for (int64_t e = 0; e < c.key_size; ++e)
+        score += double{scale} * q[n * stride + e] * k[m * stride + e];
       if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
       if (c.has_bias)
         score += bias[(tokens[n] - kFirstToken) * bias_stride + tokens[m] - kFirstToken];
@@ -536,21 +542,26 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&),
     }
     for (int64_t e = 0; e < stride; ++e) {
       double want = n >= kBefore && e < c.value_size ? 0 : -77;
-      for (int64_t m = kBefore; m < rows && want != -77; ++m)
-        want += weights[m] / total * v[m * stride + e];
-      RequireNear(out[n * stride + e], want, 1e-5, 2e-5, "packed attention");
+      double magnitude = 0;
+      for (int64_t m = kBefore; m < rows && want != -77; ++m) {
+        const double term = weights[m] / total * v[m * stride + e];
+        want += term;
+        magnitude += std::abs(term);
+      }
+      const double limit = rounds ? magnitude / 256 + 2e-5 : 2e-5;  // half a unit of 8 bits
+      RequireNear(out[n * stride + e], want, 1e-5, want == -77 ? 0 : limit, "packed attention");
     }
   }
 }
 
 /// Rows around tiles of 12 and panels of 32.
-void SweepPackedAttention(void (*kernel)(const PackedAttentionArgs&)) {
+void SweepPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionRounding rounding) {
   for (const int64_t rows : {1, 2, 11, 12, 13, 31, 32, 33, 64, 100}) {
     for (const int64_t size : {1, 24, 32, 33}) {
-      CheckPackedAttention(kernel, {rows, size, 65 - size});
-      CheckPackedAttention(kernel, {rows, size, size, 0, 2.5f, true});
-      CheckPackedAttention(kernel, {rows, size, size, 1, 0, false, true});
-      CheckPackedAttention(kernel, {rows, size, size, 20, 0, true, true});
+      CheckPackedAttention(kernel, rounding, {rows, size, 65 - size});
+      CheckPackedAttention(kernel, rounding, {rows, size, size, 0, 2.5f, true});
+      CheckPackedAttention(kernel, rounding, {rows, size, size, 1, 0, false, true});
+      CheckPackedAttention(kernel, rounding, {rows, size, size, 20, 0, true, true});
     }
   }
 }
@@ -668,7 +679,13 @@ const std::map<std::string, Sweep>& Sweeps() {
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},
       {"packed_attention_f32",
-       [](const Kernels& k) { SweepPackedAttention(k.packed_attention_f32); }},
+       [](const Kernels& k) {
+         SweepPackedAttention(k.packed_attention_f32, AttentionRounding::kNone);
+       }},
+      {"packed_attention_bf16",
+       [](const Kernels& k) {
+         SweepPackedAttention(k.packed_attention_bf16, AttentionRounding::kBf16);
+       }},
       {"attention_f32",
        [](const Kernels& k) { SweepAttention(k.attention_f32, AttentionRounding::kNone); }},
       {"attention_bf16",
