@@ -128,6 +128,8 @@ struct LinearBf16Format {
   static constexpr int64_t kBlockDepth = 256;  // the rows, [256][12], and the panel's block, 16 KiB
   static int64_t RowDepth(int64_t depth) { return Rows::StoredDepth(depth); }
   static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t PanelElements(int64_t depth) { return WeightDepth(depth) * kPanelColumns; }
+  static constexpr int StreamCount(int rows) { return FloatStreamCount(rows); }
   static void Tile(int64_t rows, const Row* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     SelectTileBf16<Rows>(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
@@ -140,7 +142,7 @@ struct LinearBf16Format {
 #pragma GCC unroll 4
       for (int s = 0; s < kStreams; ++s) {
         const uint16_t* from = w[s] + p * 2 * kPanelColumns;
-        FetchAhead(from);
+        FetchAhead<2>(from);
 #pragma GCC unroll 8
         for (int v = 0; v < kPanelVectors; ++v) {
           const VecU pair = LoadU(from + v * 2 * kLanes);

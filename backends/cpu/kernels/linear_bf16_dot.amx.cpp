@@ -6,10 +6,7 @@
 namespace qeff::cpu {
 
 void LinearBf16DotAmx(const LinearArgs& args) {
-  constexpr auto kRows = std::make_integer_sequence<int, kStreamRows>();
-  if (!SelectStreams<LinearBf16DotFormat<MatrixTileRows>>(args, kRows)) {
-    RunLinearAmx<PackedAmxRows>(args);
-  }
+  if (!RunAsStreams<LinearBf16DotFormat<MatrixTileRows>>(args)) RunLinearAmx<PackedAmxRows>(args);
 }
 
 }  // namespace qeff::cpu

@@ -85,7 +85,7 @@ void StreamBf16Dot(const uint16_t* x, const uint16_t* const* w, int64_t depth, f
 #pragma GCC unroll 4
     for (int s = 0; s < kStreams; ++s) {
       const uint16_t* from = w[s] + p * 2 * kPanelColumns;
-      FetchAhead(from);
+      FetchAhead<2>(from);
 #pragma GCC unroll 2
       for (int v = 0; v < kPanelVectors; ++v) {
         const auto weight = reinterpret_cast<__m512bh>(_mm512_loadu_si512(from + v * 2 * kLanes));
@@ -107,6 +107,8 @@ struct LinearBf16DotFormat {
       512;  // 512 x 32 bf16 = 32 KiB: fits beside the rows in 48 KiB
   static int64_t RowDepth(int64_t depth) { return Bf16RowDepth(depth); }
   static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t PanelElements(int64_t depth) { return WeightDepth(depth) * kPanelColumns; }
+  static constexpr int StreamCount(int rows) { return FloatStreamCount(rows); }
   static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     SelectTileBf16Dot(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());

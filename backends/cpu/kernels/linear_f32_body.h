@@ -17,6 +17,8 @@ struct LinearF32Format {
       256;  // 256 x 32 f32 = 32 KiB: fits beside the rows in 48 KiB
   static int64_t RowDepth(int64_t depth) { return depth; }
   static int64_t WeightDepth(int64_t depth) { return depth; }
+  static int64_t PanelElements(int64_t depth) { return WeightDepth(depth) * kPanelColumns; }
+  static constexpr int StreamCount(int rows) { return FloatStreamCount(rows); }
   static void Tile(int64_t rows, const float* x, const float* w, int64_t depth, float* sums,
                    bool accumulate) {
     TileF32For(rows)(x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
@@ -28,7 +30,7 @@ struct LinearF32Format {
 #pragma GCC unroll 4
       for (int s = 0; s < kStreams; ++s) {
         const float* from = w[s] + k * kPanelColumns;
-        FetchAhead(from);
+        FetchAhead<2>(from);
 #pragma GCC unroll 8
         for (int v = 0; v < kPanelVectors; ++v) {
           const Vec weight = Load(from + v * kLanes);

@@ -11,7 +11,7 @@
 
 #include <utility>
 
-#include "backends/cpu/kernels/linear_body.h"
+#include "backends/cpu/kernels/linear_stream_body.h"
 
 namespace qeff::cpu {
 namespace {
@@ -263,9 +263,93 @@ QEFF_INLINE void RunQuantBlock(const LinearArgs& args, const std::byte* panel, i
   }
 }
 
+/// One row by the panels at w, columns from c on, as QuantMicroTile does it.
+template <typename Ops, typename Panel, int... kStream>
+QEFF_INLINE void QuantStreamColumns(const std::byte* x, const std::byte* const* w, int64_t depth,
+                                    int c, float* const* sums,
+                                    std::integer_sequence<int, kStream...>) {
+  using Floats = typename Ops::Floats;
+  constexpr QuantLayout kLayout = Panel::kLayout;
+  constexpr int64_t kGroups = kLayout.groups_of_block();
+  constexpr int kStreams = sizeof...(kStream);
+  Panel panels[] = {Panel(w[kStream], depth, 0, c)...};
+  Floats total[kStreams][2];
+  for (auto& sum : total) sum[0] = sum[1] = Ops::Zero();
+  const int64_t padded = QuantDepth(depth);
+  for (int64_t k = 0; k < padded; k += kQuantBlock, x += kLayout.row_block_bytes()) {
+    const auto* row_scale = reinterpret_cast<const float*>(x + kQuantBlock);
+    const auto* starts = reinterpret_cast<const int32_t*>(row_scale + 1);
+    const int64_t end = padded - k < kQuantBlock ? padded - k : kQuantBlock;
+    Floats part[kStreams][2];
+    for (auto& sum : part) sum[0] = sum[1] = Ops::Zero();
+    for (int64_t group = 0; group < kGroups && group * kLayout.group < end; ++group) {
+      typename Ops::Ints sum[kStreams][2];
+      for (int s = 0; s < kStreams; ++s) {
+        sum[s][0] = sum[s][1] = Ops::template StartOfSum<kLayout.zero_point>(starts + group);
+      }
+      const std::byte* values = x + group * kLayout.group;
+      const int64_t left = end - group * kLayout.group;
+      const int64_t count = left < kLayout.group ? left : kLayout.group;
+      for (int64_t i = 0; i < count; i += 8) {
+        const typename Ops::Bytes quads[] = {Ops::BroadcastQuad(values + i),
+                                             Ops::BroadcastQuad(values + i + 4)};
+#pragma GCC unroll 4
+        for (int s = 0; s < kStreams; ++s) {
+          FetchAhead<kLayout.quad_bytes * 2 / 64>(panels[s].numbers);
+          typename Ops::Bytes numbers[4];
+          panels[s].Load(numbers);
+          for (int n = 0; n < 4; ++n) {
+            Ops::template AddProducts<kLayout.zero_point>(sum[s][n % 2], numbers[n], quads[n / 2]);
+          }
+        }
+      }
+      for (int s = 0; s < kStreams; ++s) {
+        Floats scales[2];
+        FetchAhead<1>(panels[s].scales);
+        panels[s].LoadScales(scales);
+        for (int v = 0; v < 2; ++v) {
+          part[s][v] = Ops::MultiplyAdd(Ops::ToFloats(sum[s][v]), scales[v], part[s][v]);
+        }
+      }
+    }
+    const Floats scale = Ops::BroadcastFloat(*row_scale);
+    for (int s = 0; s < kStreams; ++s) {
+      for (int v = 0; v < 2; ++v) {
+        total[s][v] = Ops::MultiplyAdd(part[s][v], scale, total[s][v]);
+      }
+    }
+  }
+  for (int s = 0; s < kStreams; ++s) {
+    for (int v = 0; v < 2; ++v) Ops::StoreFloats(sums[s] + 16 * v + c, total[s][v]);
+  }
+}
+
+template <typename Ops, typename Panel>
+struct QuantStreams {
+  using Weight = std::byte;
+  using Row = std::byte;
+  static int64_t PanelElements(int64_t depth) { return Panel::kLayout.panel_bytes(depth); }
+  /// A row takes two sums in integers and four in floats for each panel.
+  static constexpr int StreamCount(int rows) { return rows > 1 ? 0 : (kSumRegisters > 16 ? 4 : 1); }
+  template <int kRows, int kStreams>
+  static void Stream(const std::byte* x, const std::byte* const* w, int64_t depth,
+                     float* const* sums) {
+    for (int c = 0; c < 16; c += Ops::kColumns) {
+      QuantStreamColumns<Ops, Panel>(x, w, depth, c, sums,
+                                     std::make_integer_sequence<int, kStreams>());
+    }
+    // The scales lie between the numbers of two panels.
+    for (int s = 0; s < kStreams; ++s) {
+      FetchAhead<16>(w[s] + PanelElements(depth) + Panel::kLayout.scales_bytes(depth) -
+                     kAheadBytes);
+    }
+  }
+};
+
 template <typename Ops, template <typename> class PanelOf>
 void RunQuantLinear(const LinearArgs& args) {
   using Panel = PanelOf<Ops>;
+  if (RunAsStreams<QuantStreams<Ops, Panel>>(args)) return;
   const auto* weights = static_cast<const std::byte*>(args.weights);
   const int64_t depth = QuantDepth(args.depth);
   const bool is_unpacked = !Panel::kIsUnpacked && args.rows > Ops::kMaxTileRows;

@@ -38,16 +38,29 @@ void GenericF32(int64_t turns) {
   for (Vec4& sum : sums) QEFF_OPAQUE(sum);
 }
 
-/// Several sums, so that loads do not wait for each other.
+/// Reading goes on at four places side by side and fetches 1 KiB ahead: on a Xeon that was the
+/// fastest of what was tried, a tenth above one place and no fetching. A cache line of each at a
+/// time.
+constexpr size_t kReadPlaces = 4;
+constexpr size_t kReadAheadBytes = 1024;
+constexpr size_t kLineBytes = 64;
+
+/// Sums of their own, so that loads do not wait for each other.
 uint64_t GenericRead(const std::byte* data, size_t size_bytes) {
   using Words = uint64_t __attribute__((vector_size(16)));
-  Words sums[8] = {};
-  for (size_t offset = 0; offset < size_bytes; offset += 256) {
-#pragma GCC unroll 16
-    for (size_t i = 0; i < 16; ++i) {
-      Words value;
-      std::memcpy(&value, data + offset + i * 16, sizeof(value));
-      sums[i % 8] ^= value;
+  Words sums[2 * kReadPlaces] = {};
+  const size_t part = size_bytes / kReadPlaces;
+  for (size_t offset = 0; offset < part; offset += kLineBytes) {
+#pragma GCC unroll 4
+    for (size_t place = 0; place < kReadPlaces; ++place) {
+      const std::byte* from = data + place * part + offset;
+      __builtin_prefetch(from + kReadAheadBytes);
+#pragma GCC unroll 4
+      for (size_t i = 0; i < kLineBytes / sizeof(Words); ++i) {
+        Words value;
+        std::memcpy(&value, from + i * sizeof(value), sizeof(value));
+        sums[2 * place + i % 2] ^= value;
+      }
     }
   }
   uint64_t result = 0;
@@ -163,11 +176,14 @@ struct alignas(64) TileConfig {
 [[gnu::target("amx-tile,amx-int8")]] void AmxInt8(int64_t turns) { QEFF_TILE_LOOP(_tile_dpbusd); }
 
 [[gnu::target("avx512f")]] uint64_t Avx512Read(const std::byte* data, size_t size_bytes) {
-  __m512i sums[4] = {};
-  for (size_t offset = 0; offset < size_bytes; offset += 256) {
+  __m512i sums[kReadPlaces] = {};
+  const size_t part = size_bytes / kReadPlaces;
+  for (size_t offset = 0; offset < part; offset += kLineBytes) {
 #pragma GCC unroll 4
-    for (size_t i = 0; i < 4; ++i) {
-      sums[i] = _mm512_xor_si512(sums[i], _mm512_load_si512(data + offset + i * 64));
+    for (size_t place = 0; place < kReadPlaces; ++place) {
+      const std::byte* from = data + place * part + offset;
+      __builtin_prefetch(from + kReadAheadBytes);
+      sums[place] = _mm512_xor_si512(sums[place], _mm512_load_si512(from));
     }
   }
   uint64_t words[32];
@@ -178,12 +194,18 @@ struct alignas(64) TileConfig {
 }
 
 [[gnu::target("avx2")]] uint64_t Avx2Read(const std::byte* data, size_t size_bytes) {
-  __m256i sums[8] = {};
-  for (size_t offset = 0; offset < size_bytes; offset += 256) {
-#pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) {
-      const auto* from = reinterpret_cast<const __m256i*>(data + offset + i * 32);
-      sums[i] = _mm256_xor_si256(sums[i], _mm256_load_si256(from));
+  __m256i sums[2 * kReadPlaces] = {};
+  const size_t part = size_bytes / kReadPlaces;
+  for (size_t offset = 0; offset < part; offset += kLineBytes) {
+#pragma GCC unroll 4
+    for (size_t place = 0; place < kReadPlaces; ++place) {
+      const std::byte* from = data + place * part + offset;
+      __builtin_prefetch(from + kReadAheadBytes);
+#pragma GCC unroll 2
+      for (size_t i = 0; i < 2; ++i) {
+        const auto* half = reinterpret_cast<const __m256i*>(from + i * 32);
+        sums[2 * place + i] = _mm256_xor_si256(sums[2 * place + i], _mm256_load_si256(half));
+      }
     }
   }
   uint64_t words[32];
