@@ -2,19 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/kernels/isa.h"
 
-#include <iterator>
-
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace qeff::cpu {
 namespace {
-
-constexpr Isa kAllIsas[] = {Isa::scalar,      Isa::avx2,        Isa::avx512,
-                            Isa::avx512_vnni, Isa::avx512_bf16, Isa::amx};
 
 #if defined(__x86_64__)
 /// True if the processor has tiles of bf16 and int8 and the system lets this process use them. The
@@ -51,6 +49,12 @@ Isa FindMachineIsa() {
   }
   return HasAmx() ? Isa::amx : Isa::avx512_bf16;
 }
+#elif defined(__aarch64__)
+Isa FindMachineIsa() {
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) == 0) return Isa::neon;
+  constexpr unsigned long kMatrices = HWCAP2_BF16 | HWCAP2_I8MM;
+  return (getauxval(AT_HWCAP2) & kMatrices) == kMatrices ? Isa::neon_bf16 : Isa::neon_dotprod;
+}
 #else
 Isa FindMachineIsa() { return Isa::scalar; }
 #endif
@@ -62,12 +66,16 @@ Isa MachineIsa() {
   return isa;
 }
 
-std::vector<Isa> AllIsas() { return {std::begin(kAllIsas), std::end(kAllIsas)}; }
+std::vector<Isa> AllIsas() {
+  std::vector<Isa> result;
+  for (int i = 0; i < kIsaCount; ++i) result.push_back(static_cast<Isa>(i));
+  return result;
+}
 
 std::vector<Isa> SupportedIsas() {
   std::vector<Isa> result;
-  for (const Isa isa : kAllIsas) {
-    if (isa <= MachineIsa()) result.push_back(isa);
+  for (const Isa isa : AllIsas()) {
+    if (Includes(MachineIsa(), isa)) result.push_back(isa);
   }
   return result;
 }
@@ -86,12 +94,18 @@ std::string_view IsaName(Isa isa) {
       return "avx512_bf16";
     case Isa::amx:
       return "amx";
+    case Isa::neon:
+      return "neon";
+    case Isa::neon_dotprod:
+      return "neon_dotprod";
+    case Isa::neon_bf16:
+      return "neon_bf16";
   }
   return "scalar";
 }
 
 std::optional<Isa> IsaFromName(std::string_view name) {
-  for (const Isa isa : kAllIsas) {
+  for (const Isa isa : AllIsas()) {
     if (IsaName(isa) == name) return isa;
   }
   return std::nullopt;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <type_traits>
+#include <utility>
 
 namespace qeff::cpu {
 
@@ -16,15 +17,18 @@ namespace {
 constexpr Kernels MakeTable(Isa machine) {
   Kernels table;
 #define KERNEL(op, function, isa) \
-  if (Isa::isa <= machine) table.op = function;
+  if (Includes(machine, Isa::isa)) table.op = function;
 #include "backends/cpu/kernels/kernels_enabled.def"
 #undef KERNEL
   return table;
 }
 
-constexpr std::array kTables = {MakeTable(Isa::scalar),      MakeTable(Isa::avx2),
-                                MakeTable(Isa::avx512),      MakeTable(Isa::avx512_vnni),
-                                MakeTable(Isa::avx512_bf16), MakeTable(Isa::amx)};
+template <size_t... kIndex>
+constexpr std::array<Kernels, kIsaCount> MakeTables(std::index_sequence<kIndex...>) {
+  return {MakeTable(static_cast<Isa>(kIndex))...};
+}
+constexpr std::array<Kernels, kIsaCount> kTables =
+    MakeTables(std::make_index_sequence<kIsaCount>());
 
 }  // namespace
 

@@ -7,10 +7,14 @@
 #include <utility>
 
 #include "backends/cpu/kernels/vector.h"
+#if defined(QEFF_NEON)
+#include "backends/cpu/kernels/tile_f32_neon.h"
+#endif
 
 namespace qeff::cpu {
 namespace {
 
+#if !defined(QEFF_NEON)
 /// acc[r][c] (+)= sum over k of a[k * a_stride + r] * b[k * b_stride + c] for r < kRows and
 /// kVectors vectors of columns.
 template <int kRows, int kVectors>
@@ -63,6 +67,8 @@ void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
     }
   }
 }
+
+#endif
 
 using TileF32Function = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*,
                                  int64_t, bool);

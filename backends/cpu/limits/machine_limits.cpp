@@ -35,7 +35,7 @@ double BestSeconds(ThreadPool& pool, int runs, const Work& work) {
 const ArithmeticLoop* StrongestLoop(Arithmetic kind, Isa isa) {
   const ArithmeticLoop* best = nullptr;
   for (const ArithmeticLoop& loop : ArithmeticLoops()) {
-    if (loop.kind != kind || loop.isa > isa || !loop.has_kernel) continue;
+    if (loop.kind != kind || !Includes(isa, loop.isa) || !loop.has_kernel) continue;
     if (best == nullptr || loop.isa > best->isa) best = &loop;
   }
   return best;
@@ -78,7 +78,7 @@ double LimitProbe::ReadBandwidth(size_t footprint_bytes) {
 
 double LimitProbe::Peak(Arithmetic arithmetic, Isa isa) {
   constexpr double kProductsOfSplitF32 = 3;
-  if (arithmetic == Arithmetic::kF32ByBf16 && isa >= Isa::amx) {
+  if (arithmetic == Arithmetic::kF32ByBf16 && Includes(isa, Isa::amx)) {
     return Peak(Arithmetic::kBf16, isa) / kProductsOfSplitF32;
   }
   const ArithmeticLoop* loop = StrongestLoop(arithmetic, isa);

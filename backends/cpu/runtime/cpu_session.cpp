@@ -104,7 +104,7 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   }
   AskForLargePages(image.constants);
   const Isa isa = options.isa.value_or(MachineIsa());
-  if (isa > MachineIsa()) {
+  if (!Includes(MachineIsa(), isa)) {
     return UsageError(Location::File(image.path),
                       fmt::format("this machine has no '{}', its best is '{}'", IsaName(isa),
                                   IsaName(MachineIsa())));

@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/quant_ops_neon.h"
+
+namespace qeff::cpu {
+
+void LinearInt4Neon(const LinearArgs& args) { RunQuantLinearNeon<ProductOfPairs, Int4Panel>(args); }
+
+}  // namespace qeff::cpu

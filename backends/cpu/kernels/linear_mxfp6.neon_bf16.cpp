@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/linear_quant_mmla_body.h"
+
+namespace qeff::cpu {
+
+void LinearMxfp6NeonBf16(const LinearArgs& args) { RunQuantLinearMmla<Mxfp6Panel>(args); }
+
+}  // namespace qeff::cpu
