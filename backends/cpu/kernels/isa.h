@@ -23,7 +23,7 @@ enum class Isa {
   neon_dotprod,  ///< sums of products of 8-bit integers
   neon_bf16,     ///< products of small matrices of bf16 and int8 (BF16 and I8MM, Armv8.6)
 };               // lower case: kernels.def and file names spell them so
-inline constexpr int kIsaCount = 9;
+inline constexpr int kIsaCount = static_cast<int>(Isa::neon_bf16) + 1;
 
 /// True if a machine that has `set` can run code of `part`: a set includes scalar and the sets
 /// before it for the same kind of processor. The order of Isa alone says nothing across kinds.

@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace qeff::cpu {
@@ -215,6 +217,87 @@ struct alignas(64) TileConfig {
   return result;
 }
 
+#elif defined(__aarch64__)
+
+constexpr int kNeonSums = 24;  // of 32 registers
+
+template <typename Vector>
+[[gnu::always_inline]] inline void MakeOpaque(Vector (&sums)[kNeonSums]) {
+#pragma GCC unroll 24
+  for (Vector& sum : sums) QEFF_OPAQUE(sum);
+}
+
+void NeonF32(int64_t turns) {
+  float32x4_t sums[kNeonSums] = {};
+  MakeOpaque(sums);
+  float32x4_t a = vdupq_n_f32(1.0f);
+  const float32x4_t b = vdupq_n_f32(1e-3f);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (float32x4_t& sum : sums) sum = vfmaq_f32(sum, a, b);
+  }
+  MakeOpaque(sums);
+}
+
+/// Products of bytes without dotprod: to 16 bits, to pairs in 16 bits, to the sum of quads.
+void NeonInt8(int64_t turns) {
+  int32x4_t sums[kNeonSums] = {};
+  MakeOpaque(sums);
+  int8x16_t a = vdupq_n_s8(3);
+  const int8x16_t b = vdupq_n_s8(1);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 24
+    for (int32x4_t& sum : sums) {
+      QEFF_OPAQUE(a);
+      const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+      sum = vpadalq_s16(sum, vpaddq_s16(low, vmull_high_s8(a, b)));
+    }
+  }
+  MakeOpaque(sums);
+}
+
+[[gnu::target("arch=armv8.2-a+dotprod")]] void NeonDotInt8(int64_t turns) {
+  int32x4_t sums[kNeonSums] = {};
+  MakeOpaque(sums);
+  int8x16_t a = vdupq_n_s8(3);
+  const int8x16_t b = vdupq_n_s8(1);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (int32x4_t& sum : sums) sum = vdotq_s32(sum, a, b);
+  }
+  MakeOpaque(sums);
+}
+
+[[gnu::target("arch=armv8.2-a+i8mm")]] void NeonMatrixInt8(int64_t turns) {
+  int32x4_t sums[kNeonSums] = {};
+  MakeOpaque(sums);
+  int8x16_t a = vdupq_n_s8(3);
+  const int8x16_t b = vdupq_n_s8(1);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (int32x4_t& sum : sums) sum = vmmlaq_s32(sum, a, b);
+  }
+  MakeOpaque(sums);
+}
+
+[[gnu::target("arch=armv8.2-a+bf16")]] void NeonMatrixBf16(int64_t turns) {
+  float32x4_t sums[kNeonSums] = {};
+  MakeOpaque(sums);
+  uint16x8_t a = vdupq_n_u16(0x3f80);
+  const uint16x8_t b = vdupq_n_u16(0x3a80);
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    QEFF_OPAQUE(a);
+#pragma GCC unroll 24
+    for (float32x4_t& sum : sums) {
+      sum = vbfmmlaq_f32(sum, vreinterpretq_bf16_u16(a), vreinterpretq_bf16_u16(b));
+    }
+  }
+  MakeOpaque(sums);
+}
+
 #endif
 
 std::vector<ArithmeticLoop> FindLoops() {
@@ -244,6 +327,20 @@ std::vector<ArithmeticLoop> FindLoops() {
     loops.push_back(
         {Arithmetic::kBf16, "tdpbf16ps", Isa::amx, true, kTileOperations * 32, AmxBf16});
     loops.push_back({Arithmetic::kInt8, "tdpbusd", Isa::amx, true, kTileOperations * 64, AmxInt8});
+  }
+#elif defined(__aarch64__)
+  loops.push_back({Arithmetic::kF32, "fmla 4s", Isa::neon, true, kNeonSums * 4 * 2, NeonF32});
+  loops.push_back({Arithmetic::kInt8, "smull, smull2, addp, sadalp", Isa::neon, true,
+                   kNeonSums * 16 * 2, NeonInt8});
+  if (Includes(MachineIsa(), Isa::neon_dotprod)) {
+    loops.push_back(
+        {Arithmetic::kInt8, "sdot 4s", Isa::neon_dotprod, true, kNeonSums * 16 * 2, NeonDotInt8});
+  }
+  if (Includes(MachineIsa(), Isa::neon_bf16)) {
+    loops.push_back(
+        {Arithmetic::kInt8, "smmla", Isa::neon_bf16, true, kNeonSums * 32 * 2, NeonMatrixInt8});
+    loops.push_back(
+        {Arithmetic::kBf16, "bfmmla", Isa::neon_bf16, true, kNeonSums * 16 * 2, NeonMatrixBf16});
   }
 #endif
   return loops;
