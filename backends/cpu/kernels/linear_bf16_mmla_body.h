@@ -136,6 +136,8 @@ struct LinearBf16MmlaFormat {
   static constexpr int64_t kBlockDepth = 512;  // 512 x 32 bf16 = 32 KiB: half a cache of 64 KiB
   static int64_t RowDepth(int64_t depth) { return Bf16RowDepth(depth); }
   static int64_t WeightDepth(int64_t depth) { return RoundUpToEven(depth); }
+  static int64_t PanelElements(int64_t depth) { return WeightDepth(depth) * kPanelColumns; }
+  static constexpr int StreamCount(int rows) { return FloatStreamCount(rows); }
   static void Tile(int64_t rows, const uint16_t* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     SelectTileBf16Mmla(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
@@ -150,7 +152,7 @@ struct LinearBf16MmlaFormat {
 #pragma GCC unroll 4
       for (int s = 0; s < kStreams; ++s) {
         const uint16_t* from = w[s] + k * kPanelColumns;
-        FetchAhead(from);
+        FetchAhead<2>(from);
 #pragma GCC unroll 8
         for (int v = 0; v < kPanelVectors; ++v) {
           const Vec weight = Load(reinterpret_cast<const float*>(from + v * 2 * kLanes));

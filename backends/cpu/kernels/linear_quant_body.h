@@ -330,7 +330,11 @@ struct QuantStreams {
   using Row = std::byte;
   static int64_t PanelElements(int64_t depth) { return Panel::kLayout.panel_bytes(depth); }
   /// A row takes two sums in integers and four in floats for each panel.
-  static constexpr int StreamCount(int rows) { return rows > 1 ? 0 : (kSumRegisters > 16 ? 4 : 1); }
+  static constexpr int StreamCount(int rows) {
+    constexpr bool kFitFour =
+        kSumRegisters > 16 && sizeof(typename Ops::Floats) <= sizeof(Vec);  // or several registers
+    return rows > 1 ? 0 : (kFitFour ? 4 : 1);
+  }
   template <int kRows, int kStreams>
   static void Stream(const std::byte* x, const std::byte* const* w, int64_t depth,
                      float* const* sums) {
