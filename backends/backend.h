@@ -58,6 +58,19 @@ enum class ComputeType {
           ///< calls of several tokens, to bf16: relative error 2^-9 each
 };
 
+/// How keys and values of earlier tokens are kept.
+enum class KvCacheType {
+  kF32,
+  kBf16,
+  kF16,
+  kMxint8,  ///< MXINT8 of the OCP MX specification 1.0, a scale for each 32 channels of a head
+};
+/// The names of --kv-cache, in the order of KvCacheType.
+inline constexpr std::string_view kKvCacheNames[] = {"f32", "bf16", "f16", "mxint8"};
+inline std::string_view KvCacheName(KvCacheType type) {
+  return kKvCacheNames[static_cast<size_t>(type)];
+}
+
 /// What only the compiler of a card understands. Named as the options of qeff-compile.
 struct CardCompileOptions {
   std::filesystem::path sdk = "/opt/qti-aic";
@@ -87,6 +100,7 @@ struct BackendCompileOptions {
   int num_cores = 1;  ///< threads on a CPU, NSP cores on a card
   WeightStorage weight_storage = WeightStorage::kAuto;
   ComputeType compute = ComputeType::kF32;
+  KvCacheType kv_cache = KvCacheType::kF32;
   CardCompileOptions card;
 };
 

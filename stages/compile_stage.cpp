@@ -280,6 +280,8 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
       {"num_cores", int64_t{target.num_cores}},
       {"weights", std::string(WeightStorageName(target.weight_storage))},
       {"compute", std::string(target.compute == ComputeType::kBf16 ? "bf16" : "f32")}};
+  if (target.kv_cache != KvCacheType::kF32)
+    manifest.options.emplace("kv_cache", std::string(KvCacheName(target.kv_cache)));
   if (!options.seq_lens.empty()) manifest.options.emplace("seq_lens", options.seq_lens);
   if (options.prefill_only) manifest.options.emplace("prefill_only", *options.prefill_only);
   QEFF_ASSIGN_OR_RETURN(auto own_options, backend.ResolveOptions(options.target));
@@ -510,7 +512,8 @@ Result<CardPlan> PlanMemory(const std::filesystem::path& onnx, const CompileOpti
   QEFF_ASSIGN_OR_RETURN(const cpu::MemoryPlan plan,
                         cpu::PlanMemory(prepared.graphs, {.part_count = options.target.num_cores,
                                                           .weights = options.target.weight_storage,
-                                                          .compute = options.target.compute}));
+                                                          .compute = options.target.compute,
+                                                          .kv_cache = options.target.kv_cache}));
   CardPlan printed{.table = fmt::format("{}: memory of a session, in MiB\n", options.backend),
                    .json = {{"backend", options.backend}}};
   constexpr double kMiB = 1 << 20;

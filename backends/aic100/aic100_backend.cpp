@@ -137,6 +137,10 @@ class Aic100Backend : public Backend {
       refuse("--weights", "is for the CPU",
              "on a card weights are f16, or MXFP6 with --mxfp6-matmul");
     }
+    if (options.kv_cache != KvCacheType::kF32) {
+      refuse("--kv-cache", "is for the CPU",
+             "on a card keys and values are f16, or MXINT8 with --mxint8-kv-cache");
+    }
     if (options.compute != ComputeType::kF32)
       refuse("--compute", "is for the CPU", "a card computes in f16");
     return findings.ToStatus();

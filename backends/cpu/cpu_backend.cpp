@@ -48,7 +48,8 @@ class CpuBackend : public Backend {
     QEFF_ASSIGN_OR_RETURN(const cpu::CpuPlan plan,
                           cpu::CompileForCpu(graphs, {.part_count = options.num_cores,
                                                       .weights = options.weight_storage,
-                                                      .compute = options.compute}));
+                                                      .compute = options.compute,
+                                                      .kv_cache = options.kv_cache}));
     return WriteProgramFile(
         graphs, options.num_cores,
         {.segment = std::string(kCpuProgramSegment),

@@ -50,6 +50,15 @@ class ReferenceBackend : public Backend {
     (void)ops::VerifyGraph(graph, diagnostics);
   }
 
+  Result<std::map<std::string, artifact::OptionValue>> ResolveOptions(
+      BackendCompileOptions& options) const override {
+    if (options.kv_cache != KvCacheType::kF32) {
+      return UsageError(Location::Flag("--kv-cache"), "is for the CPU",
+                        {"the reference keeps keys and values as they are computed"});
+    }
+    return Backend::ResolveOptions(options);
+  }
+
   Status Compile(const std::vector<SpecializedGraph>& graphs, const BackendCompileOptions& options,
                  artifact::ArtifactWriter& out) const override {
     Json program = Json::array();

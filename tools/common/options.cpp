@@ -376,8 +376,28 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--kv-cache", arguments.kv_cache,
+                 "How keys and values of earlier tokens are kept on a CPU: f32, bf16, f16, mxint8 "
+                 "(8 bits and a scale for each 32: a quarter of the memory)")
+      ->check(CLI::IsMember(
+          std::vector<std::string>(std::begin(kKvCacheNames), std::end(kKvCacheNames))))
+      ->capture_default_str()
+      ->group(group);
   AddCardOptions(app, arguments);
 }
+
+namespace {
+
+/// The enumerator whose name stands at its place in `names`.
+template <typename Enum>
+Enum ByName(std::span<const std::string_view> names, std::string_view option,
+            std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  QEFF_CHECK(found != names.end(), "the parser accepted {} '{}'", option, name);
+  return static_cast<Enum>(found - names.begin());
+}
+
+}  // namespace
 
 stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   stages::CompileOptions options = arguments.options;
@@ -385,12 +405,9 @@ stages::CompileOptions ToCompileOptions(const CompileArguments& arguments) {
   const Result<const Backend*> backend = FindBackend(options.backend);
   QEFF_CHECK(backend.ok(), "the parser accepted backend '{}'", options.backend);
   options.target.num_cores = arguments.num_cores.value_or((*backend)->DefaultCores());
-  const auto* storage =
-      std::find(std::begin(kWeightStorageNames), std::end(kWeightStorageNames), arguments.weights);
-  QEFF_CHECK(storage != std::end(kWeightStorageNames), "the parser accepted weights '{}'",
-             arguments.weights);
   options.target.weight_storage =
-      static_cast<WeightStorage>(storage - std::begin(kWeightStorageNames));
+      ByName<WeightStorage>(kWeightStorageNames, "--weights", arguments.weights);
+  options.target.kv_cache = ByName<KvCacheType>(kKvCacheNames, "--kv-cache", arguments.kv_cache);
   options.target.compute = arguments.compute == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
   return options;
 }

@@ -42,6 +42,7 @@ struct CompileArguments {
   std::optional<int> num_cores;  ///< absent: the backend's default
   std::string weights = "auto";  ///< a name of kWeightStorageNames
   std::string compute = "f32";
+  std::string kv_cache = "f32";  ///< a name of kKvCacheNames
   std::vector<std::pair<std::string, int64_t>> dims;
 };
 void AddCompileOptions(CLI::App& app, CompileArguments& arguments);

@@ -34,54 +34,67 @@ struct AmxAttention {
   float* sums;        ///< [128][value_stride]
 };
 
-/// Two rows of 32 floats as bf16, side by side: out [32][2].
-QEFF_INLINE void InterleaveRows(const float* even, const float* odd, __mmask32 mask,
-                                uint16_t* out) {
+/// 32 columns of one k as floats.
+struct LoadedColumns {
+  __m512 half[2];
+};
+template <typename Columns>
+QEFF_INLINE LoadedColumns LoadColumns(Columns& columns) {
+  const LoadedColumns loaded = {{reinterpret_cast<__m512>(columns.Get(0)),
+                                 reinterpret_cast<__m512>(columns.Get(1))}};
+  columns.Next();
+  return loaded;
+}
+constexpr LoadedColumns kZeroColumns = {};
+
+/// Two k as bf16, side by side: out [32][2].
+QEFF_INLINE void StorePair(const LoadedColumns& even, const LoadedColumns& odd, uint16_t* out) {
   for (int half = 0; half < 2; ++half) {
-    const auto lanes = static_cast<__mmask16>(mask >> (16 * half));
-    const __m512 low = _mm512_maskz_loadu_ps(lanes, even + 16 * half);
-    const __m512 high = _mm512_maskz_loadu_ps(lanes, odd + 16 * half);
-    const auto a = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(low));
-    const auto b = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(high));
+    const auto a = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(even.half[half]));
+    const auto b = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(odd.half[half]));
     const auto wide_a = reinterpret_cast<VecU>(_mm512_maskz_cvtepu16_epi32(0xffff, a));
     const auto wide_b = reinterpret_cast<VecU>(_mm512_maskz_cvtepu16_epi32(0xffff, b));
     _mm512_storeu_si512(out + 32 * half, reinterpret_cast<__m512i>(wide_a | (wide_b << 16)));
   }
 }
 
+/// The first `count` k of `columns`, `depth` with zeros after them: out [depth / 2][32][2]. Both
+/// are even but for the last.
+template <typename Columns>
+inline void ConvertColumns(Columns columns, int64_t count, int64_t depth, uint16_t* out) {
+  for (int64_t k = 0; k < depth; k += 2) {
+    const LoadedColumns even = k < count ? LoadColumns(columns) : kZeroColumns;
+    const LoadedColumns odd = k + 1 < count ? LoadColumns(columns) : kZeroColumns;
+    StorePair(even, odd, out + k * kPanelColumns);
+  }
+}
+
 /// `panels` panels of 32 slots from `slot` on.
+template <typename Cache>
 inline void ConvertKeys(const AttentionArgs& args, const AmxAttention& unit, int64_t slot,
                         int64_t panels) {
-  constexpr float kZeros[kPanelColumns] = {};
+  const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
   for (int64_t panel = 0; panel < panels; ++panel) {
-    const float* from = unit.tile.keys + (slot + panel * kPanelColumns) * args.key_size;
+    const std::byte* from = unit.tile.keys + (slot + panel * kPanelColumns) * slot_bytes;
     uint16_t* to = unit.keys + panel * unit.key_depth * kPanelColumns;
-    for (int64_t e = 0; e < unit.key_depth; e += 2) {
-      const float* even = e < args.key_size ? from + e * kPanelColumns : kZeros;
-      const float* odd = e + 1 < args.key_size ? from + (e + 1) * kPanelColumns : kZeros;
-      InterleaveRows(even, odd, ~__mmask32{0}, to + e * kPanelColumns);
+    for (int64_t e = 0; e < unit.key_depth; e += Cache::kKeyDepth) {
+      const int64_t depth =
+          unit.key_depth - e < Cache::kKeyDepth ? unit.key_depth - e : Cache::kKeyDepth;
+      ConvertColumns(Cache::Keys(from, args.key_size, e), args.key_size - e, depth,
+                     to + e * kPanelColumns);
     }
   }
 }
 
-/// The same for values; slots from `end` on are zeros, for 0 * NaN is not 0.
+/// The same for values; slots from `count` on are zeros, for 0 * NaN is not 0. Columns that a head
+/// does not have hold what follows it, and their sums are left out.
+template <typename Cache>
 inline void ConvertValues(const AttentionArgs& args, const AmxAttention& unit, int64_t slot,
                           int64_t count, int64_t panels) {
   for (int64_t column = 0; column < args.value_size; column += kPanelColumns) {
-    const int64_t left = args.value_size - column;
-    const __mmask32 mask =
-        left >= kPanelColumns ? ~__mmask32{0} : (__mmask32{1} << left) - __mmask32{1};
-    uint16_t* to = unit.values + column * kAttentionBlockSlots;
-    const float* from = unit.tile.values + slot * args.value_size + column;
-    for (int64_t j = 0; j < panels * kPanelColumns; j += 2) {
-      const float* even = from + j * args.value_size;
-      if (j + 1 < count) {
-        InterleaveRows(even, even + args.value_size, mask, to + j * kPanelColumns);
-      } else {
-        constexpr float kZeros[kPanelColumns] = {};
-        InterleaveRows(j < count ? even : kZeros, kZeros, mask, to + j * kPanelColumns);
-      }
-    }
+    CacheScratch scales;
+    ConvertColumns(Cache::Values(unit.tile.values, args, slot, count, column, scales), count,
+                   panels * kPanelColumns, unit.values + column * kAttentionBlockSlots);
   }
 }
 
@@ -304,7 +317,8 @@ inline void WriteUnit(const AttentionArgs& args, const AmxAttention& unit) {
   }
 }
 
-inline void RunAttentionAmx(const AttentionArgs& args) {
+template <typename Cache>
+inline void RunUnitsAmx(const AttentionArgs& args) {
   AmxAttention unit;
   unit.key_depth = Bf16RowDepth(args.key_size);
   unit.value_stride = PanelCount(args.value_size) * kPanelColumns;
@@ -321,8 +335,8 @@ inline void RunAttentionAmx(const AttentionArgs& args) {
     for (; begin < unit.tile.end; begin += kAttentionBlockSlots) {
       const int64_t left = unit.tile.end - begin;
       const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
-      ConvertKeys(args, unit, begin, PanelCount(count));
-      ConvertValues(args, unit, begin, count, PanelCount(count));
+      ConvertKeys<Cache>(args, unit, begin, PanelCount(count));
+      ConvertValues<Cache>(args, unit, begin, count, PanelCount(count));
       for (int64_t pair = 0; pair * kPairRows < unit.rows; ++pair) {
         AddPair(args, unit, pair, begin, count);
       }
@@ -330,6 +344,19 @@ inline void RunAttentionAmx(const AttentionArgs& args) {
     WriteUnit(args, unit);
   }
   _tile_release();
+}
+
+inline void RunAttentionAmx(const AttentionArgs& args) {
+  switch (args.format) {
+    case CacheFormat::kF32:
+      return RunUnitsAmx<PlainCache<float>>(args);
+    case CacheFormat::kBf16:
+      return RunUnitsAmx<PlainCache<Bf16Element>>(args);
+    case CacheFormat::kF16:
+      return RunUnitsAmx<PlainCache<F16Element>>(args);
+    case CacheFormat::kMxint8:
+      return RunUnitsAmx<Mxint8Cache>(args);
+  }
 }
 
 }  // namespace

@@ -3,9 +3,13 @@
 //
 // Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the
 // group) form tiles of up to 12 rows, so that both products run in the register tile of Linear; the
-// softmax streams over blocks of 256 slots. A unit is one or several tiles.
+// softmax streams over blocks of 256 slots. A unit is one or several tiles. A cache of narrower
+// elements is converted where the tile loads it.
 #pragma once
 
+#include <type_traits>
+
+#include "backends/cpu/kernels/cache_columns.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/kernels/tile_f32.h"
 
@@ -19,8 +23,8 @@ struct AttentionTile {
   int64_t cache_row;
   int64_t first_row;  ///< of the T * H / K rows that share the kv head
   int64_t rows;
-  const float* keys;
-  const float* values;
+  const std::byte* keys;    ///< of the kv head
+  const std::byte* values;  ///< of the kv head
   int64_t position[kTileRows];
   int64_t begin;  ///< slots that any row sees: [begin, end)
   int64_t end;
@@ -52,8 +56,10 @@ inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit, int64_t u
   const int64_t left = left_of_rows < left_of_unit ? left_of_rows : left_of_unit;
   tile.rows = left < kTileRows ? left : kTileRows;
   const int64_t cache = tile.cache_row * args.kv_heads + tile.kv_head;
-  tile.keys = args.keys + cache * args.key_capacity * args.key_size;
-  tile.values = args.values + cache * args.value_capacity * args.value_size;
+  tile.keys =
+      args.keys + cache * args.key_capacity * CacheSlotBytes(args.format, args.key_size);
+  tile.values =
+      args.values + cache * args.value_capacity * CacheSlotBytes(args.format, args.value_size);
   tile.begin = args.slots;
   tile.end = 0;
   for (int64_t r = 0; r < tile.rows; ++r) {
@@ -150,15 +156,53 @@ struct AttentionScratch {
   float total[kTileRows];
 };
 
+/// Scores of the 32 slots of a panel of keys, in rows 256 apart.
+template <typename Cache>
+inline void MultiplyKeys(const AttentionArgs& args, const AttentionTile& tile,
+                         const std::byte* panel, const float* queries, float* scores) {
+  if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
+    TileF32For(tile.rows)(queries, tile.rows, reinterpret_cast<const float*>(panel), kPanelColumns,
+                          args.key_size, scores, kAttentionBlockSlots, false);
+  } else {
+    for (int64_t e = 0; e < args.key_size; e += Cache::kKeyDepth) {
+      const int64_t left = args.key_size - e;
+      auto columns = Cache::Keys(panel, args.key_size, e);
+      TileCacheFor<decltype(columns)>(tile.rows)(
+          queries + e * tile.rows, tile.rows, columns,
+          left < Cache::kKeyDepth ? left : Cache::kKeyDepth, scores, kAttentionBlockSlots, e > 0);
+    }
+  }
+}
+
+/// Adds weights times the values of `count` slots from `slot` on to the sums.
+template <typename Cache>
+inline void AddValues(const AttentionArgs& args, const AttentionTile& tile, int64_t slot,
+                      int64_t count, const AttentionScratch& scratch) {
+  for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
+    if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
+      TileF32For(tile.rows)(
+          scratch.weights, tile.rows,
+          reinterpret_cast<const float*>(tile.values) + slot * args.value_size + c,
+          args.value_size, count, scratch.sums + c, scratch.sum_stride, true);
+    } else {
+      CacheScratch scales;
+      auto columns = Cache::Values(tile.values, args, slot, count, c, scales);
+      TileCacheFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns, count,
+                                                 scratch.sums + c, scratch.sum_stride, true);
+    }
+  }
+}
+
+template <typename Cache>
 inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64_t begin,
                      AttentionScratch& scratch) {
   const int64_t left = tile.end - begin;
   const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
-  const TileF32Function product = TileF32For(tile.rows);
   const int64_t padded = PanelCount(count) * kPanelColumns;
+  const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
   for (int64_t c = 0; c < padded; c += kPanelColumns) {
-    product(scratch.queries, tile.rows, tile.keys + (begin + c) * args.key_size, kPanelColumns,
-            args.key_size, scratch.scores + c, kAttentionBlockSlots, false);
+    MultiplyKeys<Cache>(args, tile, tile.keys + (begin + c) * slot_bytes, scratch.queries,
+                        scratch.scores + c);
   }
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t position = tile.position[r];
@@ -183,10 +227,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
     scratch.total[r] += sum;
     for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
   }
-  for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-    product(scratch.weights, tile.rows, tile.values + begin * args.value_size + c, args.value_size,
-            count, scratch.sums + c, scratch.sum_stride, true);
-  }
+  AddValues<Cache>(args, tile, begin, count, scratch);
 }
 
 /// What the sum of e^(score - max) * v is multiplied by.
@@ -199,6 +240,7 @@ inline float RowFactor(const AttentionArgs& args, int64_t head, float max, float
   return shrunk / (total * shrunk + 1.0f);
 }
 
+template <typename Cache>
 inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
                     AttentionScratch& scratch) {
   PackQueries(args, tile, scratch.queries);
@@ -209,7 +251,7 @@ inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
   }
   const int64_t begin = tile.begin - tile.begin % kPanelColumns;
   for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
-    AddBlock(args, tile, slot, scratch);
+    AddBlock<Cache>(args, tile, slot, scratch);
   }
 }
 
@@ -235,6 +277,7 @@ inline int64_t RunOfUnit(int64_t unit, int64_t count, int64_t parts) {
 }
 
 /// One run of slots of one tile.
+template <typename Cache>
 inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& scratch) {
   const int64_t splits = AttentionSplits(args.slots, args.split_slots);
   const int64_t tiles = args.batch * args.kv_heads;
@@ -244,7 +287,7 @@ inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& s
   const int64_t end = begin + args.split_slots;
   if (tile.begin < begin) tile.begin = begin;
   if (tile.end > end) tile.end = end;
-  RunTile(args, tile, scratch);
+  RunTile<Cache>(args, tile, scratch);
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* partial = args.partial + (place * kTileRows + r) * (args.value_size + 2);
     const float* sums = scratch.sums + r * scratch.sum_stride;
@@ -254,8 +297,8 @@ inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& s
   }
 }
 
-/// Units of `unit_rows` rows.
-inline void RunAttention(const AttentionArgs& args, int64_t unit_rows) {
+template <typename Cache>
+inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
   AttentionScratch scratch;
   scratch.sum_stride = PanelCount(args.value_size) * kPanelColumns;
   scratch.queries = args.scratch;
@@ -266,15 +309,29 @@ inline void RunAttention(const AttentionArgs& args, int64_t unit_rows) {
     if (args.split_slots > 0) {
       const int64_t runs =
           args.batch * args.kv_heads * AttentionSplits(args.slots, args.split_slots);
-      RunSplit(args, RunOfUnit(unit, runs, args.split_parts), scratch);
+      RunSplit<Cache>(args, RunOfUnit(unit, runs, args.split_parts), scratch);
       continue;
     }
     for (int64_t skipped = 0; skipped < unit_rows; skipped += kTileRows) {
       const AttentionTile tile = MakeTile(args, unit, unit_rows, skipped);
       if (tile.rows <= 0) break;
-      RunTile(args, tile, scratch);
+      RunTile<Cache>(args, tile, scratch);
       WriteTile(args, tile, scratch);
     }
+  }
+}
+
+/// Units of `unit_rows` rows.
+inline void RunAttention(const AttentionArgs& args, int64_t unit_rows) {
+  switch (args.format) {
+    case CacheFormat::kF32:
+      return RunUnits<PlainCache<float>>(args, unit_rows);
+    case CacheFormat::kBf16:
+      return RunUnits<PlainCache<Bf16Element>>(args, unit_rows);
+    case CacheFormat::kF16:
+      return RunUnits<PlainCache<F16Element>>(args, unit_rows);
+    case CacheFormat::kMxint8:
+      return RunUnits<Mxint8Cache>(args, unit_rows);
   }
 }
 

@@ -18,7 +18,9 @@
 //     Sets with matrix tiles have their own order of bf16 rows: tiles of 16 rows, a tile of r rows
 //     is [ceil(K/32)][r][32], filled up with zeros; tile i starts at element 16 * i *
 //     Bf16RowDepth(K).
-//   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32].
+//   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32]; values are row-major. In
+//     MXINT8 a panel of keys, or the values of a head, has its elements, s8, then its scales, E8M0,
+//     [block of 32 channels][slot]; the last block of a head may be shorter.
 //
 // Quantised weights and the rows that meet them. A weight is number * scale, with one scale for
 // each column and each group of k:
@@ -45,6 +47,7 @@
 // with the inner sum in integers, exact, and the outer ones in f32 in the order of k.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "backends/cpu/kernels/isa.h"
@@ -69,6 +72,30 @@ inline constexpr int32_t kWeightFormatCount = 5;
 /// programs: only append.
 enum class RowFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6 };
 inline constexpr int32_t kRowFormatCount = 5;
+
+/// How keys and values are kept between calls. Stored in programs: only append.
+enum class CacheFormat : int32_t {
+  kF32,
+  kBf16,
+  kF16,
+  kMxint8,  ///< MXINT8 of the OCP MX specification 1.0: a value is 2^e i / 64, |i| <= 127
+};
+inline constexpr int32_t kCacheFormatCount = 4;
+inline constexpr int64_t kMxBlock = 32;  ///< channels of a head that share a scale
+constexpr int64_t MxBlocks(int64_t channels) { return (channels + kMxBlock - 1) / kMxBlock; }
+/// Bytes of the elements of so many channels of a slot of a head, and of their scales.
+constexpr int64_t CacheSlotBytes(CacheFormat format, int64_t channels) {
+  switch (format) {
+    case CacheFormat::kF32:
+      return 4 * channels;
+    case CacheFormat::kBf16:
+    case CacheFormat::kF16:
+      return 2 * channels;
+    case CacheFormat::kMxint8:
+      return channels + MxBlocks(channels);
+  }
+  return 0;
+}
 
 inline constexpr int64_t kQuantBlock = 128;  ///< k that share a scale of a row
 constexpr int64_t QuantDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
@@ -234,9 +261,11 @@ struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
   const int64_t* positions = nullptr;  ///< [B, T]
-  const float* keys =
+  CacheFormat format = CacheFormat::kF32;  ///< of keys and values
+  const std::byte* keys =
       nullptr;  ///< packed panels, key_capacity slots (a multiple of 32) per (cache row, kv head)
-  const float* values = nullptr;  ///< [Bc, K, value_capacity, Ev], readable 32 floats past the end
+  const std::byte* values =
+      nullptr;  ///< [Bc, K, value_capacity, Ev], readable 32 elements past the end
   const int64_t* cache_rows = nullptr;  ///< [B], each checked to be below Bc; null: b
   float* out = nullptr;                 ///< row (b, t) at out_stride * (b * T + t): [H, Ev]
   int64_t out_stride = 0;
@@ -289,6 +318,17 @@ constexpr int64_t Bf16AttentionScratchFloats(int64_t key_size, int64_t value_siz
          (kBf16AttentionRows + kAttentionBlockSlots) * Bf16RowDepth(key_size) / 2 +
          kAttentionBlockSlots * values / 2 + kBf16AttentionRows * values;
 }
+
+/// Rounds the channels of one slot of a head to the elements of `format`, not kF32: to nearest, ties
+/// to even. MXINT8: for each block of 32, scale 2^e with e = floor(log2(max |x|)) not below -127,
+/// element x / 2^e * 64 within +-127; a block with an infinity or NaN has the scale NaN and zeros.
+struct CacheRowArgs {
+  CacheFormat format = CacheFormat::kBf16;
+  const float* x = nullptr;
+  int64_t channels = 0;
+  std::byte* elements = nullptr;  ///< uint16_t or int8_t [channels]
+  uint8_t* scales = nullptr;      ///< [MxBlocks(channels)] for kMxint8
+};
 
 /// Attention of the rows [row_begin, row_end) to each other, one head: rows of a batch without its
 /// padding. packed_attention_bf16 may round queries (times scale), keys, values and weights
@@ -386,6 +426,7 @@ struct Kernels {
   void (*packed_attention_f32)(const PackedAttentionArgs&) = nullptr;
   void (*packed_attention_bf16)(const PackedAttentionArgs&) = nullptr;
   void (*attention_bf16)(const AttentionArgs&) = nullptr;
+  void (*cache_row)(const CacheRowArgs&) = nullptr;
   void (*activate)(const ActivateArgs&) = nullptr;
   void (*delta_rule)(const DeltaRuleArgs&) = nullptr;
 };

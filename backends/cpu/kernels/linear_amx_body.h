@@ -43,7 +43,8 @@ QEFF_INLINE void ConfigureTiles(int64_t count) {
     configuration.rows[i] = rows[i];
     configuration.row_bytes[i] = 64;
   }
-  _tile_loadconfig(&configuration);
+  // The intrinsic tells the compiler of eight bytes only, so that stores to the others may be lost.
+  asm volatile("ldtilecfg %0" : : "m"(configuration));
 }
 
 /// Up to 32 rows as one or two tiles for each block of 32 k. Counts are elements.

@@ -6,21 +6,10 @@
 
 #include "backends/cpu/plan/background_sink.h"
 #include "backends/cpu/plan/lowering.h"
+#include "backends/cpu/plan/state_form.h"
 
 namespace qeff::cpu {
 namespace {
-
-/// Keys that only attention reads are kept as panels; everything else row-major.
-StateLayout LayoutOf(const std::vector<SpecializedGraph>& graphs, const std::string& name) {
-  for (const SpecializedGraph& specialized : graphs) {
-    const ir::Value* input = specialized.graph.FindInput(name);
-    if (input == nullptr || input->uses().size() != 1) return StateLayout::kPlain;
-    const ir::Use& use = input->uses()[0];
-    constexpr int kPastKey = 4;
-    if (!use.node->IsQeff("Attention") || use.input_index != kPastKey) return StateLayout::kPlain;
-  }
-  return StateLayout::kKeyPanels;
-}
 
 Status AddStates(const std::vector<SpecializedGraph>& graphs, const CpuCompileOptions& options,
                  Program& program) {
@@ -41,14 +30,15 @@ Status AddStates(const std::vector<SpecializedGraph>& graphs, const CpuCompileOp
             fmt::format("retained state has other dimensions in specialization '{}'",
                         specialized.name));
       }
+      const StateForm form = ChooseStateForm(graphs, input->name(), options.kv_cache);
       StateTensor state = {input->name(), input->type().dtype.value_or(DType::kF32), dims,
-                           LayoutOf(graphs, input->name()), program.state_bytes};
+                           form.layout,   form.format, program.state_bytes};
       const auto bytes = static_cast<uint64_t>(StateBytes(state));
       program.state_bytes += (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
       program.states.push_back(std::move(state));
     }
   }
-  return Status::Ok();
+  return CheckStateForms(program.states, options.kv_cache, options.path);
 }
 
 /// A table that is looked up by rows and is also the weight of a lone Linear is stored once, as

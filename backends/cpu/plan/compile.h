@@ -22,6 +22,7 @@ struct CpuCompileOptions {
   int part_count = 1;  ///< threads that the work is divided for
   WeightStorage weights = WeightStorage::kAuto;
   ComputeType compute = ComputeType::kF32;
+  KvCacheType kv_cache = KvCacheType::kF32;
   std::string path;  ///< of the model, for messages
 };
 

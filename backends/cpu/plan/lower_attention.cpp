@@ -136,7 +136,8 @@ Status UseState(GraphLowering& lowering, const ir::Node& node, AttentionNode& at
     const StateLayout expected = input == kPastKey ? StateLayout::kKeyPanels : StateLayout::kPlain;
     const int64_t size = input == kPastKey ? params.key_size : params.value_size;
     if (state == nullptr || state->layout != expected || state->dims.size() != 4 ||
-        state->dims[1] != params.kv_heads || state->dims[3] != size || !IsFloat(state->dtype)) {
+        state->dims[1] != params.kv_heads || state->dims[3] != size || !IsFloat(state->dtype) ||
+        (input == kPastValue && state->format != params.format)) {
       return lowering.Unsupported(
           node,
           "expected past keys and values [B, K, C, E] to be retained state of this node only");
@@ -144,6 +145,7 @@ Status UseState(GraphLowering& lowering, const ir::Node& node, AttentionNode& at
     if (input == kPastValue && state->dims[2] != params.capacity) {
       return lowering.Unsupported(node, "expected as many past values as past keys");
     }
+    params.format = state->format;
     params.cache_batch = state->dims[0];
     params.capacity = state->dims[2];
     params.slots = params.capacity;
@@ -182,7 +184,8 @@ Status AddCacheWrite(GraphLowering& lowering, const ir::Node& node, const Attent
                                   .cache_batch = params.cache_batch,
                                   .slots = params.capacity,
                                   .as_panels = is_key ? 1 : 0,
-                                  .must_fit = node.input(kPastKey) == nullptr ? 1 : 0};
+                                  .must_fit = node.input(kPastKey) == nullptr ? 1 : 0,
+                                  .format = params.format};
   lowering.builder().AddStep(
       StepOp::kCacheWrite, node.name(), write,
       {Reads(x), Reads(attention.write_positions), Reads(attention.batch_index),

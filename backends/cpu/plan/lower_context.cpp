@@ -26,6 +26,14 @@ View WithHeads(View view) {
   return view;
 }
 
+/// The format of what a gather reads: a state in another one is only read after its scatter.
+CacheFormat FormatOfData(const GraphLowering& lowering, const ir::Value* data) {
+  const ir::Node* scatter = data->producer();
+  if (scatter == nullptr || !scatter->op_type().starts_with("CtxScatter")) return CacheFormat::kF32;
+  const StateTensor* state = lowering.StateOf(scatter->input(0));
+  return state == nullptr ? CacheFormat::kF32 : state->format;
+}
+
 bool HasBatchIndex(const ir::Node& node) { return node.op_type().find("CB") != std::string::npos; }
 
 }  // namespace
@@ -45,8 +53,8 @@ Status LowerCtxScatter(GraphLowering& lowering, const ir::Node& node) {
     return lowering.Unsupported(node, "expected float data and updates of rank 3 or 4");
   }
   // State that nothing else reads is written where it lies.
-  const bool in_place = lowering.StateOf(node.input(0)) != nullptr &&
-                        node.input(0)->uses().size() == 1 && IsDense(data);
+  const StateTensor* state = lowering.StateOf(node.input(0));
+  const bool in_place = state != nullptr && node.input(0)->uses().size() == 1 && IsDense(data);
   if (in_place) {
     lowering.Set(node.output(), data);
   } else {
@@ -61,6 +69,7 @@ Status LowerCtxScatter(GraphLowering& lowering, const ir::Node& node) {
                                  .slots = cache.dims[2],
                                  .head_size = cache.dims[3],
                                  .cache_batch = cache.dims[0]};
+  if (state != nullptr) params.format = state->format;
   for (size_t i = 0; i < 4; ++i) params.update_strides[i] = updates.strides[i];
   lowering.builder().AddStep(
       StepOp::kContextScatter, node.name(), params,
@@ -96,7 +105,8 @@ Status LowerCtxGather(GraphLowering& lowering, const ir::Node& node) {
       .cache_batch = cache.dims[0],
       .count = result.dims[2],
       .index_batch_stride = indices.dims[0] == 1 ? 0 : indices.strides[0],
-      .index_head_stride = indices.dims[1] == 1 ? 0 : indices.strides[1]};
+      .index_head_stride = indices.dims[1] == 1 ? 0 : indices.strides[1],
+      .format = FormatOfData(lowering, node.input(0))};
   lowering.builder().AddStep(
       StepOp::kContextGather, node.name(), params,
       {Reads(cache), Reads(indices), Reads(cache_rows), Writes(result)},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/memory.h"
 #include "backends/cpu/runtime/program.h"
 #include "backends/cpu/runtime/step.h"
@@ -304,20 +305,14 @@ Status CpuSession::ResetState() {
   return Status::Ok();
 }
 
-/// [Bc, K, C, E] out of panels of 32 slots.
-std::vector<float> UnpackKeys(const StateTensor& state, const float* from) {
-  const int64_t slots = state.dims[2];
-  const int64_t size = state.dims[3];
-  const int64_t stored = PanelCount(slots) * kPanelColumns;
-  std::vector<float> result;
-  for (int64_t head = 0; head < state.dims[0] * state.dims[1]; ++head) {
-    for (int64_t slot = 0; slot < slots; ++slot) {
-      const float* panel =
-          from + head * stored * size + slot / kPanelColumns * kPanelColumns * size;
-      for (int64_t e = 0; e < size; ++e) {
-        result.push_back(panel[e * kPanelColumns + slot % kPanelColumns]);
-      }
-    }
+/// The elements of a cache as f32, in the order of its dims.
+std::vector<float> UnpackCache(const StateTensor& state, const std::byte* from) {
+  const CacheLayout layout = LayoutOf(state);
+  std::vector<float> result(static_cast<size_t>(*CheckedElementCount(state.dims)));
+  const int64_t rows = layout.channels == 0 ? 0 : std::ssize(result) / layout.channels;
+  for (int64_t row = 0; row < rows; ++row) {
+    ReadCacheSlot(layout, from + row / layout.slots * layout.head_bytes(), row % layout.slots,
+                  result.data() + row * layout.channels);
   }
   return result;
 }
@@ -325,13 +320,14 @@ std::vector<float> UnpackKeys(const StateTensor& state, const float* from) {
 Result<std::vector<float>> CpuSession::ReadState(std::string_view name) const {
   for (const StateTensor& state : program_.states) {
     if (state.name != name) continue;
-    const auto* from = reinterpret_cast<const float*>(state_.data() + state.offset_bytes);
     if (!IsFloat(state.dtype)) {
       return Unsupported(Location::Tensor(image_.path, name),
                          fmt::format("expected a float state, got {}", DTypeName(state.dtype)));
     }
-    if (state.layout == StateLayout::kKeyPanels) return UnpackKeys(state, from);
-    return std::vector<float>(from, from + *CheckedElementCount(state.dims));
+    const std::byte* from = state_.data() + state.offset_bytes;
+    if (state.dims.size() >= 3) return UnpackCache(state, from);
+    const auto* floats = reinterpret_cast<const float*>(from);
+    return std::vector<float>(floats, floats + *CheckedElementCount(state.dims));
   }
   return InvalidInput(Location::Tensor(image_.path, name), "no retained state of this name");
 }

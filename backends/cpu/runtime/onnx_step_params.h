@@ -205,7 +205,9 @@ struct ContextScatterParams {
   int64_t slots = 0;
   int64_t head_size = 0;
   int64_t cache_batch = 0;
-  int64_t update_strides[4] = {};  ///< of b, k, t, e
+  int64_t update_strides[4] = {};          ///< of b, k, t, e
+  CacheFormat format = CacheFormat::kF32;  ///< of data
+  int32_t reserved = 0;
 };
 
 /// data [Bc, K, C, E], indices i64 [B, Ki, S] with Ki 1 or K, cache_rows? [B], out [B, K, S, E]. A
@@ -219,6 +221,8 @@ struct ContextGatherParams {
   int64_t count = 0;  ///< S
   int64_t index_batch_stride = 0;
   int64_t index_head_stride = 0;
+  CacheFormat format = CacheFormat::kF32;  ///< of data
+  int32_t reserved = 0;
 };
 
 }  // namespace qeff::cpu

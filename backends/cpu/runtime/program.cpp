@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/step.h"
 
 namespace qeff::cpu {
@@ -56,6 +57,7 @@ Status CheckStates(const Program& program, std::string_view path) {
     const bool is_sound =
         CheckedElementCount(state.dims).has_value() &&
         (state.layout == StateLayout::kPlain || state.dims.size() == 4) &&
+        (state.format == CacheFormat::kF32 || (state.dims.size() >= 3 && IsFloat(state.dtype))) &&
         state.offset_bytes % kBufferAlignment == 0 &&
         Fits(state.offset_bytes, static_cast<uint64_t>(StateBytes(state)), program.state_bytes);
     if (!is_sound) {
@@ -134,13 +136,13 @@ int64_t IoBytes(const IoTensor& tensor) {
 }
 
 int64_t StateBytes(const StateTensor& state) {
-  std::vector<int64_t> dims = state.dims;
-  if (state.layout == StateLayout::kKeyPanels && dims.size() == 4 && dims[2] <= kLargestCount) {
-    dims[2] = PanelCount(dims[2]) * kPanelColumns;
-  }
-  const auto count = CheckedElementCount(dims);
+  const auto count = CheckedElementCount(state.dims);
   if (!count) return int64_t{1} << 62;
-  return DTypeBytes(IsFloat(state.dtype) ? DType::kF32 : state.dtype, *count);
+  if (!IsFloat(state.dtype)) return DTypeBytes(state.dtype, *count);
+  if (state.dims.size() < 3) return DTypeBytes(DType::kF32, *count);
+  int64_t heads = 1;
+  for (size_t i = 0; i + 2 < state.dims.size(); ++i) heads = Product({heads, state.dims[i]});
+  return Product({heads, LayoutOf(state).head_bytes()});
 }
 
 Status CheckProgram(const Program& program, std::string_view path) {

@@ -18,12 +18,13 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/cpu/kernels/kernels.h"
 #include "lib/support/dtype.h"
 #include "lib/support/status.h"
 
 namespace qeff::cpu {
 
-inline constexpr uint32_t kProgramVersion = 3;
+inline constexpr uint32_t kProgramVersion = 4;
 /// Alignment of every buffer within its area.
 inline constexpr uint64_t kBufferAlignment = 64;
 /// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value
@@ -86,9 +87,10 @@ enum class StateLayout : uint8_t {
 
 struct StateTensor {
   std::string name;
-  DType dtype = DType::kF32;  ///< of the graph; elements are held as f32 if it is a float
+  DType dtype = DType::kF32;  ///< of the graph; elements are held as `format` says if it is a float
   std::vector<int64_t> dims;
   StateLayout layout = StateLayout::kPlain;
+  CacheFormat format = CacheFormat::kF32;  ///< of caches: [Bc, K, C, E] or [Bc, C, E]
   uint64_t offset_bytes = 0;  ///< in the state area
 };
 

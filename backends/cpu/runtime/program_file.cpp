@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The file form of a program.
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/program.h"
 #include "lib/support/byte_reader.h"
 
@@ -139,6 +140,7 @@ void Fields(Stream& stream, StateTensor& state) {
   Enumerator(stream, state.dtype);
   Dims(stream, state.dims);
   Enumerator(stream, state.layout);
+  Enumerator(stream, state.format);
   stream.Number(state.offset_bytes);
 }
 
@@ -181,7 +183,7 @@ void Fields(Stream& stream, Program& program) {
   stream.Number(program.part_count);
   stream.Number(program.constants_bytes);
   stream.Number(program.state_bytes);
-  stream.List(program.states, 18, [&](StateTensor& state) { Fields(stream, state); });
+  stream.List(program.states, 22, [&](StateTensor& state) { Fields(stream, state); });
   stream.List(program.specializations, 36,
               [&](SpecializationProgram& specialization) { Fields(stream, specialization); });
 }
@@ -190,7 +192,8 @@ Status CheckEnumerators(const Program& program, std::string_view path) {
   const auto is_known = [](DType dtype) { return static_cast<int>(dtype) < kDTypeCount; };
   bool sound = true;
   for (const StateTensor& state : program.states) {
-    sound = sound && is_known(state.dtype) && state.layout <= StateLayout::kKeyPanels;
+    sound = sound && is_known(state.dtype) && state.layout <= StateLayout::kKeyPanels &&
+            IsKnown(state.format);
   }
   for (const SpecializationProgram& specialization : program.specializations) {
     for (const IoTensor& tensor : specialization.inputs) sound = sound && is_known(tensor.dtype);

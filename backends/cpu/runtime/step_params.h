@@ -108,6 +108,8 @@ struct CacheWriteParams {
   int64_t slots = 0;
   int32_t as_panels = 0;  ///< keys: StateLayout::kKeyPanels
   int32_t must_fit = 0;   ///< a position >= slots is a fault of the input instead of being dropped
+  CacheFormat format = CacheFormat::kF32;
+  int32_t reserved = 0;
 };
 
 /// q, positions i64 [B, T], keys, values, cache_rows? i64 [B], out. Units as in AttentionArgs, for
@@ -130,6 +132,8 @@ struct AttentionParams {
   float softcap = 0;
   float alibi_scale = 1;
   int32_t alibi_in_bf16 = 0;
+  CacheFormat format = CacheFormat::kF32;  ///< of keys and values
+  int32_t reserved = 0;
 };
 
 /// The same for calls of at most 12 rows a kv head: units go on by runs of split_slots slots, and

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -33,9 +34,13 @@ void CheckInputs(StepCheck& check, const AttentionParams& p) {
   const int64_t rows = Product({p.batch, p.tokens});
   check.Read(kQ, StridedExtent(rows, p.q_stride, Product({p.heads, p.key_size})), 4);
   check.Read(kPositions, rows, 8);
-  const int64_t key_slots = PanelCount(p.capacity) * kPanelColumns;
-  check.Read(kKeys, Product({p.cache_batch, p.kv_heads, key_slots, p.key_size}), 4);
-  check.Read(kValues, Product({p.cache_batch, p.kv_heads, p.capacity, p.value_size}), 4);
+  const int64_t cache_heads = Product({p.cache_batch, p.kv_heads});
+  RequireCache(check, kKeys, cache_heads,
+               {.format = p.format, .as_panels = true, .slots = p.capacity, .channels = p.key_size},
+               /*is_written=*/false);
+  RequireCache(check, kValues, cache_heads,
+               {.format = p.format, .slots = p.capacity, .channels = p.value_size},
+               /*is_written=*/false);
   check.ReadOptional(kCacheRows, p.batch, 8);
   check.ReadOptional(kAlibiSlopes, p.heads, 4);
   check.ReadOptional(kSinks, p.heads, 4);
@@ -78,8 +83,9 @@ AttentionArgs ArgsOf(const StepRun& run, const AttentionParams& p) {
   return {.q = run.operand<float>(kQ),
           .q_stride = p.q_stride,
           .positions = run.operand<int64_t>(kPositions),
-          .keys = run.operand<float>(kKeys),
-          .values = run.operand<float>(kValues),
+          .format = p.format,
+          .keys = run.operand<std::byte>(kKeys),
+          .values = run.operand<std::byte>(kValues),
           .cache_rows = run.operand<int64_t>(kCacheRows),
           .out = run.operand<float>(kOut),
           .out_stride = p.out_stride,

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -8,8 +9,11 @@ namespace {
 
 enum { kX, kPositions, kCacheRows, kCache, kOperandCount };
 
-int64_t StoredSlots(const CacheWriteParams& p) {
-  return p.as_panels != 0 ? PanelCount(p.slots) * kPanelColumns : p.slots;
+CacheLayout LayoutOf(const CacheWriteParams& p) {
+  return {.format = p.format,
+          .as_panels = p.as_panels != 0,
+          .slots = p.slots,
+          .channels = p.head_size};
 }
 
 void Check(StepCheck& check) {
@@ -22,21 +26,14 @@ void Check(StepCheck& check) {
   check.Read(kX, StridedExtent(rows, p.x_stride, Product({p.heads, p.head_size})), 4);
   check.Read(kPositions, rows, 8);
   check.ReadOptional(kCacheRows, p.batch, 8);
-  check.Write(kCache, Product({p.cache_batch, p.heads, StoredSlots(p), p.head_size}), 4);
-  check.Done(Product({p.batch, p.heads}));
-}
-
-void WriteSlot(const CacheWriteParams& p, const float* x, float* cache, int64_t slot) {
-  if (p.as_panels == 0) {
-    std::memcpy(cache + slot * p.head_size, x, static_cast<size_t>(p.head_size) * 4);
-    return;
-  }
-  float* panel = cache + slot / kPanelColumns * kPanelColumns * p.head_size + slot % kPanelColumns;
-  for (int64_t e = 0; e < p.head_size; ++e) panel[e * kPanelColumns] = x[e];
+  const CacheLayout layout = LayoutOf(p);
+  RequireCache(check, kCache, Product({p.cache_batch, p.heads}), layout, /*is_written=*/true);
+  check.Done(Product({p.batch, p.heads}), layout.scratch_bytes());
 }
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<CacheWriteParams>();
+  const CacheLayout layout = LayoutOf(p);
   const int64_t* cache_rows = run.operand<int64_t>(kCacheRows);
   for (int64_t unit = run.begin; unit < run.end; ++unit) {
     const int64_t batch = unit / p.heads;
@@ -46,8 +43,8 @@ void Run(const StepRun& run) {
       run.fault.Report(run.step_index, cache_row, p.cache_batch);
       continue;
     }
-    float* cache =
-        run.operand<float>(kCache) + (cache_row * p.heads + head) * StoredSlots(p) * p.head_size;
+    std::byte* cache =
+        run.operand<std::byte>(kCache) + (cache_row * p.heads + head) * layout.head_bytes();
     for (int64_t t = 0; t < p.tokens; ++t) {
       const int64_t row = batch * p.tokens + t;
       const int64_t slot = run.operand<int64_t>(kPositions)[row];
@@ -56,7 +53,9 @@ void Run(const StepRun& run) {
         if (p.must_fit != 0) run.fault.Report(run.step_index, slot, p.slots);
         continue;
       }
-      WriteSlot(p, run.operand<float>(kX) + row * p.x_stride + head * p.head_size, cache, slot);
+      WriteCacheSlot(run.kernels, layout,
+                     run.operand<float>(kX) + row * p.x_stride + head * p.head_size, cache, slot,
+                     run.scratch);
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -8,13 +9,18 @@ namespace {
 
 enum { kData, kIndices, kCacheRows, kOut, kOperandCount };
 
+CacheLayout LayoutOf(const ContextGatherParams& p) {
+  return {.format = p.format, .slots = p.slots, .channels = p.head_size};
+}
+
 void Check(StepCheck& check) {
   const auto p = check.params_as<ContextGatherParams>();
   check.RequireSizes({p.batch, p.heads, p.slots, p.head_size, p.cache_batch, p.count,
                       p.index_batch_stride, p.index_head_stride});
   check.Require(check.has(kCacheRows) || p.batch <= p.cache_batch,
                 "the batch is larger than the cache's");
-  check.Read(kData, Product({p.cache_batch, p.heads, p.slots, p.head_size}), 4);
+  RequireCache(check, kData, Product({p.cache_batch, p.heads}), LayoutOf(p),
+               /*is_written=*/false);
   const int64_t head_extent = StridedExtent(p.heads, p.index_head_stride, p.count);
   check.Read(kIndices, StridedExtent(p.batch, p.index_batch_stride, head_extent), 8);
   check.ReadOptional(kCacheRows, p.batch, 8);
@@ -24,6 +30,7 @@ void Check(StepCheck& check) {
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<ContextGatherParams>();
+  const CacheLayout layout = LayoutOf(p);
   const int64_t* cache_rows = run.operand<int64_t>(kCacheRows);
   const auto row_bytes = static_cast<size_t>(p.head_size) * 4;
   for (int64_t unit = run.begin; unit < run.end; ++unit) {
@@ -31,8 +38,9 @@ void Run(const StepRun& run) {
     const int64_t head = unit % p.heads;
     const int64_t cache_row = cache_rows == nullptr ? batch : cache_rows[batch];
     const bool has_row = cache_row >= 0 && cache_row < p.cache_batch;
-    const float* data = run.operand<float>(kData) +
-                        ((has_row ? cache_row : 0) * p.heads + head) * p.slots * p.head_size;
+    const std::byte* data =
+        run.operand<std::byte>(kData) +
+        ((has_row ? cache_row : 0) * p.heads + head) * layout.head_bytes();
     const int64_t* indices =
         run.operand<int64_t>(kIndices) + batch * p.index_batch_stride + head * p.index_head_stride;
     float* out = run.operand<float>(kOut) + unit * p.count * p.head_size;
@@ -41,7 +49,7 @@ void Run(const StepRun& run) {
       if (!has_row || slot < 0 || slot >= p.slots) {
         std::memset(out + i * p.head_size, 0, row_bytes);
       } else {
-        std::memcpy(out + i * p.head_size, data + slot * p.head_size, row_bytes);
+        ReadCacheSlot(layout, data, slot, out + i * p.head_size);
       }
     }
   }

@@ -14,6 +14,7 @@
 
 #include "backends/cpu/kernels/kernels.h"
 #include "lib/support/float16.h"
+#include "tests/unit/backends/cpu/attention_sweep.h"
 #include "tests/unit/backends/cpu/panels.h"
 #include "tests/unit/backends/cpu/quant_sweep.h"
 
@@ -358,123 +359,6 @@ void SweepActivate(void (*kernel)(const ActivateArgs&)) {
   }
 }
 
-struct AttentionCase {
-  int64_t batch;
-  int64_t tokens;
-  int64_t heads;
-  int64_t kv_heads;
-  int64_t key_size;
-  int64_t value_size;
-  int64_t capacity;
-  int64_t first_position;
-  int64_t window = 0;
-  float softcap = 0;
-  bool has_cache_rows = false;
-};
-
-/// What a kernel may round: with kBf16 queries, keys, values and the scale are bf16, so that only
-/// the rounding of the weights is left.
-enum class AttentionRounding { kNone, kBf16 };
-
-void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding rounding,
-                      const AttentionCase& c) {
-  const bool rounds = rounding == AttentionRounding::kBf16;
-  const float scale = rounds ? 0.25f : 0.3f;
-  const auto rounded = [&](Floats x) { return rounds ? RoundedToBf16(std::move(x)) : x; };
-  const int64_t stored = PanelCount(c.capacity) * kPanelColumns;
-  const int64_t cache_batch = c.batch + 1;
-  const Floats q = rounded(RandomFloats(c.batch * c.tokens * c.heads * c.key_size, 12));
-  Floats k = rounded(RandomFloats(cache_batch * c.kv_heads * stored * c.key_size, 13));
-  Floats v = rounded(RandomFloats(cache_batch * c.kv_heads * c.capacity * c.value_size, 14));
-  v.resize(v.size() + kPanelColumns, std::numeric_limits<float>::quiet_NaN());
-  std::vector<int64_t> positions;
-  std::vector<int64_t> cache_rows;
-  for (int64_t b = 0; b < c.batch; ++b) {
-    cache_rows.push_back(c.has_cache_rows ? c.batch - b : b);
-    for (int64_t t = 0; t < c.tokens; ++t) {
-      positions.push_back(t + 1 == c.tokens && c.tokens > 2 ? -1 : c.first_position + t);
-    }
-  }
-  Floats out(static_cast<size_t>(c.batch * c.tokens * c.heads * c.value_size));
-  const auto scratch_floats = rounds ? Bf16AttentionScratchFloats : AttentionScratchFloats;
-  std::vector<float> scratch(static_cast<size_t>(scratch_floats(c.key_size, c.value_size)));
-  const int64_t units =
-      c.batch * c.kv_heads *
-      AttentionTiles(c.tokens, c.heads, c.kv_heads, rounds ? kBf16AttentionRows : kTileRows);
-  kernel({.q = q.data(),
-          .q_stride = c.heads * c.key_size,
-          .positions = positions.data(),
-          .keys = k.data(),
-          .values = v.data(),
-          .cache_rows = c.has_cache_rows ? cache_rows.data() : nullptr,
-          .out = out.data(),
-          .out_stride = c.heads * c.value_size,
-          .tokens = c.tokens,
-          .heads = c.heads,
-          .kv_heads = c.kv_heads,
-          .key_size = c.key_size,
-          .value_size = c.value_size,
-          .key_capacity = stored,
-          .value_capacity = c.capacity,
-          .slots = c.capacity,
-          .scale = scale,
-          .softcap = c.softcap,
-          .window = c.window,
-          .unit_begin = 0,
-          .unit_end = units,
-          .scratch = scratch.data()});
-  for (int64_t row = 0; row < c.batch * c.tokens; ++row) {
-    const int64_t p = positions[row];
-    for (int64_t h = 0; h < c.heads; ++h) {
-      const int64_t kv = cache_rows[row / c.tokens] * c.kv_heads + h / (c.heads / c.kv_heads);
-      std::vector<double> scores;
-      const int64_t first = c.window > 0 ? std::max<int64_t>(0, p - c.window + 1) : 0;
-      double total = 0;
-      for (int64_t j = first; j <= p; ++j) {
-        double dot = 0;
-        for (int64_t e = 0; e < c.key_size; ++e) {
-          const float key = k[(kv * stored + j / 32 * 32) * c.key_size + e * 32 + j % 32];
-          dot += double{q[(row * c.heads + h) * c.key_size + e]} * key;
-        }
-        dot *= double{scale};
-        if (c.softcap > 0) dot = c.softcap * std::tanh(dot / c.softcap);
-        scores.push_back(std::exp(dot));
-        total += scores.back();
-      }
-      for (int64_t e = 0; e < c.value_size; ++e) {
-        double expected = 0;
-        double magnitude = 0;
-        for (int64_t j = first; j <= p; ++j) {
-          const double term =
-              scores[j - first] / total * v[(kv * c.capacity + j) * c.value_size + e];
-          expected += term;
-          magnitude += std::abs(term);
-        }
-        const double limit = rounds ? magnitude / 256 + 1e-5 : 1e-5;  // half a unit of 8 bits
-        RequireNear(out[(row * c.heads + h) * c.value_size + e], expected, 1e-5, limit,
-                    "attention at row " + std::to_string(row) + " position " + std::to_string(p));
-      }
-    }
-  }
-}
-
-void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding rounding) {
-  const AttentionCase cases[] = {{1, 1, 1, 1, 1, 1, 1, 0},
-                                 {1, 1, 4, 2, 16, 16, 40, 39},
-                                 {2, 5, 8, 4, 16, 8, 33, 0},
-                                 {1, 13, 3, 3, 20, 33, 300, 270},
-                                 {2, 30, 9, 3, 64, 64, 600, 280},
-                                 {1, 7, 6, 2, 32, 40, 64, 10, 4},
-                                 {2, 40, 4, 1, 8, 8, 700, 500, 100},
-                                 {1, 6, 4, 4, 16, 16, 50, 3, 0, 2.0f},
-                                 {3, 4, 4, 2, 16, 16, 50, 7, 0, 0, true},
-                                 {1, 300, 2, 2, 8, 16, 300, 0},
-                                 {1, 44, 3, 1, 40, 70, 300, 250},
-                                 {1, 49, 1, 1, 64, 64, 90, 20, 17},
-                                 {1, 1, 16, 1, 24, 24, 1030, 1029}};
-  for (const AttentionCase& c : cases) RunAttentionCase(kernel, rounding, c);
-}
-
 struct PackedAttentionCase {
   int64_t rows;
   int64_t key_size;
@@ -690,6 +574,7 @@ const std::map<std::string, Sweep>& Sweeps() {
        [](const Kernels& k) { SweepAttention(k.attention_f32, AttentionRounding::kNone); }},
       {"attention_bf16",
        [](const Kernels& k) { SweepAttention(k.attention_bf16, AttentionRounding::kBf16); }},
+      {"cache_row", [](const Kernels& k) { SweepCacheRow(k.cache_row); }},
       {"activate", [](const Kernels& k) { SweepActivate(k.activate); }},
       {"delta_rule", [](const Kernels& k) { SweepDeltaRule(k.delta_rule); }},
   };

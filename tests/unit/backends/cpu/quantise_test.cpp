@@ -4,16 +4,14 @@
 // Weights to numbers against recorded groups (tests/data/cpu), and panels against them.
 #include "backends/cpu/plan/quantise.h"
 
-#include <bit>
 #include <catch2/catch.hpp>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "backends/cpu/plan/weight_use.h"
 #include "backends/cpu/runtime/packed_formats.h"
 #include "lib/support/float16.h"
-#include "lib/support/json.h"
+#include "tests/unit/backends/cpu/recorded_floats.h"
 #include "tests/unit/backends/cpu/tiny_model.h"
 
 namespace qeff::cpu {
@@ -21,17 +19,6 @@ namespace {
 
 constexpr WeightFormat kQuantised[] = {WeightFormat::kInt8, WeightFormat::kInt4,
                                        WeightFormat::kMxfp6};
-
-std::vector<float> ReadBits(const Json& values) {
-  std::vector<float> result;
-  for (const Json& value : values) {
-    const auto text = value.get<std::string>();
-    uint32_t bits = 0;
-    std::from_chars(text.data(), text.data() + text.size(), bits, 16);
-    result.push_back(std::bit_cast<float>(bits));
-  }
-  return result;
-}
 
 /// 32 rows of weights from -5 to 5.
 std::vector<float> SomeRows(int64_t depth) {
@@ -56,7 +43,7 @@ TEST_CASE("groups are quantised as recorded") {
   REQUIRE(file.ok());
   int compared = 0;
   for (const Json& group : *file) {
-    const std::vector<float> weights = ReadBits(group["weights"]);
+    const std::vector<float> weights = ReadFloatBits(group["weights"]);
     for (const WeightFormat format : kQuantised) {
       const std::string name(WeightFormatName(format));
       if (!group.contains(name)) continue;

@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Vectors of floats from narrower elements in memory, exactly.
+#pragma once
+
+#if defined(__F16C__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "backends/cpu/kernels/vector.h"
+
+namespace qeff::cpu {
+namespace {
+
+using VecU16 = uint16_t __attribute__((vector_size(kLanes * 2)));
+using VecI8 = int8_t __attribute__((vector_size(kLanes)));
+using VecU8 = uint8_t __attribute__((vector_size(kLanes)));
+
+QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
+  VecU16 halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  return BitsToFloat(__builtin_convertvector(halves, VecU) << 16);
+}
+
+#if defined(__AVX512F__)
+QEFF_INLINE Vec LoadF16(const uint16_t* from) {
+  __m256i halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  return _mm512_maskz_cvtph_ps(0xffff, halves);
+}
+#elif defined(__F16C__)
+QEFF_INLINE Vec LoadF16(const uint16_t* from) {
+  __m128i halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  return _mm256_cvtph_ps(halves);
+}
+#else
+/// Exponent and mantissa at their places in f32 are too small by 2^112; multiplying by that also
+/// makes normal numbers of subnormal ones. Infinity and NaN, then 2^16 and more, get their exponent
+/// back.
+QEFF_INLINE Vec LoadF16(const uint16_t* from) {
+  VecU16 halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  const VecU bits = __builtin_convertvector(halves, VecU);
+  const Vec scaled = BitsToFloat((bits & 0x7fffu) << 13) * 0x1p112f;
+  VecU magnitude = reinterpret_cast<VecU>(scaled);
+  magnitude = (bits & 0x7c00u) == 0x7c00u ? magnitude | 0x7f800000u : magnitude;
+  return BitsToFloat(magnitude | (bits & 0x8000u) << 16);
+}
+#endif
+
+QEFF_INLINE Vec LoadI8(const int8_t* from) {
+  VecI8 bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return __builtin_convertvector(__builtin_convertvector(bytes, VecI), Vec);
+}
+
+/// Powers of two from their E8M0 codes, exponents plus 127; infinity for the code of NaN.
+QEFF_INLINE Vec LoadE8m0(const uint8_t* from) {
+  VecU8 codes;
+  std::memcpy(&codes, from, sizeof(codes));
+  const VecU bits = __builtin_convertvector(codes, VecU) << 23;
+  return BitsToFloat(bits > (1u << 22) ? bits : bits - bits + (1u << 22));  // 2^-127 is subnormal
+}
+
+}  // namespace
+}  // namespace qeff::cpu
