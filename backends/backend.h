@@ -36,15 +36,16 @@ struct SpecializedGraph {
 
 /// How weights of matrix products are kept.
 enum class WeightStorage {
-  kAuto,  ///< as the checkpoint has them if that loses nothing (bf16 stays bf16), else f32
+  kAuto,  ///< as the checkpoint has them if that loses nothing (bf16 and f16 stay), else f32
   kF32,
   kBf16,
+  kF16,
   kInt8,   ///< 8 bits, a scale for each 128 of a column
   kInt4,   ///< 4 bits, a scale for each 32 of a column; the head in kInt8
   kMxfp6,  ///< MXFP6 (E2M3) of the OCP MX specification 1.0
 };
 /// The names of --weights, in the order of WeightStorage.
-inline constexpr std::string_view kWeightStorageNames[] = {"auto", "f32",  "bf16",
+inline constexpr std::string_view kWeightStorageNames[] = {"auto", "f32",  "bf16", "f16",
                                                            "int8", "int4", "mxfp6"};
 inline std::string_view WeightStorageName(WeightStorage storage) {
   return kWeightStorageNames[static_cast<size_t>(storage)];

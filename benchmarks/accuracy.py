@@ -23,10 +23,14 @@ ROOT = Path(__file__).resolve().parent.parent
 FORMATS = {
     "f32": ["--weights", "f32"],
     "bf16": ["--weights", "bf16"],
+    "f16": ["--weights", "f16"],
     "bf16, computed in bf16": ["--weights", "bf16", "--compute", "bf16"],
     "int8": ["--weights", "int8"],
     "int4": ["--weights", "int4"],
     "mxfp6": ["--weights", "mxfp6"],
+    "cache bf16": ["--weights", "f32", "--kv-cache", "bf16"],
+    "cache f16": ["--weights", "f32", "--kv-cache", "f16"],
+    "cache mxint8": ["--weights", "f32", "--kv-cache", "mxint8"],
 }
 PROMPT_TOKENS = 1  # the first token of a text, which no position predicts
 BEGIN, END = "<!-- table: written by benchmarks/accuracy.py -->\n", "<!-- end of table -->\n"

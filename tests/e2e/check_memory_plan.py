@@ -6,7 +6,7 @@
 usage: check_memory_plan.py --bin BIN --root PROJECT
 
 Peak memory is the plan plus that of the program itself, which is measured once: on the demo model in a short context. Then the demo model in a
-long one and a random checkpoint of 86 MB must have their plans within 5 % of the peak. Contexts are filled to the end, as memory counts when
+long one, with keys and values in each format, and a random checkpoint of 86 MB must have their plans within 5 % of the peak. Contexts are filled to the end, as memory counts when
 it is used. Standard library only."""
 import argparse
 import json
@@ -37,11 +37,12 @@ def peak_bytes(command):
     return usage.ru_maxrss * 1024
 
 
-def measure(arguments, work, name, checkpoint, context, batch, vocabulary):
+def measure(arguments, work, name, checkpoint, context, batch, vocabulary, cache="f32"):
     """Returns the plan and the peak of a run that fills the context of every prompt."""
     onnx = work / f"{name}-onnx"
     run([arguments.bin / "qeff-export", checkpoint, "-o", onnx, "-q", "--max-positions", str(max(context, 256))])
-    options = ["--backend", "cpu", "--num-cores", "2", "--prefill-seq-len", "128", "--ctx-len", str(context), "--batch-size", str(batch), "-q"]
+    options = ["--backend", "cpu", "--num-cores", "2", "--prefill-seq-len", "128", "--ctx-len", str(context), "--batch-size", str(batch), "-q",
+               "--kv-cache", cache]
     plan = json.loads(run([arguments.bin / "qeff-compile", onnx, "--plan", "--json", *options]))
     qpc = work / f"{name}-qpc"
     run([arguments.bin / "qeff-compile", onnx, "-o", qpc, *options])
@@ -73,8 +74,9 @@ def main():
             print("FAILED: not what a program of ours takes")
             failed = True
         run([sys.executable, arguments.root / "scripts/make_checkpoint.py", work / "random", *CHECKPOINT])
-        for name, checkpoint, context, batch, vocabulary in (("demo-long", demo, 2048, 4, 1000), ("random", work / "random", 256, 1, 32000)):
-            plan, peak = measure(arguments, work, name, checkpoint, context, batch, vocabulary)
+        runs = [(f"demo-long-{cache}", demo, 2048, 4, 1000, cache) for cache in ("f32", "bf16", "f16", "mxint8")]
+        for name, checkpoint, *rest in (*runs, ("random", work / "random", 256, 1, 32000)):
+            plan, peak = measure(arguments, work, name, checkpoint, *rest)
             difference = (plan + own - peak) / peak
             print(f"{name}: off by {difference:+.2%} of the peak")
             if abs(difference) > 0.05:

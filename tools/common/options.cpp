@@ -365,7 +365,7 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->group(group);
   app.add_option("--weights", arguments.weights,
                  "How matrices are kept on a CPU: auto (as the checkpoint has them if that loses "
-                 "nothing), f32, bf16, int8, int4, mxfp6")
+                 "nothing), f32, bf16, f16, int8, int4, mxfp6")
       ->check(CLI::IsMember(
           std::vector<std::string>(std::begin(kWeightStorageNames), std::end(kWeightStorageNames))))
       ->capture_default_str()

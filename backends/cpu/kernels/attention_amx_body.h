@@ -40,8 +40,8 @@ struct LoadedColumns {
 };
 template <typename Columns>
 QEFF_INLINE LoadedColumns LoadColumns(Columns& columns) {
-  const LoadedColumns loaded = {{reinterpret_cast<__m512>(columns.Get(0)),
-                                 reinterpret_cast<__m512>(columns.Get(1))}};
+  const LoadedColumns loaded = {
+      {reinterpret_cast<__m512>(columns.Get(0)), reinterpret_cast<__m512>(columns.Get(1))}};
   columns.Next();
   return loaded;
 }

@@ -56,8 +56,7 @@ inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit, int64_t u
   const int64_t left = left_of_rows < left_of_unit ? left_of_rows : left_of_unit;
   tile.rows = left < kTileRows ? left : kTileRows;
   const int64_t cache = tile.cache_row * args.kv_heads + tile.kv_head;
-  tile.keys =
-      args.keys + cache * args.key_capacity * CacheSlotBytes(args.format, args.key_size);
+  tile.keys = args.keys + cache * args.key_capacity * CacheSlotBytes(args.format, args.key_size);
   tile.values =
       args.values + cache * args.value_capacity * CacheSlotBytes(args.format, args.value_size);
   tile.begin = args.slots;
@@ -167,7 +166,7 @@ inline void MultiplyKeys(const AttentionArgs& args, const AttentionTile& tile,
     for (int64_t e = 0; e < args.key_size; e += Cache::kKeyDepth) {
       const int64_t left = args.key_size - e;
       auto columns = Cache::Keys(panel, args.key_size, e);
-      TileCacheFor<decltype(columns)>(tile.rows)(
+      TileColumnsFor<decltype(columns)>(tile.rows)(
           queries + e * tile.rows, tile.rows, columns,
           left < Cache::kKeyDepth ? left : Cache::kKeyDepth, scores, kAttentionBlockSlots, e > 0);
     }
@@ -182,13 +181,13 @@ inline void AddValues(const AttentionArgs& args, const AttentionTile& tile, int6
     if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
       TileF32For(tile.rows)(
           scratch.weights, tile.rows,
-          reinterpret_cast<const float*>(tile.values) + slot * args.value_size + c,
-          args.value_size, count, scratch.sums + c, scratch.sum_stride, true);
+          reinterpret_cast<const float*>(tile.values) + slot * args.value_size + c, args.value_size,
+          count, scratch.sums + c, scratch.sum_stride, true);
     } else {
       CacheScratch scales;
       auto columns = Cache::Values(tile.values, args, slot, count, c, scales);
-      TileCacheFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns, count,
-                                                 scratch.sums + c, scratch.sum_stride, true);
+      TileColumnsFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns, count,
+                                                   scratch.sums + c, scratch.sum_stride, true);
     }
   }
 }

@@ -8,7 +8,7 @@
 // same on every machine are in runtime/steps.
 //
 // Packed layouts. Those of weights and caches are the same on every machine:
-//   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32, or
+//   weights of a Linear [N, K]: panels of 32 output columns, each panel [K][32] f32 or f16, or
 //   [ceil(K/2)][32][2] bf16 (two
 //     consecutive k beside each other; an odd K ends with a zero). N is filled up with zero
 //     columns.
@@ -66,8 +66,8 @@ constexpr int64_t RoundUpToEven(int64_t value) { return value + (value & 1); }
 constexpr int64_t Bf16RowDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
 
 /// How the weights of a Linear are kept. Stored in programs: only append.
-enum class WeightFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6 };
-inline constexpr int32_t kWeightFormatCount = 5;
+enum class WeightFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6, kF16 };
+inline constexpr int32_t kWeightFormatCount = 6;
 /// How packed rows are kept: kInt8 and after, quantised for weights of that format. Stored in
 /// programs: only append.
 enum class RowFormat : int32_t { kF32, kBf16, kInt8, kInt4, kMxfp6 };
@@ -164,7 +164,7 @@ enum class LinearEpilogue : int32_t {
 /// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
 /// within blocks that depend on K and M only, so results do not depend on how panels are divided.
 struct LinearArgs {
-  const void* x = nullptr;        ///< packed rows: f32 for linear_f32 and linear_bf16, bf16 for
+  const void* x = nullptr;        ///< packed rows: f32 for linear_f32, _f16 and _bf16, bf16 for
                                   ///< linear_bf16_dot, for the others quantised for their weights
   const void* weights = nullptr;  ///< packed panels, 64-byte aligned
   int64_t rows = 0;
@@ -260,7 +260,7 @@ struct RopeArgs {
 struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
-  const int64_t* positions = nullptr;  ///< [B, T]
+  const int64_t* positions = nullptr;      ///< [B, T]
   CacheFormat format = CacheFormat::kF32;  ///< of keys and values
   const std::byte* keys =
       nullptr;  ///< packed panels, key_capacity slots (a multiple of 32) per (cache row, kv head)
@@ -319,9 +319,10 @@ constexpr int64_t Bf16AttentionScratchFloats(int64_t key_size, int64_t value_siz
          kAttentionBlockSlots * values / 2 + kBf16AttentionRows * values;
 }
 
-/// Rounds the channels of one slot of a head to the elements of `format`, not kF32: to nearest, ties
-/// to even. MXINT8: for each block of 32, scale 2^e with e = floor(log2(max |x|)) not below -127,
-/// element x / 2^e * 64 within +-127; a block with an infinity or NaN has the scale NaN and zeros.
+/// Rounds the channels of one slot of a head to the elements of `format`, not kF32: to nearest,
+/// ties to even. MXINT8: for each block of 32, scale 2^e with e = floor(log2(max |x|)) not below
+/// -127, element x / 2^e * 64 within +-127; a block with an infinity or NaN has the scale NaN and
+/// zeros.
 struct CacheRowArgs {
   CacheFormat format = CacheFormat::kBf16;
   const float* x = nullptr;
@@ -412,6 +413,7 @@ constexpr int64_t DeltaRuleScratchFloats(int64_t key_size) { return key_size * k
 /// The best kernel of each op for one instruction set.
 struct Kernels {
   void (*linear_f32)(const LinearArgs&) = nullptr;
+  void (*linear_f16)(const LinearArgs&) = nullptr;
   void (*linear_bf16)(const LinearArgs&) = nullptr;
   void (*linear_bf16_dot)(const LinearArgs&) = nullptr;
   void (*linear_int8)(const LinearArgs&) = nullptr;

@@ -31,8 +31,9 @@ Status AddStates(const std::vector<SpecializedGraph>& graphs, const CpuCompileOp
                         specialized.name));
       }
       const StateForm form = ChooseStateForm(graphs, input->name(), options.kv_cache);
-      StateTensor state = {input->name(), input->type().dtype.value_or(DType::kF32), dims,
-                           form.layout,   form.format, program.state_bytes};
+      StateTensor state = {input->name(), input->type().dtype.value_or(DType::kF32),
+                           dims,          form.layout,
+                           form.format,   program.state_bytes};
       const auto bytes = static_cast<uint64_t>(StateBytes(state));
       program.state_bytes += (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
       program.states.push_back(std::move(state));

@@ -143,11 +143,13 @@ Result<WeightFormat> ConstantPool::ChooseFormat(const std::vector<ir::WeightPtr>
                                                 WeightUse use) const {
   if (storage_ == WeightStorage::kF32) return WeightFormat::kF32;
   if (storage_ == WeightStorage::kBf16) return WeightFormat::kBf16;
+  if (storage_ == WeightStorage::kF16) return WeightFormat::kF16;
   if (storage_ != WeightStorage::kAuto && use != WeightUse::kRouter) {
     if (storage_ == WeightStorage::kMxfp6) return WeightFormat::kMxfp6;
     const bool is_int4 = storage_ == WeightStorage::kInt4 && use != WeightUse::kHead;
     return is_int4 ? WeightFormat::kInt4 : WeightFormat::kInt8;
   }
+  if (std::all_of(weights.begin(), weights.end(), IsStoredAsF16)) return WeightFormat::kF16;
   for (const ir::WeightPtr& weight : weights) {
     QEFF_ASSIGN_OR_RETURN(const bool is_exact, IsExactlyBf16(weight));
     if (!is_exact) return WeightFormat::kF32;

@@ -266,6 +266,7 @@ RowFormat GraphLowering::RowFormatFor(WeightFormat weights) const {
     case WeightFormat::kBf16:
       return options_.compute == ComputeType::kBf16 ? RowFormat::kBf16 : RowFormat::kF32;
     case WeightFormat::kF32:
+    case WeightFormat::kF16:
       break;
   }
   return RowFormat::kF32;

@@ -18,8 +18,9 @@ struct StateForm {
   CacheFormat format = CacheFormat::kF32;
 };
 
-/// The form of the state `name`: panels for keys that only attention reads; the format of `kv_cache`
-/// for what only attention, or cache scatters and gathers, write and read; else plain f32.
+/// The form of the state `name`: panels for keys that only attention reads; the format of
+/// `kv_cache` for what only attention, or cache scatters and gathers, write and read; else plain
+/// f32.
 StateForm ChooseStateForm(const std::vector<SpecializedGraph>& graphs, std::string_view name,
                           KvCacheType kv_cache);
 

@@ -13,6 +13,35 @@ namespace {
 
 constexpr int64_t kBlockBytes = int64_t{8} << 20;
 
+/// True for a weight of `dtype`, and for one that becomes f32 from it, exactly.
+bool IsStoredAs(const ir::Weight& weight, DType dtype) {
+  if (weight.dtype() == dtype) return true;
+  const auto* conversion = std::get_if<ir::ConvertOf>(&weight.recipe());
+  return conversion != nullptr && conversion->source->dtype() == dtype &&
+         weight.dtype() == DType::kF32;
+}
+
+/// Word w of row c becomes word c of line w; the last word of a row is filled up with zeros.
+template <typename Word>
+void TransposeRows(const std::byte* rows, int64_t row_bytes, std::byte* out) {
+  constexpr auto kWord = static_cast<int64_t>(sizeof(Word));
+  constexpr int64_t kStep = 64;  // bytes: a cache line of each of the 32 rows at a time
+  for (int64_t begin = 0; begin < row_bytes; begin += kStep) {
+    const int64_t end = std::min(row_bytes, begin + kStep);
+    for (int64_t c = 0; c < kPanelColumns; ++c) {
+      const std::byte* row = rows + c * row_bytes;
+      int64_t at = begin;
+      for (; at + kWord <= end; at += kWord) {
+        std::memcpy(out + at * kPanelColumns + c * kWord, row + at, kWord);
+      }
+      if (at == end) continue;
+      std::byte last[kWord] = {};
+      std::copy(row + at, row + end, last);
+      std::memcpy(out + at * kPanelColumns + c * kWord, last, kWord);
+    }
+  }
+}
+
 }  // namespace
 
 int64_t PanelsPerBlock(int64_t depth) {
@@ -41,12 +70,10 @@ Status ReadRows(const ir::WeightPtr& weight, const RowBlock& block, DType dtype,
                         std::span(out).first(static_cast<size_t>(there * row_bytes)));
 }
 
+bool IsStoredAsF16(const ir::WeightPtr& weight) { return IsStoredAs(*weight, DType::kF16); }
+
 Result<bool> IsExactlyBf16(const ir::WeightPtr& weight) {
-  if (weight->dtype() == DType::kBf16) return true;
-  if (const auto* conversion = std::get_if<ir::ConvertOf>(&weight->recipe());
-      conversion && conversion->source->dtype() == DType::kBf16 && weight->dtype() == DType::kF32) {
-    return true;
-  }
+  if (IsStoredAs(*weight, DType::kBf16)) return true;
   const MatrixStack stack = StackOf(*weight);
   std::vector<std::byte> rows;
   const int64_t step = PanelsPerBlock(stack.depth) * kPanelColumns;
@@ -65,6 +92,7 @@ Result<bool> IsExactlyBf16(const ir::WeightPtr& weight) {
 }
 
 DType PanelRowDType(WeightFormat format) {
+  if (format == WeightFormat::kF16) return DType::kF16;
   return format == WeightFormat::kBf16 ? DType::kBf16 : DType::kF32;
 }
 
@@ -73,22 +101,9 @@ void LayOutPanel(const std::byte* rows, int64_t depth, WeightFormat format, std:
     std::fill_n(out, PanelBytes(format, depth), std::byte{0});
     return LayOutQuantPanel(reinterpret_cast<const float*>(rows), depth, format, out);
   }
-  // f32 and pairs of bf16 alike: word w of row c becomes word c of line w.
   const int64_t row_bytes = DTypeBytes(PanelRowDType(format), depth);
-  constexpr int64_t kStep = 64;  // bytes: a cache line of each of the 32 rows at a time
-  for (int64_t begin = 0; begin < row_bytes; begin += kStep) {
-    const int64_t end = std::min(row_bytes, begin + kStep);
-    for (int64_t c = 0; c < kPanelColumns; ++c) {
-      const std::byte* row = rows + c * row_bytes;
-      int64_t at = begin;
-      for (; at + 4 <= end; at += 4) {
-        std::memcpy(out + at * kPanelColumns + c * 4, row + at, 4);
-      }
-      if (at == end) continue;
-      std::byte last[4] = {row[at], row[at + 1]};  // an odd bf16 and a zero
-      std::memcpy(out + at * kPanelColumns + c * 4, last, 4);
-    }
-  }
+  if (format == WeightFormat::kF16) return TransposeRows<uint16_t>(rows, row_bytes, out);
+  TransposeRows<uint32_t>(rows, row_bytes, out);  // f32 and pairs of bf16 alike
 }
 
 }  // namespace qeff::cpu

@@ -37,11 +37,13 @@ struct RowBlock {
 Status ReadRows(const ir::WeightPtr& weight, const RowBlock& block, DType dtype,
                 std::vector<std::byte>& out);
 
+/// True if the elements are kept as f16 where the weight comes from, perhaps converted to f32.
+bool IsStoredAsF16(const ir::WeightPtr& weight);
 /// Returns true if every element is a bf16 value exactly. Stops at the first that is not. Lets go
 /// of the file pages of each matrix after it.
 Result<bool> IsExactlyBf16(const ir::WeightPtr& weight);
 
-/// What LayOutPanel takes rows as: bf16 for bf16 panels, else f32.
+/// What LayOutPanel takes rows as: bf16 for bf16 panels, f16 for f16 panels, else f32.
 DType PanelRowDType(WeightFormat format);
 /// Writes `rows` [32, depth] of PanelRowDType as one panel (see kernels/kernels.h), all of its
 /// PanelBytes(format, depth).

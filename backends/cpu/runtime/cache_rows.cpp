@@ -124,8 +124,7 @@ void ReadCacheSlot(const CacheLayout& layout, const std::byte* head, int64_t slo
     if (layout.format == CacheFormat::kMxint8) {
       out[e] = Mxint8ToF32(numbers[at], scales[e / kMxBlock * place.scale_step]);
     } else {
-      out[e] =
-          layout.format == CacheFormat::kBf16 ? Bf16ToF32(halves[at]) : F16ToF32(halves[at]);
+      out[e] = layout.format == CacheFormat::kBf16 ? Bf16ToF32(halves[at]) : F16ToF32(halves[at]);
     }
   }
 }

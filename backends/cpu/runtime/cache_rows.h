@@ -27,13 +27,9 @@ struct CacheLayout {
   int64_t slots = 0;
   int64_t channels = 0;
 
-  int64_t stored_slots() const {
-    return as_panels ? PanelCount(slots) * kPanelColumns : slots;
-  }
+  int64_t stored_slots() const { return as_panels ? PanelCount(slots) * kPanelColumns : slots; }
   /// Bytes of a head; saturates as Product does.
-  int64_t head_bytes() const {
-    return Product({stored_slots(), CacheSlotBytes(format, channels)});
-  }
+  int64_t head_bytes() const { return Product({stored_slots(), CacheSlotBytes(format, channels)}); }
   /// What WriteCacheSlot needs.
   int64_t scratch_bytes() const {
     return format == CacheFormat::kF32 ? 0 : CacheSlotBytes(format, channels);

@@ -64,6 +64,8 @@ std::string_view WeightFormatName(WeightFormat format) {
       return "f32";
     case WeightFormat::kBf16:
       return "bf16";
+    case WeightFormat::kF16:
+      return "f16";
     case WeightFormat::kInt8:
       return "int8";
     case WeightFormat::kInt4:
@@ -84,6 +86,7 @@ const QuantLayout* QuantLayoutOf(WeightFormat format) {
       return &kMxfp6Layout;
     case WeightFormat::kF32:
     case WeightFormat::kBf16:
+    case WeightFormat::kF16:
       break;
   }
   return nullptr;
@@ -91,7 +94,8 @@ const QuantLayout* QuantLayoutOf(WeightFormat format) {
 
 int64_t PanelBytes(WeightFormat format, int64_t depth) {
   if (const QuantLayout* layout = QuantLayoutOf(format)) return layout->panel_bytes(depth);
-  return kPanelColumns * (format == WeightFormat::kBf16 ? RoundUpToEven(depth) * 2 : depth * 4);
+  if (format == WeightFormat::kBf16) return kPanelColumns * RoundUpToEven(depth) * 2;
+  return kPanelColumns * depth * (format == WeightFormat::kF16 ? 2 : 4);
 }
 
 int64_t PackedRowBytes(RowFormat format, int64_t depth) {
@@ -115,6 +119,8 @@ void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights,
   switch (weights) {
     case WeightFormat::kF32:
       return kernels.linear_f32(args);
+    case WeightFormat::kF16:
+      return kernels.linear_f16(args);
     case WeightFormat::kBf16:
       return rows == RowFormat::kBf16 ? kernels.linear_bf16_dot(args) : kernels.linear_bf16(args);
     case WeightFormat::kInt8:
@@ -148,6 +154,9 @@ void UnpackColumn(WeightFormat format, const std::byte* panel, int64_t depth, in
     for (int64_t k = 0; k < depth; ++k) {
       out[k] = Bf16ToF32(from[k / 2 * 2 * kPanelColumns + k % 2]);
     }
+  } else if (format == WeightFormat::kF16) {
+    const auto* from = reinterpret_cast<const uint16_t*>(panel) + column;
+    for (int64_t k = 0; k < depth; ++k) out[k] = F16ToF32(from[k * kPanelColumns]);
   } else {
     const auto* from = reinterpret_cast<const float*>(panel) + column;
     for (int64_t k = 0; k < depth; ++k) out[k] = from[k * kPanelColumns];

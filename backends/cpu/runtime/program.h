@@ -91,7 +91,7 @@ struct StateTensor {
   std::vector<int64_t> dims;
   StateLayout layout = StateLayout::kPlain;
   CacheFormat format = CacheFormat::kF32;  ///< of caches: [Bc, K, C, E] or [Bc, C, E]
-  uint64_t offset_bytes = 0;  ///< in the state area
+  uint64_t offset_bytes = 0;               ///< in the state area
 };
 
 struct SpecializationProgram {

@@ -10,10 +10,8 @@ namespace {
 enum { kX, kPositions, kCacheRows, kCache, kOperandCount };
 
 CacheLayout LayoutOf(const CacheWriteParams& p) {
-  return {.format = p.format,
-          .as_panels = p.as_panels != 0,
-          .slots = p.slots,
-          .channels = p.head_size};
+  return {
+      .format = p.format, .as_panels = p.as_panels != 0, .slots = p.slots, .channels = p.head_size};
 }
 
 void Check(StepCheck& check) {

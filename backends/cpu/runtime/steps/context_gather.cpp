@@ -38,9 +38,8 @@ void Run(const StepRun& run) {
     const int64_t head = unit % p.heads;
     const int64_t cache_row = cache_rows == nullptr ? batch : cache_rows[batch];
     const bool has_row = cache_row >= 0 && cache_row < p.cache_batch;
-    const std::byte* data =
-        run.operand<std::byte>(kData) +
-        ((has_row ? cache_row : 0) * p.heads + head) * layout.head_bytes();
+    const std::byte* data = run.operand<std::byte>(kData) +
+                            ((has_row ? cache_row : 0) * p.heads + head) * layout.head_bytes();
     const int64_t* indices =
         run.operand<int64_t>(kIndices) + batch * p.index_batch_stride + head * p.index_head_stride;
     float* out = run.operand<float>(kOut) + unit * p.count * p.head_size;

@@ -53,8 +53,8 @@ void Put(std::vector<std::byte>& bytes, int64_t offset, T value) {
 }
 
 /// Random numbers. Keys are panels of 32 slots, values one panel of all slots with other strides.
-TestCache MakeCache(CacheFormat format, bool is_keys, int64_t heads, int64_t slots, int64_t channels,
-                    bool rounds, uint32_t seed) {
+TestCache MakeCache(CacheFormat format, bool is_keys, int64_t heads, int64_t slots,
+                    int64_t channels, bool rounds, uint32_t seed) {
   std::mt19937 engine(seed);
   std::normal_distribution<float> normal;
   const bool has_scales = format == CacheFormat::kMxint8;
@@ -130,10 +130,12 @@ Floats RunKernel(void (*kernel)(const AttentionArgs&), const AttentionCase& c, A
       double total = 0;
       std::vector<double> sums(static_cast<size_t>(c.value_size));
       for (int64_t run = 0; run < runs; ++run) {
-        const float* part = partial.data() + ((tile * runs + run) * kTileRows + in_tile) * row_floats;
+        const float* part =
+            partial.data() + ((tile * runs + run) * kTileRows + in_tile) * row_floats;
         if (part[1] == 0) continue;
         total += std::exp(double{part[0]}) * part[1];
-        for (int64_t e = 0; e < c.value_size; ++e) sums[e] += std::exp(double{part[0]}) * part[2 + e];
+        for (int64_t e = 0; e < c.value_size; ++e)
+          sums[e] += std::exp(double{part[0]}) * part[2 + e];
       }
       for (int64_t e = 0; e < c.value_size && total != 0; ++e)
         out[(row * c.heads + h) * c.value_size + e] = static_cast<float>(sums[e] / total);
@@ -162,28 +164,27 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding ro
       positions.push_back(t + 1 == c.tokens && c.tokens > 2 ? -1 : c.first_position + t);
     }
   }
-  const Floats out =
-      RunKernel(kernel, c,
-                {.q = q.data(),
-                 .q_stride = c.heads * c.key_size,
-                 .positions = positions.data(),
-                 .format = format,
-                 .keys = k.bytes.data(),
-                 .values = v.bytes.data(),
-                 .cache_rows = c.has_cache_rows ? cache_rows.data() : nullptr,
-                 .out_stride = c.heads * c.value_size,
-                 .tokens = c.tokens,
-                 .heads = c.heads,
-                 .kv_heads = c.kv_heads,
-                 .key_size = c.key_size,
-                 .value_size = c.value_size,
-                 .key_capacity = stored,
-                 .value_capacity = c.capacity,
-                 .slots = c.capacity,
-                 .scale = scale,
-                 .softcap = c.softcap,
-                 .window = c.window},
-                rounds);
+  const Floats out = RunKernel(kernel, c,
+                               {.q = q.data(),
+                                .q_stride = c.heads * c.key_size,
+                                .positions = positions.data(),
+                                .format = format,
+                                .keys = k.bytes.data(),
+                                .values = v.bytes.data(),
+                                .cache_rows = c.has_cache_rows ? cache_rows.data() : nullptr,
+                                .out_stride = c.heads * c.value_size,
+                                .tokens = c.tokens,
+                                .heads = c.heads,
+                                .kv_heads = c.kv_heads,
+                                .key_size = c.key_size,
+                                .value_size = c.value_size,
+                                .key_capacity = stored,
+                                .value_capacity = c.capacity,
+                                .slots = c.capacity,
+                                .scale = scale,
+                                .softcap = c.softcap,
+                                .window = c.window},
+                               rounds);
   for (int64_t row = 0; row < c.batch * c.tokens; ++row) {
     const int64_t p = positions[row];
     for (int64_t h = 0; h < c.heads; ++h) {
@@ -214,9 +215,9 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding ro
         const double limit = rounds ? magnitude / 256 + 1e-5 : 1e-5 * (1 + std::abs(expected));
         const double got = out[(row * c.heads + h) * c.value_size + e];
         if (!(std::abs(got - expected) <= limit)) {  // half a unit of 8 bits where rounded
-          FAIL(CacheFormatName(format) << " at row " << row << ", position " << p << ", slots "
-                                       << c.capacity << ": expected " << expected << ", got "
-                                       << got << ", limit " << limit);
+          FAIL(CacheFormatName(format)
+               << " at row " << row << ", position " << p << ", slots " << c.capacity
+               << ": expected " << expected << ", got " << got << ", limit " << limit);
         }
       }
     }

@@ -12,7 +12,8 @@ namespace qeff::cpu {
 /// the rounding of the weights is left.
 enum class AttentionRounding { kNone, kBf16 };
 
-/// Fails the running test case where `kernel` differs from double loops, in any format of the cache.
+/// Fails the running test case where `kernel` differs from double loops, in any format of the
+/// cache.
 void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding rounding);
 /// Fails it where `kernel` stores other bytes than tests/data/cpu/cache_rows.json has.
 void SweepCacheRow(void (*kernel)(const CacheRowArgs&));

@@ -32,8 +32,8 @@ bool IsSame(float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)
 TEST_CASE("slots hold what is recorded for their format, and leave each other alone") {
   const Result<Json> file = ReadJsonFile("tests/data/cpu/cache_rows.json");
   REQUIRE(file.ok());
-  const CacheFormat format = GENERATE(CacheFormat::kF32, CacheFormat::kBf16, CacheFormat::kF16,
-                                      CacheFormat::kMxint8);
+  const CacheFormat format =
+      GENERATE(CacheFormat::kF32, CacheFormat::kBf16, CacheFormat::kF16, CacheFormat::kMxint8);
   const bool as_panels = GENERATE(false, true);
   for (const Json& row : *file) {
     const std::vector<float> x = ReadFloatBits(row["x"]);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "backends/cpu/runtime/packed_formats.h"
 #include "tests/unit/backends/cpu/panels.h"
 
 namespace qeff::cpu {
@@ -35,7 +36,8 @@ TEST_CASE("weights become panels element by element, however they are stored") {
        {std::pair<int64_t, int64_t>{1, 1}, {31, 7}, {32, 64}, {33, 65}, {100, 31}, {64, 2049}}) {
     const std::vector<std::vector<float>> values = {Bf16Values(rows * depth, 1),
                                                     Bf16Values(rows * depth, 100)};
-    for (const WeightStorage storage : {WeightStorage::kF32, WeightStorage::kBf16}) {
+    for (const WeightStorage storage :
+         {WeightStorage::kF32, WeightStorage::kBf16, WeightStorage::kF16}) {
       for (const DType stored : {DType::kF32, DType::kBf16, DType::kF64}) {
         for (const size_t kinds : {size_t{1}, size_t{2}}) {
           CAPTURE(rows, depth, kinds, DTypeName(stored));
@@ -48,7 +50,8 @@ TEST_CASE("weights become panels element by element, however they are stored") {
           const ConstantPlace place = pool.AddPanels(weights, WeightUse::kProduct).value();
           std::vector<std::byte> expected =
               PackTestWeights({values.begin(), values.begin() + static_cast<std::ptrdiff_t>(kinds)},
-                              rows, depth, storage == WeightStorage::kBf16);
+                              rows, depth, place.format);
+          CHECK(WeightFormatName(place.format) == WeightStorageName(storage));
           CHECK(place.size_bytes == expected.size());
           expected.resize(pool.size_bytes());
           CHECK((Written(pool) == expected));
@@ -68,6 +71,8 @@ TEST_CASE("weights whose every value is a bf16 are kept as bf16, others are not"
   CHECK(format_of(ir::Converted(ir::Converted(exact, DType::kBf16), DType::kF32)) ==
         WeightFormat::kBf16);
   values.back() = 1.001F;
+  CHECK(format_of(ir::Converted(ir::Converted(ir::MakeFloats({40, 50}, values), DType::kF16),
+                                DType::kF32)) == WeightFormat::kF16);
   CHECK(format_of(ir::MakeFloats({40, 50}, values)) == WeightFormat::kF32);
 }
 

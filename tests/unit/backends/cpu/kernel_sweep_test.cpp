@@ -31,6 +31,14 @@ Floats RandomFloats(int64_t count, uint32_t seed) {
   return values;
 }
 
+Floats RoundedTo(WeightFormat format, Floats values) {
+  for (float& value : values) {
+    if (format == WeightFormat::kBf16) value = Bf16ToF32(F32ToBf16(value));
+    if (format == WeightFormat::kF16) value = F16ToF32(F32ToF16(value));
+  }
+  return values;
+}
+
 Floats RoundedToBf16(Floats values) {
   for (float& value : values) value = Bf16ToF32(F32ToBf16(value));
   return values;
@@ -95,8 +103,8 @@ std::vector<std::byte> PackOrdered(const Floats& x, int64_t rows, int64_t depth,
                                         : PackTestRows(x, rows, depth, order != RowOrder::kF32);
 }
 
-/// Runs all cases with f32 or bf16 weights and rows.
-void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool weights_bf16,
+/// Runs all cases with f32, bf16 or f16 weights, and f32 or bf16 rows.
+void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, WeightFormat format,
                  RowOrder order) {
   uint32_t seed = 1;
   for (const LinearCase& c : LinearCases()) {
@@ -107,12 +115,12 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
     std::vector<Floats> bias;
     for (int64_t kind = 0; kind < kinds; ++kind) {
       w.push_back(RandomFloats(c.columns * c.depth, ++seed));
-      if (weights_bf16) w.back() = RoundedToBf16(w.back());
+      w.back() = RoundedTo(format, std::move(w.back()));
       bias.push_back(RandomFloats(c.columns, ++seed));
     }
     const Floats residual = RandomFloats(c.rows * c.columns, ++seed);
     const auto packed_x = PackOrdered(x, c.rows, c.depth, order);
-    const auto packed_w = PackTestWeights(w, c.columns, c.depth, weights_bf16);
+    const auto packed_w = PackTestWeights(w, c.columns, c.depth, format);
     const Floats packed_bias = PackTestBias(bias, c.columns);
     const int64_t out_stride = c.columns + 3;
     Floats out(static_cast<size_t>(c.rows * out_stride), -77.0f);
@@ -170,7 +178,7 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, bool
 }
 
 /// A NaN in one row must not reach another.
-void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, RowOrder order) {
+void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order) {
   const int64_t rows = 14;
   const int64_t depth = 34;
   Floats x(static_cast<size_t>(rows * depth), 1.0f);
@@ -178,7 +186,7 @@ void CheckRowsAreApart(void (*kernel)(const LinearArgs&), bool weights_bf16, Row
   x[13 * depth] = std::numeric_limits<float>::infinity();
   const auto packed_x = PackOrdered(x, rows, depth, order);
   const auto packed_w =
-      PackTestWeights({Floats(static_cast<size_t>(depth), 1.0f)}, 1, depth, weights_bf16);
+      PackTestWeights({Floats(static_cast<size_t>(depth), 1.0f)}, 1, depth, format);
   Floats out(rows);
   Floats scratch(static_cast<size_t>(LinearScratchFloats(rows)));
   kernel({.x = packed_x.data(),
@@ -538,18 +546,23 @@ const std::map<std::string, Sweep>& Sweeps() {
   static const std::map<std::string, Sweep> sweeps = {
       {"linear_f32",
        [](const Kernels& k) {
-         SweepLinear(k.linear_f32, k, false, RowOrder::kF32);
-         CheckRowsAreApart(k.linear_f32, false, RowOrder::kF32);
+         SweepLinear(k.linear_f32, k, WeightFormat::kF32, RowOrder::kF32);
+         CheckRowsAreApart(k.linear_f32, WeightFormat::kF32, RowOrder::kF32);
+       }},
+      {"linear_f16",
+       [](const Kernels& k) {
+         SweepLinear(k.linear_f16, k, WeightFormat::kF16, RowOrder::kF32);
+         CheckRowsAreApart(k.linear_f16, WeightFormat::kF16, RowOrder::kF32);
        }},
       {"linear_bf16",
        [](const Kernels& k) {
-         SweepLinear(k.linear_bf16, k, true, RowOrder::kF32);
-         CheckRowsAreApart(k.linear_bf16, true, RowOrder::kF32);
+         SweepLinear(k.linear_bf16, k, WeightFormat::kBf16, RowOrder::kF32);
+         CheckRowsAreApart(k.linear_bf16, WeightFormat::kBf16, RowOrder::kF32);
        }},
       {"linear_bf16_dot",
        [](const Kernels& k) {
-         SweepLinear(k.linear_bf16_dot, k, true, Bf16Order(k));
-         CheckRowsAreApart(k.linear_bf16_dot, true, Bf16Order(k));
+         SweepLinear(k.linear_bf16_dot, k, WeightFormat::kBf16, Bf16Order(k));
+         CheckRowsAreApart(k.linear_bf16_dot, WeightFormat::kBf16, Bf16Order(k));
        }},
       {"linear_int8",
        [](const Kernels& k) { SweepQuantLinear(k.linear_int8, WeightFormat::kInt8, k); }},

@@ -59,17 +59,26 @@ inline std::vector<std::byte> PackTestRowsForAmx(const std::vector<float>& x, in
 
 /// One or two (gate, up) weights [columns, depth] as panels.
 inline std::vector<std::byte> PackTestWeights(const std::vector<std::vector<float>>& weights,
-                                              int64_t columns, int64_t depth, bool is_bf16) {
+                                              int64_t columns, int64_t depth, WeightFormat format) {
+  const bool is_bf16 = format == WeightFormat::kBf16;
+  const bool is_f16 = format == WeightFormat::kF16;
   const int64_t stored = is_bf16 ? depth + depth % 2 : depth;
   const auto kinds = static_cast<int64_t>(weights.size());
   const int64_t panels = (columns + 31) / 32 * kinds;
-  std::vector<std::byte> out(static_cast<size_t>(panels * 32 * stored * (is_bf16 ? 2 : 4)));
+  std::vector<std::byte> out(
+      static_cast<size_t>(panels * 32 * stored * (is_bf16 || is_f16 ? 2 : 4)));
   for (int64_t kind = 0; kind < kinds; ++kind) {
     for (int64_t n = 0; n < columns; ++n) {
       const int64_t panel = n / 32 * kinds + kind;
       for (int64_t k = 0; k < depth; ++k) {
         const int64_t place = is_bf16 ? k / 2 * 64 + n % 32 * 2 + k % 2 : k * 32 + n % 32;
-        StoreElement(out, panel * 32 * stored + place, weights[kind][n * depth + k], is_bf16);
+        const float value = weights[kind][n * depth + k];
+        if (is_f16) {
+          const uint16_t bits = F32ToF16(value);
+          std::memcpy(out.data() + (panel * 32 * stored + place) * 2, &bits, 2);
+        } else {
+          StoreElement(out, panel * 32 * stored + place, value, is_bf16);
+        }
       }
     }
   }

@@ -141,6 +141,10 @@ TEST_CASE("weights that are bf16 values are kept as bf16 without a difference") 
   const std::vector<float> expected = RunTinyModel(*as_f32, 0, false);
   RequireClose(RunTinyModel(*rounded, 0, false), expected, 0.2f);
   RequireClose(RunTinyModel(*rounded_rows, 0, false), expected, 0.3f);
+  const auto halves = OpenCpu(graphs, {.weights = WeightStorage::kF16});
+  const std::vector<float> of_halves = RunTinyModel(*halves, 0, false);
+  RequireClose(of_halves, expected, 0.03f);
+  CHECK(of_halves != expected);  // they are in use
   CHECK(BuildPlan(graphs, {.weights = WeightStorage::kAuto}).constants.size() ==
         BuildPlan(graphs, {.weights = WeightStorage::kF32}).constants.size());
 }

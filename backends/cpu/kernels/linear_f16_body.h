@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linear with f16 weights and f32 rows: each weight becomes an f32 in registers, exactly; products
+// and sums are f32.
+#pragma once
+
+#include "backends/cpu/kernels/linear_stream_body.h"
+#include "backends/cpu/kernels/tile_columns.h"
+
+namespace qeff::cpu {
+namespace {
+
+struct LinearF16Format {
+  using Weight = uint16_t;
+  using Row = float;
+  static constexpr int64_t kBlockDepth = 256;  // the rows, [256][12], and the panel's block, 16 KiB
+  static int64_t RowDepth(int64_t depth) { return depth; }
+  static int64_t WeightDepth(int64_t depth) { return depth; }
+  static void Tile(int64_t rows, const float* x, const uint16_t* w, int64_t depth, float* sums,
+                   bool accumulate) {
+    using Columns = PlainColumns<F16Element>;
+    const Columns columns = {reinterpret_cast<const F16Element*>(w), kPanelColumns};
+    TileColumnsFor<Columns>(rows)(x, rows, columns, depth, sums, kPanelColumns, accumulate);
+  }
+  template <int kRows, int kStreams>
+  static void Stream(const float* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
+    Vec sum[kRows][kStreams][kPanelVectors] = {};
+    int64_t k = 0;
+    for (; k + 2 <= depth; k += 2) {  // two lines, as FetchAhead
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) FetchAhead(w[s] + k * kPanelColumns);
+      AddDepth<kRows, kStreams>(x, w, k, sum);
+      AddDepth<kRows, kStreams>(x, w, k + 1, sum);
+    }
+    if (k < depth) AddDepth<kRows, kStreams>(x, w, k, sum);
+    StoreStreams<kRows, kStreams>(sum, sums);
+  }
+
+ private:
+  template <int kRows, int kStreams>
+  QEFF_INLINE static void AddDepth(const float* x, const uint16_t* const* w, int64_t k,
+                                   Vec (&sum)[kRows][kStreams][kPanelVectors]) {
+#pragma GCC unroll 4
+    for (int s = 0; s < kStreams; ++s) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const Vec weight = LoadF16(w[s] + k * kPanelColumns + v * kLanes);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) sum[r][s][v] += Broadcast(x[k * kRows + r]) * weight;
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace qeff::cpu
