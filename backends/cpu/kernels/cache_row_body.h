@@ -42,6 +42,15 @@ QEFF_INLINE VecU ToF16(Vec x) {
 #endif
 }
 
+QEFF_INLINE VecI8 NarrowI8(VecI integers) {
+#if defined(__AVX512F__)  // the compiler takes the vector apart
+  return reinterpret_cast<VecI8>(
+      _mm512_maskz_cvtepi32_epi8(0xffff, reinterpret_cast<__m512i>(integers)));
+#else
+  return __builtin_convertvector(integers, VecI8);
+#endif
+}
+
 /// The vector at x[begin], of `count` elements, with zeros after them.
 QEFF_INLINE Vec LoadUpTo(const float* x, int64_t begin, int64_t count) {
   if (begin + kLanes <= count) return Load(x + begin);
@@ -81,7 +90,7 @@ inline uint8_t ConvertMxint8Block(const float* x, int64_t count, int8_t* out) {
     const Vec number = LoadUpTo(x, i, count) * inverse * 64.0f;
     const Vec limited = Min(Max(number, Broadcast(-127.0f)), Broadcast(127.0f));
     const VecI integer = reinterpret_cast<VecI>(limited + kRound) - 0x4b400000;
-    const VecI8 bytes = __builtin_convertvector(integer, VecI8);
+    const VecI8 bytes = NarrowI8(integer);
     const int64_t left = count - i < kLanes ? count - i : kLanes;
     std::memcpy(out + i, &bytes, static_cast<size_t>(left));
   }

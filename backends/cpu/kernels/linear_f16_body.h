@@ -17,6 +17,8 @@ struct LinearF16Format {
   static constexpr int64_t kBlockDepth = 256;  // the rows, [256][12], and the panel's block, 16 KiB
   static int64_t RowDepth(int64_t depth) { return depth; }
   static int64_t WeightDepth(int64_t depth) { return depth; }
+  static int64_t PanelElements(int64_t depth) { return WeightDepth(depth) * kPanelColumns; }
+  static constexpr int StreamCount(int rows) { return FloatStreamCount(rows); }
   static void Tile(int64_t rows, const float* x, const uint16_t* w, int64_t depth, float* sums,
                    bool accumulate) {
     using Columns = PlainColumns<F16Element>;
@@ -26,30 +28,20 @@ struct LinearF16Format {
   template <int kRows, int kStreams>
   static void Stream(const float* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
     Vec sum[kRows][kStreams][kPanelVectors] = {};
-    int64_t k = 0;
-    for (; k + 2 <= depth; k += 2) {  // two lines, as FetchAhead
+    for (int64_t k = 0; k < depth; ++k) {
 #pragma GCC unroll 4
-      for (int s = 0; s < kStreams; ++s) FetchAhead(w[s] + k * kPanelColumns);
-      AddDepth<kRows, kStreams>(x, w, k, sum);
-      AddDepth<kRows, kStreams>(x, w, k + 1, sum);
-    }
-    if (k < depth) AddDepth<kRows, kStreams>(x, w, k, sum);
-    StoreStreams<kRows, kStreams>(sum, sums);
-  }
-
- private:
-  template <int kRows, int kStreams>
-  QEFF_INLINE static void AddDepth(const float* x, const uint16_t* const* w, int64_t k,
-                                   Vec (&sum)[kRows][kStreams][kPanelVectors]) {
-#pragma GCC unroll 4
-    for (int s = 0; s < kStreams; ++s) {
+      for (int s = 0; s < kStreams; ++s) {
+        const uint16_t* from = w[s] + k * kPanelColumns;
+        FetchAhead<1>(from);
 #pragma GCC unroll 8
-      for (int v = 0; v < kPanelVectors; ++v) {
-        const Vec weight = LoadF16(w[s] + k * kPanelColumns + v * kLanes);
+        for (int v = 0; v < kPanelVectors; ++v) {
+          const Vec weight = LoadF16(from + v * kLanes);
 #pragma GCC unroll 4
-        for (int r = 0; r < kRows; ++r) sum[r][s][v] += Broadcast(x[k * kRows + r]) * weight;
+          for (int r = 0; r < kRows; ++r) sum[r][s][v] += Broadcast(x[k * kRows + r]) * weight;
+        }
       }
     }
+    StoreStreams<kRows, kStreams>(sum, sums);
   }
 };
 

@@ -4,7 +4,7 @@
 // Vectors of floats from narrower elements in memory, exactly.
 #pragma once
 
-#if defined(__F16C__) || defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -16,6 +16,40 @@ namespace {
 using VecU16 = uint16_t __attribute__((vector_size(kLanes * 2)));
 using VecI8 = int8_t __attribute__((vector_size(kLanes)));
 using VecU8 = uint8_t __attribute__((vector_size(kLanes)));
+
+#if defined(__AVX512F__)
+// The compiler takes vectors of bytes apart to widen them by four.
+QEFF_INLINE VecI WidenI8(const int8_t* from) {
+  __m128i bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return reinterpret_cast<VecI>(_mm512_maskz_cvtepi8_epi32(0xffff, bytes));
+}
+QEFF_INLINE VecU WidenU8(const uint8_t* from) {
+  __m128i bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return reinterpret_cast<VecU>(_mm512_maskz_cvtepu8_epi32(0xffff, bytes));
+}
+#elif defined(__AVX2__)
+QEFF_INLINE VecI WidenI8(const int8_t* from) {
+  return reinterpret_cast<VecI>(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+QEFF_INLINE VecU WidenU8(const uint8_t* from) {
+  return reinterpret_cast<VecU>(
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+#else
+QEFF_INLINE VecI WidenI8(const int8_t* from) {
+  VecI8 bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return __builtin_convertvector(bytes, VecI);
+}
+QEFF_INLINE VecU WidenU8(const uint8_t* from) {
+  VecU8 bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return __builtin_convertvector(bytes, VecU);
+}
+#endif
 
 QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
   VecU16 halves;
@@ -50,17 +84,11 @@ QEFF_INLINE Vec LoadF16(const uint16_t* from) {
 }
 #endif
 
-QEFF_INLINE Vec LoadI8(const int8_t* from) {
-  VecI8 bytes;
-  std::memcpy(&bytes, from, sizeof(bytes));
-  return __builtin_convertvector(__builtin_convertvector(bytes, VecI), Vec);
-}
+QEFF_INLINE Vec LoadI8(const int8_t* from) { return __builtin_convertvector(WidenI8(from), Vec); }
 
 /// Powers of two from their E8M0 codes, exponents plus 127; infinity for the code of NaN.
 QEFF_INLINE Vec LoadE8m0(const uint8_t* from) {
-  VecU8 codes;
-  std::memcpy(&codes, from, sizeof(codes));
-  const VecU bits = __builtin_convertvector(codes, VecU) << 23;
+  const VecU bits = WidenU8(from) << 23;
   return BitsToFloat(bits > (1u << 22) ? bits : bits - bits + (1u << 22));  // 2^-127 is subnormal
 }
 

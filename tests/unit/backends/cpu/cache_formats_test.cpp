@@ -152,7 +152,8 @@ TEST_CASE("bad_format of a cache in a program is refused") {
   const auto read = ReadProgram(std::as_bytes(std::span(bytes)), "tiny.bin");
   REQUIRE_FALSE(read.ok());
   CHECK(read.diagnostic().message == "a tensor of the program has an unknown dtype or layout");
-  program.states[0].format = CacheFormat::kF32;  // needs twice the bytes that it has
+  program.states[0].format = CacheFormat::kBf16;
+  program.states.back().format = CacheFormat::kF32;  // needs twice the bytes that are left
   CHECK_FALSE(CheckProgram(program, "tiny.bin").ok());
 }
 

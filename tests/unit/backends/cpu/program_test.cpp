@@ -105,6 +105,11 @@ TEST_CASE("bad_steps are refused with what is wrong") {
           });
         }) == "step 'linear': unknown activation");
   CHECK(MessageAfter([](Program& p) {
+          ChangeParams<AttentionParams>(
+              FirstStep(p, StepOp::kAttention),
+              [](AttentionParams& params) { params.format = static_cast<CacheFormat>(9); });
+        }) == "step 'attention': unknown format of a cache");
+  CHECK(MessageAfter([](Program& p) {
           FirstStep(p, StepOp::kLinear).part_begin.back() += 1;
         }).find("expected parts over units") != std::string::npos);
   CHECK(MessageAfter([](Program& p) {
