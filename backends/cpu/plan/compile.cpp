@@ -39,7 +39,7 @@ Status AddStates(const std::vector<SpecializedGraph>& graphs, const CpuCompileOp
       program.states.push_back(std::move(state));
     }
   }
-  return CheckStateForms(program.states, options.kv_cache, options.path);
+  return CheckStateForms(program.states, options.kv_cache);
 }
 
 /// A table that is looked up by rows and is also the weight of a lone Linear is stored once, as

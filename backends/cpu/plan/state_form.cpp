@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/plan/state_form.h"
 
+#include <optional>
+
 #include "lib/ir/graph.h"
 #include "lib/support/log.h"
 
@@ -72,22 +74,19 @@ StateForm ChooseStateForm(const std::vector<SpecializedGraph>& graphs, std::stri
   return form;
 }
 
-Status CheckStateForms(const std::vector<StateTensor>& states, KvCacheType kv_cache,
-                       std::string_view path) {
+Status CheckStateForms(const std::vector<StateTensor>& states, KvCacheType kv_cache) {
   if (kv_cache == KvCacheType::kF32) return Status::Ok();
   std::vector<std::string_view> kept;
   for (const StateTensor& state : states) {
     if (state.format == CacheFormat::kF32) kept.push_back(state.name);
   }
   if (kept.size() == states.size()) {
-    return Unsupported(
-        Location::File(path),
-        states.empty()
-            ? fmt::format("--kv-cache {}: the model keeps nothing between calls",
-                          KvCacheName(kv_cache))
-            : fmt::format("--kv-cache {}: the model keeps no keys and values, only state like '{}'",
-                          KvCacheName(kv_cache), states.front().name),
-        {"leave out --kv-cache"});
+    return Unsupported(Location::Flag("--kv-cache"),
+                       states.empty()
+                           ? "the model keeps nothing between calls"
+                           : fmt::format("the model keeps no keys and values, only state like '{}'",
+                                         states.front().name),
+                       {"leave it out"});
   }
   if (!kept.empty()) {
     LogInfo("--kv-cache {}: {} of {} retained states are no keys or values and stay f32: {}{}",

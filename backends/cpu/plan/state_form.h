@@ -25,8 +25,7 @@ StateForm ChooseStateForm(const std::vector<SpecializedGraph>& graphs, std::stri
                           KvCacheType kv_cache);
 
 /// Says which states stay f32 although `kv_cache` asks for another format. Errors: kUnsupported if
-/// all do. `path` is that of the model.
-Status CheckStateForms(const std::vector<StateTensor>& states, KvCacheType kv_cache,
-                       std::string_view path);
+/// all do.
+Status CheckStateForms(const std::vector<StateTensor>& states, KvCacheType kv_cache);
 
 }  // namespace qeff::cpu

@@ -135,12 +135,12 @@ TEST_CASE("bad_state that is no cache stays f32, and a model without caches is r
   graph.AddOutput("sum_RetainedState", graph.Add({.op_type = "Add", .inputs = {sum, x}}));
   std::vector<SpecializedGraph> graphs;
   graphs.push_back(std::move(counter));
-  const auto plan = CompileForCpu(graphs, {.kv_cache = KvCacheType::kMxint8, .path = "m.onnx"});
+  const auto plan = CompileForCpu(graphs, {.kv_cache = KvCacheType::kMxint8});
   REQUIRE_FALSE(plan.ok());
   CHECK(plan.diagnostic().code == ErrorCode::kUnsupported);
   CHECK(plan.diagnostic().ToString() ==
-        "m.onnx: error: --kv-cache mxint8: the model keeps no keys and values, only state like "
-        "'sum'\nnote: leave out --kv-cache");
+        "--kv-cache: error: the model keeps no keys and values, only state like 'sum'\n"
+        "note: leave it out");
 }
 
 TEST_CASE("bad_format of a cache in a program is refused") {
