@@ -133,7 +133,8 @@ struct Variant {
     return weight_bits == 0 ? layout.panel_bytes(depth) : kPanelColumns * depth * weight_bits / 8;
   }
   int64_t RowBytes(int64_t depth) const {
-    return weight_bits == 0 ? layout.row_bytes(depth) : depth * row_bytes;
+    return weight_bits == 0 ? std::max(layout.row_bytes(depth), Bf16RowDepth(depth) * 2)
+                            : depth * row_bytes;
   }
 };
 

@@ -38,10 +38,11 @@
 //   mxfp6  for each two quads 192 bytes: the low four bits of both as in int4, then 64 bytes with
 //          the upper two bits: bits 0-1 and 2-3 are both halves of the first quad, 4-5 and 6-7 of
 //          the second
-// A row is quantised for itself in blocks of 128 k: scale = max |x| / 127 in f32, number = x *
-// (127 / max |x|) rounded to nearest even. A tile of r rows has for each block [r][128] numbers s8,
-// [r] scales f32, [r][groups of a block] s32: minus the stored form of zero times the sum of the
-// numbers of a group, which is where the product of stored weights starts. Then
+// A row is quantised for itself in blocks of 128 k (sets with matrix tiles keep many rows for
+// groups of 32 as bf16 rows instead, which are more exact): scale = max |x| / 127 in f32, number =
+// x * (127 / max |x|) rounded to nearest even. A tile of r rows has for each block [r][128] numbers
+// s8, [r] scales f32, [r][groups of a block] s32: minus the stored form of zero times the sum of
+// the numbers of a group, which is where the product of stored weights starts. Then
 //   out = sum over blocks of row scale * (sum over groups of weight scale * (sum over k of
 //   numbers))
 // with the inner sum in integers, exact, and the outer ones in f32 in the order of k.
@@ -98,6 +99,8 @@ constexpr int64_t CacheSlotBytes(CacheFormat format, int64_t channels) {
 }
 
 inline constexpr int64_t kQuantBlock = 128;  ///< k that share a scale of a row
+/// Sets with matrix tiles pack operands of at least so many rows for int4 and mxfp6 as bf16 rows.
+inline constexpr int64_t kLeastBf16QuantRows = 64;
 constexpr int64_t QuantDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
 constexpr int64_t QuantBlocks(int64_t depth) { return (depth + kQuantBlock - 1) / kQuantBlock; }
 
@@ -167,6 +170,9 @@ struct LinearArgs {
   const void* x = nullptr;        ///< packed rows: f32 for linear_f32, _f16 and _bf16, bf16 for
                                   ///< linear_bf16_dot, for the others quantised for their weights
   const void* weights = nullptr;  ///< packed panels, 64-byte aligned
+  WeightFormat weight_format =
+      WeightFormat::kBf16;  ///< for linear_bf16_dot: any but kF32. A quantised weight is rounded to
+                            ///< bf16, number times scale to nearest even
   int64_t rows = 0;
   int64_t depth = 0;
   int64_t columns = 0;  ///< of `out`
@@ -190,6 +196,9 @@ struct LinearArgs {
 inline constexpr int64_t kUnpackDepth = 512;
 inline constexpr int64_t kUnpackFloats =
     kUnpackDepth * kPanelColumns / 4 + kUnpackDepth / 32 * kPanelColumns;
+/// k of a panel of quantised weights that become bf16 at a time, at most. Takes the same scratch.
+inline constexpr int64_t kDequantDepth = 288;
+static_assert(kDequantDepth * kPanelColumns / 2 <= kUnpackFloats);
 /// Matrix tiles keep a block of rows, cut into parts, beside the sums of several panels: as much as
 /// a second-level cache of 2 MiB holds with the weights that stream through it.
 inline constexpr int64_t kAmxRowBytes = 1280 * 1024;

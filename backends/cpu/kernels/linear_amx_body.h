@@ -9,12 +9,16 @@
 //
 // The sums of 32 rows by 32 columns take four of the eight tile registers, so each tile that is
 // loaded is used twice. Blocks of rows and k that fit the second-level cache are the outermost
-// loops; the weights stream through, and each panel is fetched while the one before is multiplied.
+// loops. Innermost, a few k of a panel stay in the first-level cache while the rows stream from the
+// second: from there alone tiles come at a third of the rate of the products. What comes next of
+// the weights is fetched meanwhile. Quantised weights become bf16 on their way into the first
+// level.
 #pragma once
 
 #include <immintrin.h>
 
-#include "backends/cpu/kernels/linear_body.h"
+#include "backends/cpu/kernels/dequantise_body.h"
+#include "backends/cpu/kernels/quant_ops_avx512_vbmi.h"
 
 namespace qeff::cpu {
 namespace {
@@ -143,11 +147,12 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
 struct PackedAmxRows {
   static constexpr int kParts = 1;
   static void Prepare(const LinearArgs&, int64_t, int64_t, int64_t, int64_t, uint16_t*) {}
-  /// Rows [row, row + count) from k on.
+  /// Rows [row, row + count) from k + done on.
   static AmxRows At(const LinearArgs& args, const uint16_t*, int64_t, int64_t row, int64_t count,
-                    int64_t k, int64_t) {
+                    int64_t k, int64_t, int64_t done) {
     const uint16_t* x = static_cast<const uint16_t*>(args.x) + row * Bf16RowDepth(args.depth);
     const int64_t first = count < kAmxRows ? count : kAmxRows;
+    k += done;
     return {.first = x + k * first,
             .second = x + kAmxRows * Bf16RowDepth(args.depth) + k * (count - first),
             .first_step = first * kAmxDepth,
@@ -205,9 +210,10 @@ struct SplitAmxRows {
     }
   }
   static AmxRows At(const LinearArgs&, const uint16_t* parts, int64_t begin, int64_t row, int64_t,
-                    int64_t, int64_t depth) {
+                    int64_t, int64_t depth, int64_t done) {
     const uint16_t* first =
-        parts + (row - begin) / kPairRows * (Bf16RowDepth(depth) / kAmxDepth) * kStep;
+        parts +
+        ((row - begin) / kPairRows * (Bf16RowDepth(depth) / kAmxDepth) + done / kAmxDepth) * kStep;
     return {.first = first,
             .second = first + kAmxTile,
             .first_step = kStep,
@@ -218,19 +224,15 @@ struct SplitAmxRows {
 
 /// How a product is cut up. Depends on its sizes only, so that every thread adds in the same order.
 struct AmxBlocks {
-  int64_t rows;    ///< a multiple of 32
-  int64_t depth;   ///< a multiple of 32, or all
-  int64_t panels;  ///< even: gate and up stay together
+  int64_t rows;         ///< a multiple of 32
+  int64_t depth;        ///< a multiple of 32, or all
+  int64_t panels;       ///< even: gate and up stay together
+  int64_t inner_depth;  ///< k of a panel that stay in the first-level cache
 };
 
 inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
   constexpr int64_t kLongestDepth = 3072;
   constexpr int64_t kBlockDepth = 2048;
-  // A block of a panel and 32 bf16 rows of that depth share the first-level cache. Measured: a
-  // quarter faster for depth 576, slower from 2048 on, where the rows of a block lie far apart.
-  constexpr int64_t kLongestShort = 1024;
-  constexpr int64_t kShortDepth = 288;
-  const bool is_short = parts == 1 && args.depth > kShortDepth && args.depth <= kLongestShort;
   AmxBlocks blocks;
   blocks.depth = args.depth <= kLongestDepth ? args.depth : kBlockDepth;
   const int64_t row_bytes = Bf16RowDepth(blocks.depth < 1 ? 1 : blocks.depth) * 2 * parts;
@@ -241,37 +243,68 @@ inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
   blocks.rows = (rows + kPairRows - 1) / kPairRows * kPairRows;
   const int64_t strips = kAmxStripFloats / (blocks.rows * kPanelColumns) / 2 * 2;
   blocks.panels = blocks.depth == args.depth || strips < 2 ? 2 : strips;
-  if (is_short) {
-    const int64_t pieces = (args.depth + kShortDepth - 1) / kShortDepth;
-    blocks.depth = Bf16RowDepth((args.depth + pieces - 1) / pieces);
-  }
+  // Measured: few rows use a weight too rarely to gain by it if k is large, and of rows in parts
+  // there is so much that it hardly matters where the weights come from.
+  constexpr int64_t kFewRows = 2 * kPairRows;
+  constexpr int64_t kShortDepth = 1024;
+  const bool is_whole = args.weight_format == WeightFormat::kBf16 &&
+                        (parts > 1 || (args.rows <= kFewRows && args.depth > kShortDepth));
+  blocks.inner_depth = is_whole ? blocks.depth : DequantDepth(blocks.depth);
   return blocks;
+}
+
+/// Bytes of a panel as stored, of what lies before its numbers, and of the numbers of 32 k.
+struct StoredPanel {
+  int64_t panel_bytes;
+  int64_t scales_bytes;
+  int64_t step_bytes;
+};
+inline StoredPanel StoredPanelOf(const LinearArgs& args) {
+  const QuantLayout* layout = args.weight_format == WeightFormat::kInt8    ? &kInt8Layout
+                              : args.weight_format == WeightFormat::kInt4  ? &kInt4Layout
+                              : args.weight_format == WeightFormat::kMxfp6 ? &kMxfp6Layout
+                                                                           : nullptr;
+  if (layout == nullptr) return {RoundUpToEven(args.depth) * kPanelColumns * 2, 0, kAmxTile * 4};
+  return {layout->panel_bytes(args.depth), layout->scales_bytes(args.depth),
+          kAmxDepth / 4 * layout->quad_bytes};
 }
 
 /// Rows [begin, end) by k in [k, k + depth) of one panel, into its strip of sums.
 template <typename Rows>
-inline void MultiplyPanel(const LinearArgs& args, const uint16_t* parts, int64_t begin, int64_t end,
-                          int64_t panel, int64_t k, int64_t depth, float* strip, float* gate) {
-  const uint16_t* w = static_cast<const uint16_t*>(args.weights) +
-                      (panel * RoundUpToEven(args.depth) + k) * kPanelColumns;
+inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin, int64_t end,
+                          int64_t panel, int64_t k, int64_t depth, int64_t block, float* strip,
+                          float* gate) {
   const int64_t pairs = (end - begin + kPairRows - 1) / kPairRows;
-  AmxFetch fetch = {reinterpret_cast<const char*>(w + RoundUpToEven(args.depth) * kPanelColumns),
-                    (kAmxDepth + pairs - 1) / pairs};
-  for (int64_t row = begin; row < end; row += kPairRows) {
-    const int64_t count = end - row < kPairRows ? end - row : kPairRows;
-    const AmxRows rows = Rows::At(args, parts, begin, row, count, k, depth);
-    float* sums = strip + (row - begin) * kPanelColumns;
-    if (count < kPairRows) ConfigureTiles(count);
-    if (count > kAmxRows) {
-      MultiplyTiles<Rows::kParts, true>(rows, w, depth, k > 0, fetch, {sums, kPanelColumns});
-    } else {
-      MultiplyTiles<Rows::kParts, false>(rows, w, depth, k > 0, fetch, {sums, kPanelColumns});
+  const StoredPanel stored = StoredPanelOf(args);
+  const auto* numbers = static_cast<const char*>(args.weights) + panel * stored.panel_bytes +
+                        stored.scales_bytes + k / kAmxDepth * stored.step_bytes;
+  int64_t done = 0;
+  do {  // at least once: depth may be 0
+    const int64_t count_k = depth - done < block ? depth - done : block;
+    const uint16_t* w = Bf16Block<QuantOpsVbmi>(args, panel, k + done, count_k, parts);
+    const bool is_last = done + count_k == depth;
+    AmxFetch fetch = {is_last ? numbers + stored.panel_bytes
+                              : numbers + (done + count_k) / kAmxDepth * stored.step_bytes,
+                      (stored.step_bytes / 64 + pairs - 1) / pairs};
+    for (int64_t row = begin; row < end; row += kPairRows) {
+      const int64_t count = end - row < kPairRows ? end - row : kPairRows;
+      const AmxRows rows = Rows::At(args, parts, begin, row, count, k, depth, done);
+      float* sums = strip + (row - begin) * kPanelColumns;
+      if (count < kPairRows) ConfigureTiles(count);
+      if (count > kAmxRows) {
+        MultiplyTiles<Rows::kParts, true>(rows, w, count_k, k + done > 0, fetch,
+                                          {sums, kPanelColumns});
+      } else {
+        MultiplyTiles<Rows::kParts, false>(rows, w, count_k, k + done > 0, fetch,
+                                           {sums, kPanelColumns});
+      }
+      if (count < kPairRows) ConfigureTiles(kPairRows);
+      if (is_last && k + depth == args.depth) {
+        FinishTile(args, panel, row, count, sums, gate + (row - begin) * kPanelColumns);
+      }
     }
-    if (count < kPairRows) ConfigureTiles(kPairRows);
-    if (k + depth == args.depth) {
-      FinishTile(args, panel, row, count, sums, gate + (row - begin) * kPanelColumns);
-    }
-  }
+    done += count_k;
+  } while (done < depth);
 }
 
 /// Rows: kParts; Prepare() lays a block of rows out where that is needed; At() finds it.
@@ -294,7 +327,7 @@ void RunLinearAmx(const LinearArgs& args) {
         }
         for (int64_t panel = first; panel < last; ++panel) {
           float* strip = args.scratch + (panel - first) * strip_floats;
-          MultiplyPanel<Rows>(args, parts, begin, end, panel, k, depth, strip,
+          MultiplyPanel<Rows>(args, parts, begin, end, panel, k, depth, blocks.inner_depth, strip,
                               (panel - first) % 2 == 1 ? strip - strip_floats : strip);
         }
         k += depth;

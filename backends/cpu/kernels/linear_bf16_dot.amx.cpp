@@ -6,7 +6,10 @@
 namespace qeff::cpu {
 
 void LinearBf16DotAmx(const LinearArgs& args) {
-  if (!RunAsStreams<LinearBf16DotFormat<MatrixTileRows>>(args)) RunLinearAmx<PackedAmxRows>(args);
+  if (args.weight_format != WeightFormat::kBf16 ||
+      !RunAsStreams<LinearBf16DotFormat<MatrixTileRows>>(args)) {
+    RunLinearAmx<PackedAmxRows>(args);
+  }
 }
 
 }  // namespace qeff::cpu

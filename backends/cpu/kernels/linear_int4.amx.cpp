@@ -4,6 +4,8 @@
 
 namespace qeff::cpu {
 
-void LinearInt4Amx(const LinearArgs& args) { RunQuantLinearAmx<QuantOps, Int4Panel>(args); }
+void LinearInt4Amx(const LinearArgs& args) {
+  RunSmallGroupLinearAmx<QuantOps, Int4Panel>(args, WeightFormat::kInt4);
+}
 
 }  // namespace qeff::cpu

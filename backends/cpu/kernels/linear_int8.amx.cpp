@@ -4,6 +4,12 @@
 
 namespace qeff::cpu {
 
-void LinearInt8Amx(const LinearArgs& args) { RunQuantLinearAmx<QuantOps, Int8Panel>(args); }
+void LinearInt8Amx(const LinearArgs& args) {
+  if (args.rows <= kTileRows) {
+    RunQuantLinear<QuantOps, Int8Panel>(args);
+  } else {
+    RunQuantLinearTiles<QuantOps, Int8Panel>(args);
+  }
+}
 
 }  // namespace qeff::cpu

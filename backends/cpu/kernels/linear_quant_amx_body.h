@@ -6,9 +6,13 @@
 // packed row tiles by 32 columns take four of the eight tile registers. The integer sums of a block
 // of 128 k go through scratch memory to the vector unit, which scales them; the arithmetic is that
 // of the vector kernels, bit for bit. One packed tile or less is left to those.
+//
+// With groups of 32 half of a tile's k are used, and four times as many sums are scaled as with
+// 128: from kLeastBf16QuantRows rows on, tiles of bf16 with rows in bf16 (pack_rows_quant.amx.cpp)
+// are faster.
 #pragma once
 
-#include "backends/cpu/kernels/quant_ops_avx512_vnni.h"
+#include "backends/cpu/kernels/linear_amx_body.h"
 
 namespace qeff::cpu {
 namespace {
@@ -154,14 +158,10 @@ QEFF_INLINE void MultiplyTilePair(const QuantTilePair& pair, const std::byte* un
 }
 
 template <typename Ops, template <typename> class PanelOf>
-void RunQuantLinearAmx(const LinearArgs& args) {
+void RunQuantLinearTiles(const LinearArgs& args) {
   using Panel = PanelOf<Ops>;
   constexpr QuantLayout kLayout = Panel::kLayout;
   constexpr int64_t kStep = kLayout.group < 64 ? kLayout.group : 64;
-  if (args.rows <= kTileRows) {
-    RunQuantLinear<Ops, PanelOf>(args);
-    return;
-  }
   const auto* x = static_cast<const std::byte*>(args.x);
   const auto* weights = static_cast<const std::byte*>(args.weights);
   auto* unpacked = reinterpret_cast<std::byte*>(args.scratch + 2 * args.rows * kPanelColumns);
@@ -198,6 +198,20 @@ void RunQuantLinearAmx(const LinearArgs& args) {
     }
   }
   _tile_release();
+}
+
+/// Groups of 32.
+template <typename Ops, template <typename> class PanelOf>
+void RunSmallGroupLinearAmx(const LinearArgs& args, WeightFormat format) {
+  if (args.rows <= kTileRows) {
+    RunQuantLinear<Ops, PanelOf>(args);
+  } else if (args.rows < kLeastBf16QuantRows) {
+    RunQuantLinearTiles<Ops, PanelOf>(args);
+  } else {
+    LinearArgs with_format = args;
+    with_format.weight_format = format;
+    RunLinearAmx<PackedAmxRows>(with_format);
+  }
 }
 
 }  // namespace

@@ -256,6 +256,10 @@ View GraphLowering::Copied(const View& view, std::string_view name) {
 }
 
 RowFormat GraphLowering::RowFormatFor(WeightFormat weights) const {
+  // Without a cache every call is one of many rows, whose products take longer than reading the
+  // weights; and embeddings are compared, where rows of 8 bits cost several times the error of
+  // weights of 8 bits (docs/weight-formats.md).
+  if (IsQuantised(weights) && states_.empty()) return RowFormat::kBf16;
   switch (weights) {
     case WeightFormat::kInt8:
       return RowFormat::kInt8;

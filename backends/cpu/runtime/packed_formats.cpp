@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/runtime/packed_formats.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -99,8 +100,10 @@ int64_t PanelBytes(WeightFormat format, int64_t depth) {
 }
 
 int64_t PackedRowBytes(RowFormat format, int64_t depth) {
-  if (const QuantLayout* layout = QuantLayoutOf(WeightsOf(format))) return layout->row_bytes(depth);
-  return format == RowFormat::kBf16 ? Bf16RowDepth(depth) * 2 : depth * 4;
+  if (format == RowFormat::kF32) return depth * 4;
+  const int64_t bf16_bytes = Bf16RowDepth(depth) * 2;
+  const QuantLayout* layout = QuantLayoutOf(WeightsOf(format));
+  return layout == nullptr ? bf16_bytes : std::max(bf16_bytes, layout->row_bytes(depth));
 }
 
 bool IsProduct(RowFormat rows, WeightFormat weights) {
@@ -111,18 +114,19 @@ bool IsProduct(RowFormat rows, WeightFormat weights) {
     return false;
   }
   if (rows == RowFormat::kF32) return !IsQuantised(weights);
-  return rows == RowFormat::kBf16 ? weights == WeightFormat::kBf16 : weights == WeightsOf(rows);
+  return rows == RowFormat::kBf16 ? weights != WeightFormat::kF32 : weights == WeightsOf(rows);
 }
 
-void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights,
-               const LinearArgs& args) {
+void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights, LinearArgs args) {
+  args.weight_format = weights;
+  if (rows == RowFormat::kBf16) return kernels.linear_bf16_dot(args);
   switch (weights) {
     case WeightFormat::kF32:
       return kernels.linear_f32(args);
     case WeightFormat::kF16:
       return kernels.linear_f16(args);
     case WeightFormat::kBf16:
-      return rows == RowFormat::kBf16 ? kernels.linear_bf16_dot(args) : kernels.linear_bf16(args);
+      return kernels.linear_bf16(args);
     case WeightFormat::kInt8:
       return kernels.linear_int8(args);
     case WeightFormat::kInt4:

@@ -20,14 +20,14 @@ inline bool IsQuantised(WeightFormat format) { return QuantLayoutOf(format) != n
 
 /// Bytes of 32 columns of `depth` weights.
 int64_t PanelBytes(WeightFormat format, int64_t depth);
-/// Bytes that a packed row takes, a multiple of 4.
+/// Bytes that a packed row takes at most, whatever the instruction set, a multiple of 4.
 int64_t PackedRowBytes(RowFormat format, int64_t depth);
 /// True if both are values of their enumerations and there is a kernel for such rows and weights.
 bool IsProduct(RowFormat rows, WeightFormat weights);
 
-/// Runs the kernel for `rows` and `weights`, of which IsProduct is true.
-void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights,
-               const LinearArgs& args);
+/// Runs the kernel for `rows` and `weights`, of which IsProduct is true;
+/// `args.weight_format` is filled in.
+void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights, LinearArgs args);
 /// Packs one tile; `args.layout` is filled in.
 void PackTile(const Kernels& kernels, RowFormat format, PackRowsArgs args);
 /// Writes column `column` of a panel as `depth` floats.

@@ -210,8 +210,8 @@ void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, R
   }
 }
 
-void SweepPackRows(void (*kernel)(const PackRowsArgs&), RowOrder order) {
-  for (int64_t rows = 1; rows <= 38; ++rows) {
+void SweepPackRows(void (*kernel)(const PackRowsArgs&), RowOrder order, int64_t least_rows = 1) {
+  for (int64_t rows = least_rows; rows < least_rows + 38; ++rows) {
     for (const int64_t depth : {0, 1, 2, 15, 16, 17, 33}) {
       const int64_t stride = depth + 5;
       Floats x = RandomFloats(rows * stride, 3);
@@ -563,6 +563,7 @@ const std::map<std::string, Sweep>& Sweeps() {
        [](const Kernels& k) {
          SweepLinear(k.linear_bf16_dot, k, WeightFormat::kBf16, Bf16Order(k));
          CheckRowsAreApart(k.linear_bf16_dot, WeightFormat::kBf16, Bf16Order(k));
+         SweepQuantLinearOfBf16Rows(k);
        }},
       {"linear_int8",
        [](const Kernels& k) { SweepQuantLinear(k.linear_int8, WeightFormat::kInt8, k); }},
@@ -570,7 +571,18 @@ const std::map<std::string, Sweep>& Sweeps() {
        [](const Kernels& k) { SweepQuantLinear(k.linear_int4, WeightFormat::kInt4, k); }},
       {"linear_mxfp6",
        [](const Kernels& k) { SweepQuantLinear(k.linear_mxfp6, WeightFormat::kMxfp6, k); }},
-      {"pack_rows_quant", [](const Kernels& k) { SweepQuantPack(k.pack_rows_quant); }},
+      {"pack_rows_quant",
+       [](const Kernels& k) {
+         SweepQuantPack(k.pack_rows_quant);
+         if (Bf16Order(k) != RowOrder::kBf16ForAmx) return;
+         SweepPackRows(
+             [](const PackRowsArgs& args) {
+               PackRowsArgs for_int4 = args;
+               for_int4.layout = kInt4Layout;
+               KernelsFor(Isa::amx).pack_rows_quant(for_int4);
+             },
+             RowOrder::kBf16ForAmx, kLeastBf16QuantRows);
+       }},
       {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, RowOrder::kF32); }},
       {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, Bf16Order(k)); }},
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/support/float16.h"
+#include "tests/unit/backends/cpu/panels.h"
 
 namespace qeff::cpu {
 namespace {
@@ -117,19 +118,28 @@ std::vector<std::byte> PackWeights(WeightFormat format, const std::vector<Weight
   return out;
 }
 
-struct QuantisedRows {
+struct PackedTestRows {
   std::vector<double> values;
   std::vector<std::byte> packed;
 };
 
-QuantisedRows RandomRows(WeightFormat format, int64_t rows, int64_t depth, float scale_factor,
-                         int64_t tile_height, uint32_t seed) {
+PackedTestRows RandomBf16Rows(int64_t rows, int64_t depth, bool is_amx, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(static_cast<size_t>(rows * depth));
+  for (float& value : x) value = Bf16ToF32(F32ToBf16(normal(engine)));
+  return {{x.begin(), x.end()},
+          is_amx ? PackTestRowsForAmx(x, rows, depth) : PackTestRows(x, rows, depth, true)};
+}
+
+PackedTestRows RandomRows(WeightFormat format, int64_t rows, int64_t depth, float scale_factor,
+                          int64_t tile_height, uint32_t seed) {
   std::mt19937 engine(seed);
   const Format f = FormatOf(format);
   const int64_t blocks = (depth + 127) / 128;
   const int64_t groups = 128 / f.group;  // of a block
   const int64_t row_bytes = blocks * (128 + 4 + 4 * groups);
-  QuantisedRows x;
+  PackedTestRows x;
   x.values.resize(static_cast<size_t>(rows * depth));
   x.packed.resize(static_cast<size_t>(rows * row_bytes));
   for (int64_t row = 0; row < rows; ++row) {
@@ -173,28 +183,38 @@ std::vector<Case> Cases() {
     cases.push_back({1, depth, 33});
     cases.push_back({25, depth, 70});
   }
-  for (const int64_t rows : {16, 17, 31, 32, 33, 48, 64}) cases.push_back({rows, 200, 33});
-  for (const int64_t rows : {1, 8, 30}) cases.push_back({rows, 300, 50, true});
+  for (const int64_t rows : {16, 17, 31, 32, 33, 48, 63, 64}) cases.push_back({rows, 200, 33});
+  for (const int64_t rows : {1, 8, 30, 77}) cases.push_back({rows, 300, 50, true});
+  cases.push_back({80, 3300, 70});  // several blocks of k where there are matrix tiles
   cases.push_back({3, 64, 32, false, true});
   return cases;
 }
 
+bool IsAmx(const Kernels& kernels) { return &kernels == &KernelsFor(Isa::amx); }
+
+/// With bf16 rows, weights are rounded to bf16.
 void CheckCase(void (*linear)(const LinearArgs&), WeightFormat format, const Kernels& kernels,
-               const Case& c, uint32_t seed) {
+               const Case& c, bool has_bf16_rows, uint32_t seed) {
   const int64_t kinds = c.is_gated ? 2 : 1;
   std::vector<Weights> weights;
   for (int64_t kind = 0; kind < kinds; ++kind) {
     weights.push_back(RandomWeights(format, c.columns, c.depth, c.is_tiny, seed + 10 + kind));
   }
   const auto packed = PackWeights(format, weights, c.columns, c.depth);
-  const QuantisedRows x =
-      RandomRows(format, c.rows, c.depth, c.is_tiny ? 0x1p120f : 1.0f, kTileRows, seed);
+  const PackedTestRows x = has_bf16_rows ? RandomBf16Rows(c.rows, c.depth, IsAmx(kernels), seed)
+                                         : RandomRows(format, c.rows, c.depth,
+                                                      c.is_tiny ? 0x1p120f : 1.0f, kTileRows, seed);
+  for (Weights& w : weights) {
+    if (!has_bf16_rows) break;
+    for (double& value : w.values) value = Bf16ToF32(F32ToBf16(static_cast<float>(value)));
+  }
   std::vector<float> out(static_cast<size_t>(c.rows * c.columns), -77.0f);
   std::vector<float> scratch(static_cast<size_t>(LinearScratchFloats(c.rows)) + 16);
   const int64_t panels = (c.columns + 31) / 32 * kinds;
   for (int64_t panel = 0; panel < panels; panel += kinds) {  // as if by as many threads
     linear({.x = x.packed.data(),
             .weights = packed.data(),
+            .weight_format = format,
             .rows = c.rows,
             .depth = c.depth,
             .columns = c.columns,
@@ -267,7 +287,19 @@ void SweepQuantLinear(void (*linear)(const LinearArgs&), WeightFormat format,
   uint32_t seed = 1;
   for (const Case& c : Cases()) {
     if (c.is_tiny && format != WeightFormat::kMxfp6) continue;
-    CheckCase(linear, format, kernels, c, seed += 20);
+    const bool has_bf16_rows =
+        IsAmx(kernels) && format != WeightFormat::kInt8 && c.rows >= kLeastBf16QuantRows;
+    CheckCase(linear, format, kernels, c, has_bf16_rows, seed += 20);
+  }
+}
+
+void SweepQuantLinearOfBf16Rows(const Kernels& kernels) {
+  uint32_t seed = 7;
+  for (const WeightFormat format :
+       {WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kMxfp6}) {
+    for (const Case& c : Cases()) {
+      if (!c.is_tiny) CheckCase(kernels.linear_bf16_dot, format, kernels, c, true, seed += 20);
+    }
   }
 }
 

@@ -11,6 +11,8 @@ namespace qeff::cpu {
 /// Fails the running test case where `linear` differs from double loops over numbers and scales.
 void SweepQuantLinear(void (*linear)(const LinearArgs&), WeightFormat format,
                       const Kernels& kernels);
+/// Fails it where linear_bf16_dot differs from them with quantised weights, rounded to bf16.
+void SweepQuantLinearOfBf16Rows(const Kernels& kernels);
 /// Fails it where `pack` gives other bytes than the definition, computed one value at a time.
 void SweepQuantPack(void (*pack)(const PackRowsArgs&));
 
