@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/dequantise_body.h"
 #include "backends/cpu/kernels/linear_bf16_mmla_body.h"
+#include "backends/cpu/kernels/quant_ops_neon.h"
 
 namespace qeff::cpu {
 
 void LinearBf16DotNeonBf16(const LinearArgs& args) {
-  RunStreamedLinear<LinearBf16MmlaFormat>(args);
+  RunLinearBf16Rows<LinearBf16MmlaFormat, QuantOpsNeon<1, ProductOfPairs>>(args);
 }
 
 }  // namespace qeff::cpu
