@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "lib/artifact/manifest.h"
 #include "lib/checkpoint/model_config.h"
 #include "lib/onnx_io/header.h"
 #include "lib/tokenizer/unicode.h"
@@ -19,6 +21,19 @@ using checkpoint::ConfigReader;
 constexpr size_t kWindowTexts = 1024;
 constexpr size_t kWindowTextsPerToken = 32;  // of programs with a row for each token
 constexpr size_t kWindowBytes = size_t{8} << 20;
+
+/// The most tokens that a call should have: programs for the CPU compute no padding, and their
+/// values between steps should stay in its caches. Measured with all-MiniLM-L6-v2 on a Xeon: texts
+/// of 256 tokens ran 10 % faster in calls of 1,024 tokens than of 4,096, and 30 % than of 8,192.
+Result<int64_t> CallTokens(const std::filesystem::path& qpc) {
+  constexpr int64_t kCpuTokens = 1024;
+  QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest,
+                        artifact::ReadManifest(qpc, artifact::kQpcFormat));
+  const auto backend = manifest.options.find("backend");
+  const auto* name =
+      backend == manifest.options.end() ? nullptr : std::get_if<std::string>(&backend->second);
+  return name != nullptr && *name == "cpu" ? kCpuTokens : std::numeric_limits<int64_t>::max();
+}
 
 /// Lower case as the normalizer "Lowercase" of tokenizers has it.
 std::string LowerCase(std::string_view text) {
@@ -162,6 +177,7 @@ Result<EncoderModel> EncoderModel::Open(const std::filesystem::path& qpc,
   EncoderModel model;
   model.folder_ = qpc;
   QEFF_ASSIGN_OR_RETURN(model.session_, OpenProgram(qpc, options));
+  QEFF_ASSIGN_OR_RETURN(model.call_tokens_, CallTokens(qpc));
   QEFF_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Load(qpc));
   model.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
   QEFF_RETURN_IF_ERROR(model.ReadSettings());
@@ -251,7 +267,7 @@ Status EncoderModel::RunBatches(std::span<const TextPair> texts,
   const bool is_per_token =
       output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
   std::vector<std::vector<float>> rows(encodings.size());
-  for (const Batch& batch : PlanBatches(lengths, program_->shapes())) {
+  for (const Batch& batch : PlanBatches(lengths, program_->shapes(), call_tokens_)) {
     std::vector<const Encoding*> inputs;
     for (const size_t item : batch.items) inputs.push_back(&encodings[item]);
     QEFF_RETURN_IF_ERROR(program_->Run(batch.shape, inputs));

@@ -121,6 +121,7 @@ class EncoderModel {
   ScoreFunction score_function_ = ScoreFunction::kSoftmax;
   ScoreFunction rerank_function_ = ScoreFunction::kSigmoid;
   int64_t max_tokens_ = 0;
+  int64_t call_tokens_ = 0;  ///< of a batch of several texts, at most
   int64_t cut_texts_ = 0;
 };
 

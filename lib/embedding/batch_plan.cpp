@@ -17,8 +17,8 @@ size_t Calls(size_t texts, const BatchShape& shape) {
 
 }  // namespace
 
-std::vector<Batch> PlanBatches(std::span<const int64_t> lengths,
-                               std::span<const BatchShape> shapes) {
+std::vector<Batch> PlanBatches(std::span<const int64_t> lengths, std::span<const BatchShape> shapes,
+                               int64_t most_tokens) {
   std::vector<size_t> order(lengths.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::stable_sort(order, {}, [&](size_t item) { return lengths[item]; });
@@ -42,11 +42,14 @@ std::vector<Batch> PlanBatches(std::span<const int64_t> lengths,
         group.resize(group.size() - rest);
       }
     }
-    for (size_t begin = 0; begin < group.size(); begin += rows) {
-      const size_t end = std::min(group.size(), begin + rows);
-      batches.push_back({i,
-                         {group.begin() + static_cast<ptrdiff_t>(begin),
-                          group.begin() + static_cast<ptrdiff_t>(end)}});
+    int64_t tokens = 0;
+    for (const size_t item : group) {
+      tokens += lengths[item];
+      if (item == group.front() || batches.back().items.size() == rows || tokens > most_tokens) {
+        batches.push_back({i, {}});
+        tokens = lengths[item];
+      }
+      batches.back().items.push_back(item);
     }
   }
   return batches;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,9 @@ struct Batch {
 
 /// Divides texts of these lengths (tokens) into batches, shortest first. Each text is in the
 /// shortest shape that holds it, or in a longer one where that saves a call. `shapes` ascend by
-/// tokens. Requires: the last shape holds the longest text.
-std::vector<Batch> PlanBatches(std::span<const int64_t> lengths,
-                               std::span<const BatchShape> shapes);
+/// tokens. A batch of several texts has at most `most_tokens` tokens, padding not counted; for
+/// programs that compute no padding. Requires: the last shape holds the longest text.
+std::vector<Batch> PlanBatches(std::span<const int64_t> lengths, std::span<const BatchShape> shapes,
+                               int64_t most_tokens = std::numeric_limits<int64_t>::max());
 
 }  // namespace qeff

@@ -17,7 +17,7 @@
 //     [ceil(K/2)][r][2] bf16. Tile i starts at element 12 * i * K (bf16: 12 * i * Bf16RowDepth(K)).
 //     Sets with matrix tiles have their own order of bf16 rows: tiles of 16 rows, a tile of r rows
 //     is [ceil(K/32)][r][32], filled up with zeros; tile i starts at element 16 * i *
-//     Bf16RowDepth(K).
+//     Bf16RowDepth(K). And of more than kPanelOrderRows f32 rows: row-major.
 //   keys [Bc, K, C, E] of a cache: panels of 32 slots, each [E][32]; values are row-major. In
 //     MXINT8 a panel of keys, or the values of a head, has its elements, s8, then its scales, E8M0,
 //     [block of 32 channels][slot]; the last block of a head may be shorter.
@@ -57,6 +57,8 @@ namespace qeff::cpu {
 
 inline constexpr int64_t kPanelColumns = 32;
 inline constexpr int64_t kTileRows = 12;
+/// With so few f32 rows, sets with matrix tiles compute, and pack, as others do.
+inline constexpr int64_t kPanelOrderRows = 4;
 
 /// Number of panels of `columns` columns.
 constexpr int64_t PanelCount(int64_t columns) {
@@ -159,9 +161,10 @@ struct ActivateArgs {
 
 /// What is done with the sums of a Linear.
 enum class LinearEpilogue : int32_t {
-  kPlain,  ///< out = sum + bias + residual
-  kGated,  ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(min(gate + bias,
-           ///< limit)) * (clamp(up + bias, -limit, limit) + up_offset)
+  kPlain,      ///< out = sum + bias + residual
+  kGated,      ///< panels 2i and 2i+1 are gate and up: out columns of panel i = f(min(gate + bias,
+               ///< limit)) * (clamp(up + bias, -limit, limit) + up_offset)
+  kActivated,  ///< out = f(sum + bias) + residual
 };
 
 /// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
@@ -186,7 +189,7 @@ struct LinearArgs {
   int64_t out_stride = 0;
   LinearEpilogue epilogue = LinearEpilogue::kPlain;
   Activation activation = Activation::kNone;
-  void (*activate)(const ActivateArgs&) = nullptr;  ///< for kGated
+  void (*activate)(const ActivateArgs&) = nullptr;  ///< for kGated and kActivated
   float limit = 0;                                  ///< for kGated; 0: none
   float up_offset = 0;                              ///< for kGated
   float* scratch =

@@ -166,15 +166,12 @@ struct SplitAmxRows {
   static constexpr int kParts = 3;
   static constexpr int64_t kStep = kParts * 2 * kAmxTile;
 
-  /// 16 k of a row, `stride` apart. What is no number or infinite has only a first part.
-  static void SplitRun(const float* x, int64_t stride, int64_t count, uint16_t* out) {
-    const __m512i index =
-        _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                           _mm512_set1_epi32(static_cast<int32_t>(stride)));
+  /// Up to 16 k of a row. What is no number or infinite has only a first part.
+  static void SplitRun(const float* x, int64_t count, uint16_t* out) {
     constexpr __mmask16 kAll = 0xffff;
     const auto mask = static_cast<__mmask16>((uint32_t{1} << count) - 1);
     const __m512i high_half = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u));
-    __m512 rest = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, x, 4);
+    __m512 rest = _mm512_maskz_loadu_ps(mask, x);
     constexpr int kNoNumber = 0x99;  // quiet and signaling NaN, both infinities
     const __mmask16 finite = _knot_mask16(_mm512_fpclass_ps_mask(rest, kNoNumber));
     for (int part = 0; part < kParts; ++part) {
@@ -190,21 +187,17 @@ struct SplitAmxRows {
     }
   }
 
-  /// Rows [begin, begin + rows), k in [k, k + depth).
+  /// Rows [begin, begin + rows) of row-major f32, k in [k, k + depth).
   static void Prepare(const LinearArgs& args, int64_t begin, int64_t rows, int64_t k, int64_t depth,
                       uint16_t* parts) {
     const int64_t blocks = Bf16RowDepth(depth) / kAmxDepth;
     for (int64_t i = 0; i < rows; ++i) {
-      const int64_t tile = (begin + i) / kTileRows * kTileRows;
-      const int64_t tile_rows = args.rows - tile < kTileRows ? args.rows - tile : kTileRows;
-      const float* x = static_cast<const float*>(args.x) + tile * args.depth + k * tile_rows +
-                       (begin + i - tile);
+      const float* x = static_cast<const float*>(args.x) + (begin + i) * args.depth + k;
       uint16_t* out = parts + i / kPairRows * blocks * kStep + i % kPairRows / kAmxRows * kAmxTile +
                       i % kAmxRows * kAmxDepth;
       for (int64_t done = 0; done < blocks * kAmxDepth; done += 16) {
         const int64_t left = depth - done;
-        SplitRun(x + (left > 0 ? done * tile_rows : 0), tile_rows,
-                 left > 16 ? 16 : (left > 0 ? left : 0),
+        SplitRun(x + (left > 0 ? done : 0), left > 16 ? 16 : (left > 0 ? left : 0),
                  out + done / kAmxDepth * kStep + done % kAmxDepth);
       }
     }

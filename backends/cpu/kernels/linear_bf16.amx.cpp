@@ -6,8 +6,7 @@
 namespace qeff::cpu {
 
 void LinearBf16Amx(const LinearArgs& args) {
-  constexpr int64_t kFewRows = 4;  // reading the weights takes longer than multiplying them
-  if (args.rows <= kFewRows) {
+  if (args.rows <= kPanelOrderRows) {  // reading the weights takes longer than multiplying them
     RunStreamedLinear<LinearBf16Format<F32Rows>>(args);
   } else {
     RunLinearAmx<SplitAmxRows>(args);

@@ -46,6 +46,9 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
     for (int64_t i = 0; i < count; ++i) sums[i] = (sums[i] + args.up_offset) * gate[i];
     column = (panel / 2) * kPanelColumns;
   }
+  if (args.epilogue == LinearEpilogue::kActivated) {
+    args.activate({.kind = args.activation, .x = sums, .out = sums, .count = rows * kPanelColumns});
+  }
   const int64_t left = args.columns - column;
   const int64_t count = left < kPanelColumns ? left : kPanelColumns;
   for (int64_t r = 0; r < rows; ++r) {

@@ -103,43 +103,6 @@ inline float ExpRow(int64_t columns, float* scores) {
   return SumLanes(sum);
 }
 
-/// out[r][c] = sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32: the
-/// tile of tile_f32.h for rows that stand one after the other.
-template <int kRows>
-void RowsTile(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
-              float* out, int64_t out_stride) {
-  constexpr int kVectors = kLanes == 16 ? 2 : 1;
-  for (int c = 0; c < kPanelColumns; c += kVectors * kLanes) {
-    Vec sum[kRows][kVectors] = {};
-    for (int64_t k = 0; k < depth; ++k) {
-      Vec w[kVectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) w[v] = Load(b + k * b_stride + c + v * kLanes);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const Vec x = Broadcast(a[r * a_stride + k]);
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
-      }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        Store(out + r * out_stride + c + v * kLanes, sum[r][v]);
-      }
-    }
-  }
-}
-
-using RowsTileFunction = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*,
-                                  int64_t);
-template <size_t... kIndex>
-constexpr RowsTileFunction SelectRowsTile(int64_t rows, std::index_sequence<kIndex...>) {
-  constexpr RowsTileFunction kTiles[] = {&RowsTile<static_cast<int>(kIndex) + 1>...};
-  return kTiles[rows - 1];
-}
-
 inline void RunPackedAttention(const PackedAttentionArgs& args) {
   const PackedAttentionScratch scratch = DivideScratch(args);
   const int64_t rows = args.row_end - args.row_begin;
@@ -169,7 +132,7 @@ inline void RunPackedAttention(const PackedAttentionArgs& args) {
       FinishScores(args, first + r, of_row[r], {begin, end}, scores);
       factor[r] = 1.0f / ExpRow(end - begin, scores + begin);
     }
-    const RowsTileFunction weighted = SelectRowsTile(count, std::make_index_sequence<12>());
+    const RowsTileF32Function<float> weighted = RowsTileF32For<float>(count);
     const int64_t keys = seen.end - begin;
     const float* values = args.v + (args.row_begin + begin) * args.v_stride;
     for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {

@@ -9,11 +9,11 @@
 
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/kernels/narrow_loads.h"
+#include "backends/cpu/kernels/tile_f32.h"
 
 namespace qeff::cpu {
 namespace {
 
-QEFF_INLINE Vec LoadElement(const float* from) { return Load(from); }
 struct Bf16Element {
   uint16_t bits;
 };

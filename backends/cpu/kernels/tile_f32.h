@@ -83,5 +83,53 @@ QEFF_INLINE TileF32Function TileF32For(int64_t rows) {
   return SelectTileF32(rows, std::make_index_sequence<12>());
 }
 
+QEFF_INLINE Vec LoadElement(const float* from) { return Load(from); }
+
+/// out[r][c] = sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32: the
+/// same for rows that stand one after the other.
+/// `Weight` has a LoadElement of kLanes of them as f32.
+template <int kRows, typename Weight>
+void RowsTileF32(const float* a, int64_t a_stride, const Weight* b, int64_t b_stride, int64_t depth,
+                 float* out, int64_t out_stride) {
+  constexpr int kVectors = kLanes == 16 ? 2 : 1;
+  for (int c = 0; c < 32; c += kVectors * kLanes) {
+    Vec sum[kRows][kVectors] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+      Vec w[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) w[v] = LoadElement(b + k * b_stride + c + v * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const Vec x = Broadcast(a[r * a_stride + k]);
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        Store(out + r * out_stride + c + v * kLanes, sum[r][v]);
+      }
+    }
+  }
+}
+
+template <typename Weight>
+using RowsTileF32Function = void (*)(const float*, int64_t, const Weight*, int64_t, int64_t, float*,
+                                     int64_t);
+template <typename Weight, size_t... kIndex>
+constexpr RowsTileF32Function<Weight> SelectRowsTileF32(int64_t rows,
+                                                        std::index_sequence<kIndex...>) {
+  constexpr RowsTileF32Function<Weight> kTiles[] = {
+      &RowsTileF32<static_cast<int>(kIndex) + 1, Weight>...};
+  return kTiles[rows - 1];
+}
+/// The tile for `rows` in 1..12.
+template <typename Weight>
+QEFF_INLINE RowsTileF32Function<Weight> RowsTileF32For(int64_t rows) {
+  return SelectRowsTileF32<Weight>(rows, std::make_index_sequence<12>());
+}
+
 }  // namespace
 }  // namespace qeff::cpu

@@ -3,7 +3,8 @@
 //
 // Products with constant weights. Linears that read the same value become one product whose result
 // they share as column ranges (q, k and v of a layer: one pass over the packed rows, one barrier).
-// A residual that is added to the result, and to nothing else, is added in the product's epilogue.
+// A residual that is added to the result, and to nothing else, is added in the product's epilogue,
+// and an activation of the result is done there.
 #include <algorithm>
 
 #include "backends/cpu/plan/activations.h"
@@ -67,10 +68,25 @@ Result<Residual> FindResidual(GraphLowering& lowering, const ir::Value* value) {
   return Residual{add, std::move(view)};
 }
 
-/// Runs the last product of `node` and the addition after it, if there is one.
+/// The activation that can happen in the epilogue of a product whose result is `value`, or null.
+const ir::Node* FindActivationOf(GraphLowering& lowering, const ir::Value* value) {
+  if (value->uses().size() != 1 || lowering.IsGraphOutput(value)) return nullptr;
+  const ir::Node* node = value->uses()[0].node;
+  return node->IsQeff("Activation") && FindCpuActivation(node->StringAttribute("kind", ""))
+             ? node
+             : nullptr;
+}
+
+/// Runs the last product of `node`, and the activation or the addition after it, if there is one.
 Status AddLastLinear(GraphLowering& lowering, const ir::Node& node, const PackedRows& x,
                      LinearSpec spec) {
   const ir::Value* result = node.output();
+  if (const ir::Node* activation = FindActivationOf(lowering, result)) {
+    spec.epilogue = LinearEpilogue::kActivated;
+    spec.activation = *FindCpuActivation(activation->StringAttribute("kind", ""));
+    result = activation->output();
+    lowering.Skip(activation);
+  }
   QEFF_ASSIGN_OR_RETURN(Residual residual, FindResidual(lowering, result));
   if (residual.add != nullptr) {
     result = residual.add->output();

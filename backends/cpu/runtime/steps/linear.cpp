@@ -15,7 +15,8 @@ void Check(StepCheck& check) {
   const auto p = check.params_as<LinearParams>();
   check.RequireSizes({p.rows, p.depth, p.columns, p.out_stride, p.residual_stride});
   check.Require(IsProduct(p.row_format, p.weights), "unknown formats of rows and weights");
-  check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated,
+  check.Require(p.epilogue == LinearEpilogue::kPlain || p.epilogue == LinearEpilogue::kGated ||
+                    p.epilogue == LinearEpilogue::kActivated,
                 "unknown epilogue");
   check.Require(
       p.activation >= Activation::kNone && static_cast<int32_t>(p.activation) < kActivationCount,

@@ -67,6 +67,7 @@ struct LinearCase {
   bool is_gated = false;
   float limit = 0;  // of gate and up
   float up_offset = 0;
+  bool is_activated = false;
 };
 
 std::vector<LinearCase> LinearCases() {
@@ -78,6 +79,7 @@ std::vector<LinearCase> LinearCases() {
   }
   for (const int64_t rows : {15, 16, 17, 31, 32, 33, 49, 64}) {  // around matrix tiles
     cases.push_back({rows, 31, 70});
+    cases.push_back({rows, 600, 40, true});  // and the blocks of k beside them
     cases.push_back({rows, 64, 70, true, true, true});
   }
   for (const int64_t columns : {1, 31, 32, 33, 64, 100}) {
@@ -86,21 +88,31 @@ std::vector<LinearCase> LinearCases() {
     cases.push_back({14, 21, columns, true, false, true});
     cases.push_back({26, 290, columns, false, true, true});
     cases.push_back({13, 40, columns, true, false, true, 1.5f, 1.0f});
+    cases.push_back({35, 130, columns, true, true, false, 0, 0, true});
   }
   return cases;
 }
 
 double Silu(double x) { return x / (1 + std::exp(-x)); }
 
-enum class RowOrder { kF32, kBf16, kBf16ForAmx };
+enum class RowOrder { kF32, kF32ForAmx, kBf16, kBf16ForAmx };
 
-RowOrder Bf16Order(const Kernels& kernels) {
-  return &kernels == &KernelsFor(Isa::amx) ? RowOrder::kBf16ForAmx : RowOrder::kBf16;
+bool IsAmx(const Kernels& kernels) { return &kernels == &KernelsFor(Isa::amx); }
+RowOrder F32Order(const Kernels& kernels) {
+  return IsAmx(kernels) ? RowOrder::kF32ForAmx : RowOrder::kF32;
 }
+RowOrder Bf16Order(const Kernels& kernels) {
+  return IsAmx(kernels) ? RowOrder::kBf16ForAmx : RowOrder::kBf16;
+}
+bool IsF32(RowOrder order) { return order == RowOrder::kF32 || order == RowOrder::kF32ForAmx; }
 
 std::vector<std::byte> PackOrdered(const Floats& x, int64_t rows, int64_t depth, RowOrder order) {
-  return order == RowOrder::kBf16ForAmx ? PackTestRowsForAmx(x, rows, depth)
-                                        : PackTestRows(x, rows, depth, order != RowOrder::kF32);
+  if (order == RowOrder::kBf16ForAmx) return PackTestRowsForAmx(x, rows, depth);
+  if (order == RowOrder::kF32ForAmx && rows > kPanelOrderRows) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(x.data());
+    return {bytes, bytes + rows * depth * 4};
+  }
+  return PackTestRows(x, rows, depth, !IsF32(order));
 }
 
 /// Runs all cases with f32, bf16 or f16 weights, and f32 or bf16 rows.
@@ -110,7 +122,7 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, Weig
   for (const LinearCase& c : LinearCases()) {
     const int64_t kinds = c.is_gated ? 2 : 1;
     Floats x = RandomFloats(c.rows * c.depth, ++seed);
-    if (order != RowOrder::kF32) x = RoundedToBf16(x);
+    if (!IsF32(order)) x = RoundedToBf16(x);
     std::vector<Floats> w;
     std::vector<Floats> bias;
     for (int64_t kind = 0; kind < kinds; ++kind) {
@@ -137,7 +149,9 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, Weig
             .residual_stride = c.columns,
             .out = out.data(),
             .out_stride = out_stride,
-            .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
+            .epilogue = c.is_gated       ? LinearEpilogue::kGated
+                        : c.is_activated ? LinearEpilogue::kActivated
+                                         : LinearEpilogue::kPlain,
             .activation = Activation::kSilu,
             .activate = kernels.activate,
             .limit = c.limit,
@@ -169,6 +183,7 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, Weig
         }
         sums[1] += c.up_offset;
         double expected = c.is_gated ? Silu(sums[0]) * sums[1] : sums[0];
+        if (c.is_activated) expected = Silu(sums[0]);
         if (c.is_gated) scale *= 1 + std::abs(sums[0]) + std::abs(sums[1]);
         if (c.has_residual) expected += residual[m * c.columns + n];
         RequireNear(got, expected, 0, 3e-7 * scale, what);
@@ -177,9 +192,9 @@ void SweepLinear(void (*kernel)(const LinearArgs&), const Kernels& kernels, Weig
   }
 }
 
-/// A NaN in one row must not reach another.
-void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order) {
-  const int64_t rows = 14;
+/// A NaN in one of at least 14 rows must not reach another.
+void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order,
+                       int64_t rows) {
   const int64_t depth = 34;
   Floats x(static_cast<size_t>(rows * depth), 1.0f);
   x[3 * depth + 5] = std::numeric_limits<float>::quiet_NaN();
@@ -546,23 +561,27 @@ const std::map<std::string, Sweep>& Sweeps() {
   static const std::map<std::string, Sweep> sweeps = {
       {"linear_f32",
        [](const Kernels& k) {
-         SweepLinear(k.linear_f32, k, WeightFormat::kF32, RowOrder::kF32);
-         CheckRowsAreApart(k.linear_f32, WeightFormat::kF32, RowOrder::kF32);
+         SweepLinear(k.linear_f32, k, WeightFormat::kF32, F32Order(k));
+         for (const int64_t rows : {14, 40})
+           CheckRowsAreApart(k.linear_f32, WeightFormat::kF32, F32Order(k), rows);
        }},
       {"linear_f16",
        [](const Kernels& k) {
-         SweepLinear(k.linear_f16, k, WeightFormat::kF16, RowOrder::kF32);
-         CheckRowsAreApart(k.linear_f16, WeightFormat::kF16, RowOrder::kF32);
+         SweepLinear(k.linear_f16, k, WeightFormat::kF16, F32Order(k));
+         for (const int64_t rows : {14, 40})
+           CheckRowsAreApart(k.linear_f16, WeightFormat::kF16, F32Order(k), rows);
        }},
       {"linear_bf16",
        [](const Kernels& k) {
-         SweepLinear(k.linear_bf16, k, WeightFormat::kBf16, RowOrder::kF32);
-         CheckRowsAreApart(k.linear_bf16, WeightFormat::kBf16, RowOrder::kF32);
+         SweepLinear(k.linear_bf16, k, WeightFormat::kBf16, F32Order(k));
+         for (const int64_t rows : {14, 40})
+           CheckRowsAreApart(k.linear_bf16, WeightFormat::kBf16, F32Order(k), rows);
        }},
       {"linear_bf16_dot",
        [](const Kernels& k) {
          SweepLinear(k.linear_bf16_dot, k, WeightFormat::kBf16, Bf16Order(k));
-         CheckRowsAreApart(k.linear_bf16_dot, WeightFormat::kBf16, Bf16Order(k));
+         for (const int64_t rows : {14, 40})
+           CheckRowsAreApart(k.linear_bf16_dot, WeightFormat::kBf16, Bf16Order(k), rows);
          SweepQuantLinearOfBf16Rows(k);
        }},
       {"linear_int8",
@@ -583,7 +602,7 @@ const std::map<std::string, Sweep>& Sweeps() {
              },
              RowOrder::kBf16ForAmx, kLeastBf16QuantRows);
        }},
-      {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, RowOrder::kF32); }},
+      {"pack_rows_f32", [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, F32Order(k)); }},
       {"pack_rows_bf16", [](const Kernels& k) { SweepPackRows(k.pack_rows_bf16, Bf16Order(k)); }},
       {"norm", [](const Kernels& k) { SweepNorm(k.norm); }},
       {"rope", [](const Kernels& k) { SweepRope(k.rope); }},

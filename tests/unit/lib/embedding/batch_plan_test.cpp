@@ -38,6 +38,15 @@ TEST_CASE("a rest goes where a longer batch has room") {
   REQUIRE(PlanBatches(std::vector<int64_t>{1}, shapes)[0].shape == 0);
 }
 
+TEST_CASE("a call of several texts has a bounded number of tokens") {
+  const std::vector<BatchShape> shapes = {{4, 128}};
+  const auto batches = PlanBatches(std::vector<int64_t>{10, 20, 30, 40, 41, 120}, shapes, 100);
+  REQUIRE(batches.size() == 3);
+  REQUIRE(batches[0].items == Items{0, 1, 2, 3});
+  REQUIRE(batches[1].items == Items{4});
+  REQUIRE(batches[2].items == Items{5});  // more than all, but alone
+}
+
 TEST_CASE("no text is lost or run twice") {
   std::mt19937 random(1);
   for (int round = 0; round < 50; ++round) {
@@ -45,7 +54,8 @@ TEST_CASE("no text is lost or run twice") {
     for (int64_t& length : lengths) length = 1 + static_cast<int64_t>(random() % 512);
     const std::vector<BatchShape> shapes = {{8, 16}, {5, 100}, {3, 512}};
     Items seen;
-    for (const Batch& batch : PlanBatches(lengths, shapes)) {
+    const int64_t most_tokens = round % 2 == 0 ? 300 : std::numeric_limits<int64_t>::max();
+    for (const Batch& batch : PlanBatches(lengths, shapes, most_tokens)) {
       REQUIRE(batch.items.size() <= static_cast<size_t>(shapes[batch.shape].rows));
       for (const size_t item : batch.items) {
         REQUIRE(lengths[item] <= shapes[batch.shape].tokens);

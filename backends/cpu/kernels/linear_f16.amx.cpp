@@ -1,0 +1,9 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/linear_f32_amx_body.h"
+
+namespace qeff::cpu {
+
+void LinearF16Amx(const LinearArgs& args) { RunF32RowsAmx<LinearF16Format, F16Element>(args); }
+
+}  // namespace qeff::cpu
