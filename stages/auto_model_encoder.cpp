@@ -51,8 +51,8 @@ struct EncoderSteps {
     TextSource source = TextSource::FromTexts(texts, {});
     QEFF_RETURN_IF_ERROR(model->RunAll(
         source, settings,
-        [&](std::string_view, std::span<const float> row) {
-          rows.emplace_back(row.begin(), row.end());
+        [&](const EncodedRow& row) {
+          rows.emplace_back(row.values.begin(), row.values.end());
           return Status::Ok();
         },
         [] { return Status::Ok(); }));

@@ -92,6 +92,10 @@ std::string SequenceGraphName(const ir::Model& model) {
 Result<std::vector<artifact::Specialization>> SequenceSpecializations(
     const ir::Model& model, const CompileOptions& options) {
   const std::pair<const char*, bool> of_generation[] = {
+      {"--prefill-seq-len", options.prefill_seq_len.has_value()},
+      {"--ctx-len", options.ctx_len.has_value()},
+      {"--prefill-only", options.prefill_only == true},
+      {"--decode-only", options.prefill_only == false},
       {"--dim", !options.dims.empty()},
       {"--full-batch-size", options.full_batch_size.has_value()},
       {"--kv-cache-batch-size", options.kv_cache_batch_size.has_value()},
@@ -188,12 +192,13 @@ Result<std::vector<artifact::Specialization>> ChooseSpecializations(
                       {"use --prefill-seq-len and --ctx-len"});
   }
   const std::set<std::string> symbols = InputSymbols(graph);
-  artifact::TextSpecializationOptions text{.prefill_seq_len = options.prefill_seq_len,
-                                           .ctx_len = options.ctx_len,
-                                           .batch_size = options.batch_size,
-                                           .full_batch_size = options.full_batch_size,
-                                           .kv_cache_batch_size = options.kv_cache_batch_size,
-                                           .prefill_only = options.prefill_only};
+  artifact::TextSpecializationOptions text{
+      .prefill_seq_len = options.prefill_seq_len.value_or(kDefaultPrefillSeqLen),
+      .ctx_len = options.ctx_len.value_or(kDefaultCtxLen),
+      .batch_size = options.batch_size,
+      .full_batch_size = options.full_batch_size,
+      .kv_cache_batch_size = options.kv_cache_batch_size,
+      .prefill_only = options.prefill_only};
   text.has_continuous_batching = graph.FindInput("batch_index") != nullptr;
   text.keeps_speculative_logits = graph.FindInput("num_logits_to_keep") != nullptr;
   text.has_compute_context_lengths = graph.FindInput("comp_ctx_lengths") != nullptr;
@@ -290,8 +295,8 @@ Result<artifact::Manifest> DescribeCompile(const OnnxInput& input, const Backend
   const BackendCompileOptions& target = options.target;
   manifest.options = {
       {"backend", options.backend},
-      {"prefill_seq_len", options.prefill_seq_len},
-      {"ctx_len", options.ctx_len},
+      {"prefill_seq_len", options.prefill_seq_len.value_or(kDefaultPrefillSeqLen)},
+      {"ctx_len", options.ctx_len.value_or(kDefaultCtxLen)},
       {"batch_size", options.batch_size},
       {"full_batch_size", options.full_batch_size.value_or(0)},
       {"kv_cache_batch_size", options.kv_cache_batch_size.value_or(0)},

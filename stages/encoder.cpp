@@ -134,6 +134,17 @@ Status CheckVocabulary(const ConfigReader& config, const Tokenizer& tokenizer,
                       {"tokenizer and weights are not of the same model"});
 }
 
+/// Of the rows [T, V] of a text's tokens, those of its masks.
+void KeepMasks(std::span<const float> rows, std::span<const int64_t> ids, int64_t mask,
+               std::vector<float>& kept) {
+  const size_t vocabulary = rows.size() / ids.size();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] != mask) continue;
+    const auto row = rows.subspan(i * vocabulary, vocabulary);
+    kept.insert(kept.end(), row.begin(), row.end());
+  }
+}
+
 }  // namespace
 
 void ApplyScoreFunction(ScoreFunction function, std::span<float> logits) {
@@ -194,7 +205,11 @@ Status EncoderModel::ReadSettings() {
       EncoderProgram program,
       EncoderProgram::Open(*session_, pad_id.value_or(tokenizer_->pad_id().value_or(0))));
   program_ = std::make_unique<EncoderProgram>(std::move(program));
-  if (output() == EncoderOutput::kClassLogits || output() == EncoderOutput::kTokenLogits) {
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader text_config, config.TextConfig());
+  QEFF_ASSIGN_OR_RETURN(const auto vocabulary, text_config.OptionalInt("vocab_size"));
+  predicts_tokens_ = output() == EncoderOutput::kTokenLogits && vocabulary == features();
+  if (output() == EncoderOutput::kClassLogits ||
+      (output() == EncoderOutput::kTokenLogits && !predicts_tokens_)) {
     const auto count = static_cast<size_t>(features());
     QEFF_ASSIGN_OR_RETURN(labels_, stages::ReadLabels(config, count));
     QEFF_ASSIGN_OR_RETURN(score_function_, ReadScoreFunction(config, count));
@@ -229,6 +244,8 @@ Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSetti
   TextPair prepared{.first = first, .second = {}};
   if (text.second) prepared.second = second;
   BatchOptions options;
+  options.encode.parse_special = settings.keeps_only_masks;
+  // Spaces around a text stay, as sentence-transformers leaves them since 5.4; 5.1 took them away.
   QEFF_ASSIGN_OR_RETURN(std::vector<Encoding> encoded,
                         tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
   const auto tokens = static_cast<int64_t>(encoded[0].ids.size());
@@ -243,6 +260,13 @@ Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSetti
     ++cut_texts_;
     options.truncation = Truncation{.max_tokens = max_tokens_};
     QEFF_ASSIGN_OR_RETURN(encoded, tokenizer_->EncodeBatch(std::span(&prepared, 1), options));
+  }
+  const auto& ids = encoded[0].ids;
+  if (settings.keeps_only_masks && std::ranges::find(ids, tokenizer_->mask_id()) == ids.end()) {
+    const std::optional<int64_t> mask = tokenizer_->mask_id();
+    if (!mask) return Unsupported(Location::File(folder_.string()), "the tokenizer has no mask");
+    return InvalidInput(where, fmt::format("expected a text with a mask, '{}'",
+                                           tokenizer_->IdToToken(*mask).value_or("")));
   }
   if (!has_token_types_) std::ranges::fill(encoded[0].type_ids, 0);
   return std::move(encoded[0]);
@@ -260,7 +284,8 @@ Status EncoderModel::Encode(std::span<const TextPair> texts, const EncodeSetting
 }
 
 Status EncoderModel::RunBatches(std::span<const TextPair> texts,
-                                std::span<const Encoding> encodings, const OnRow& on_row) {
+                                std::span<const Encoding> encodings, const EncodeSettings& settings,
+                                const TextOrigin& origin, const OnRow& on_row) {
   std::vector<int64_t> lengths;
   for (const Encoding& encoding : encodings)
     lengths.push_back(static_cast<int64_t>(encoding.ids.size()));
@@ -274,11 +299,25 @@ Status EncoderModel::RunBatches(std::span<const TextPair> texts,
     for (size_t i = 0; i < batch.items.size(); ++i) {
       std::span<const float> row = program_->Row(i);
       if (is_per_token) row = row.first(static_cast<size_t>(lengths[batch.items[i]] * features()));
-      rows[batch.items[i]].assign(row.begin(), row.end());
+      std::vector<float>& kept = rows[batch.items[i]];
+      if (settings.keeps_only_masks) {
+        KeepMasks(row, inputs[i]->ids, *tokenizer_->mask_id(), kept);
+      } else {
+        kept.assign(row.begin(), row.end());
+      }
     }
   }
-  for (size_t i = 0; i < rows.size(); ++i)
-    QEFF_RETURN_IF_ERROR(on_row(texts[i].second.value_or(texts[i].first), rows[i]));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!std::ranges::all_of(rows[i], [](float value) { return std::isfinite(value); })) {
+      return InvalidInput(
+          Location::Line(origin.name, origin.first_line + static_cast<int64_t>(i), 0),
+          "the model gives something for this text that is not a finite number",
+          {"weights may be damaged, or numbers beyond the range of a float type of the program"});
+    }
+    QEFF_RETURN_IF_ERROR(on_row({.text = texts[i].second.value_or(texts[i].first),
+                                 .encoding = encodings[i],
+                                 .values = rows[i]}));
+  }
   return Status::Ok();
 }
 
@@ -286,7 +325,7 @@ Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& 
                          const TextOrigin& origin, const OnRow& on_row) {
   std::vector<Encoding> encodings;
   Status status = Encode(texts, settings, origin, encodings);
-  QEFF_RETURN_IF_ERROR(RunBatches(texts, encodings, on_row));
+  QEFF_RETURN_IF_ERROR(RunBatches(texts, encodings, settings, origin, on_row));
   return status;
 }
 

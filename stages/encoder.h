@@ -22,6 +22,7 @@
 #include "lib/support/status.h"
 #include "lib/tokenizer/tokenizer.h"
 #include "stages/stages.h"
+#include "stages/token_results.h"
 
 namespace qeff::stages {
 
@@ -31,6 +32,9 @@ struct EncodeSettings {
   /// RunAll makes pairs of this and each text, for rerankers.
   std::optional<std::string> query;
   bool truncates = true;  ///< cut texts that are too long; else they are errors
+  /// Of programs that predict tokens: rows are [M, V], of a text's M masks alone. A text without a
+  /// mask is an error.
+  bool keeps_only_masks = false;
 };
 
 /// Where texts come from, for messages: text i is line first_line + i of `name`.
@@ -45,9 +49,9 @@ enum class ScoreFunction { kSoftmax, kSigmoid, kNone };
 /// Applies it in place to the logits of one text.
 void ApplyScoreFunction(ScoreFunction function, std::span<float> logits);
 
-/// Called for each text (of a pair, the second) in order, with its row: [D], [T, D], [L] or [T, L]
-/// as EncoderOutput says, T the text's own tokens.
-using OnRow = std::function<Status(std::string_view text, std::span<const float> row)>;
+/// Called for each text in order, with its row: [D], [T, D], [L] or [T, L] as EncoderOutput says, T
+/// the text's own tokens.
+using OnRow = std::function<Status(const EncodedRow& row)>;
 
 /// The most tokens that texts of the model in `folder` can have, special ones included: what
 /// sentence-transformers or the tokenizer's settings say. Nothing if no file says it. Errors: kIo,
@@ -74,6 +78,9 @@ class EncoderModel {
   Similarity similarity() const { return similarity_; }
   /// Names of the L labels, for classifiers.
   const std::vector<std::string>& labels() const { return labels_; }
+  /// Token logits that are not of labels, but of all V tokens: a masked language model.
+  bool predicts_tokens() const { return predicts_tokens_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
   /// How transformers' pipelines score: by `problem_type`, else sigmoid for one label and softmax
   /// for several.
   ScoreFunction score_function() const { return score_function_; }
@@ -87,7 +94,8 @@ class EncoderModel {
   /// Runs `texts` and gives their rows in order; batches are formed over all of them, so give many
   /// at once, but not more than memory holds. An error in a text stops after the rows of those
   /// before it. Errors: those of Tokenizer and Session; kInvalidInput at the text's line (too long,
-  /// no token at all); those of `on_row`.
+  /// no token at all, no mask where one is needed, a result that is not a finite number); those of
+  /// `on_row`.
   Status Run(std::span<const TextPair> texts, const EncodeSettings& settings,
              const TextOrigin& origin, const OnRow& on_row);
 
@@ -107,7 +115,7 @@ class EncoderModel {
   Result<Encoding> EncodeOne(const TextPair& text, const EncodeSettings& settings,
                              const Location& where);
   Status RunBatches(std::span<const TextPair> texts, std::span<const Encoding> encodings,
-                    const OnRow& on_row);
+                    const EncodeSettings& settings, const TextOrigin& origin, const OnRow& on_row);
 
   std::filesystem::path folder_;
   std::unique_ptr<Session> session_;
@@ -118,6 +126,7 @@ class EncoderModel {
   bool has_token_types_ = true;  ///< false: all tokens are of type 0
   Similarity similarity_ = Similarity::kCosine;
   std::vector<std::string> labels_;
+  bool predicts_tokens_ = false;
   ScoreFunction score_function_ = ScoreFunction::kSoftmax;
   ScoreFunction rerank_function_ = ScoreFunction::kSigmoid;
   int64_t max_tokens_ = 0;

@@ -53,7 +53,7 @@ struct TransformOptions {
       false;  ///< attention over the first n slots, n by the input comp_ctx_lengths
   bool speculative_target =
       false;  ///< logits of the last n tokens, n by the input num_logits_to_keep
-  /// Caches, inputs and the range of constants as the original exporter's files have them.
+  /// Caches and inputs as the original exporter's files have them.
   bool strict_contract = false;
   bool latent_cache = false;  ///< latent attention keeps its latents instead of keys and values
   /// Devices that KV heads are to be divided over: they are repeated until they can be.
@@ -94,10 +94,14 @@ Result<std::filesystem::path> Export(const std::filesystem::path& input,
 
 // --- compile: ONNX folder or file -> QPC folder
 
+inline constexpr int64_t kDefaultPrefillSeqLen = 32;  // the original's, as the next one
+inline constexpr int64_t kDefaultCtxLen = 128;
+
 struct CompileOptions {
   std::string backend = "cpu";
-  int64_t prefill_seq_len = 32;
-  int64_t ctx_len = 128;
+  /// Of graphs that generate text; absent: kDefaultPrefillSeqLen and kDefaultCtxLen.
+  std::optional<int64_t> prefill_seq_len;
+  std::optional<int64_t> ctx_len;
   int64_t batch_size = 1;
   /// Tokens of a text, for graphs that read a text at once; one specialization each. Empty: 32.
   std::vector<int64_t> seq_lens;

@@ -13,6 +13,7 @@
 #include "lib/tokenizer/normalizer.h"
 #include "lib/tokenizer/post_processor.h"
 #include "lib/tokenizer/pre_tokenizer.h"
+#include "lib/tokenizer/token_spans.h"
 #include "lib/tokenizer/unicode.h"
 
 namespace qeff {
@@ -25,6 +26,7 @@ struct Companions {
   std::optional<std::string> bos;
   std::optional<std::string> pad;
   std::optional<std::string> unknown;
+  std::optional<std::string> mask;
   std::vector<std::string> eos;
   std::optional<bool> cleans_up_spaces;
 };
@@ -52,6 +54,7 @@ Status ReadCompanion(const std::filesystem::path& path, Companions& companions) 
   QEFF_RETURN_IF_ERROR(fill("bos_token", companions.bos));
   QEFF_RETURN_IF_ERROR(fill("pad_token", companions.pad));
   QEFF_RETURN_IF_ERROR(fill("unk_token", companions.unknown));
+  QEFF_RETURN_IF_ERROR(fill("mask_token", companions.mask));
   std::optional<std::string> eos;
   QEFF_RETURN_IF_ERROR(fill("eos_token", eos));
   if (eos.has_value()) companions.eos.push_back(*std::move(eos));
@@ -71,6 +74,7 @@ void AddDefaultRole(const std::string& key, const std::string& token, Companions
   fill("bos_token", companions.bos);
   fill("pad_token", companions.pad);
   fill("unk_token", companions.unknown);
+  fill("mask_token", companions.mask);
 }
 
 }  // namespace
@@ -85,6 +89,7 @@ struct Tokenizer::Data {
   std::optional<Truncation> truncation;
   std::optional<Padding> padding;
   Companions companions;
+  SpanRules span_rules;
   std::string path;
 
   std::optional<std::string_view> Token(int64_t id) const {
@@ -124,6 +129,7 @@ Result<std::shared_ptr<Tokenizer::Data>> Tokenizer::Data::Read(const ConfigDocum
       data->post_processor,
       PostProcessor::FromConfig(root.Member("post_processor"),
                                 [&data](int64_t id) { return data->Token(id).has_value(); }));
+  QEFF_ASSIGN_OR_RETURN(data->span_rules, SpanRulesFromConfig(root));
   QEFF_ASSIGN_OR_RETURN(data->truncation, TruncationFromConfig(root.Member("truncation")));
   QEFF_ASSIGN_OR_RETURN(data->padding, PaddingFromConfig(root.Member("padding")));
   return data;
@@ -271,6 +277,22 @@ Status Tokenizer::Data::PushId(int64_t id, const DecodeOptions& options,
   return stream.Push(*token);
 }
 
+Result<std::vector<TokenSpan>> Tokenizer::Spans(std::string_view text,
+                                                std::span<const int64_t> ids) const {
+  const std::optional<int64_t> unknown = unk_id();
+  std::vector<std::optional<std::string>> tokens;
+  for (const int64_t id : ids) tokens.push_back(id == unknown ? std::nullopt : IdToToken(id));
+  Status status = Status::Ok();
+  const auto normalize = [&](std::string_view character) {
+    Piece piece{.text = std::string(character)};
+    if (data_->normalizer != nullptr && status.ok()) status = data_->normalizer->Apply(piece);
+    return piece.text;
+  };
+  std::vector<TokenSpan> spans = AlignTokens(text, tokens, data_->span_rules, normalize);
+  if (!status.ok()) return status;
+  return spans;
+}
+
 Result<std::string> Tokenizer::Decode(std::span<const int64_t> ids,
                                       const DecodeOptions& options) const {
   DecodeStream stream(*data_->decoder);
@@ -297,6 +319,8 @@ std::optional<int64_t> Tokenizer::unk_id() const {
   const auto id = data_->Find(data_->companions.unknown);
   return id.has_value() ? id : data_->model->unknown_id();
 }
+
+std::optional<int64_t> Tokenizer::mask_id() const { return data_->Find(data_->companions.mask); }
 
 std::vector<int64_t> Tokenizer::eos_ids() const {
   std::vector<int64_t> ids;

@@ -41,6 +41,12 @@ struct BatchOptions {
   std::optional<Padding> padding;        ///< none: encodings keep their length
 };
 
+/// Characters [begin, end) of a text.
+struct TokenSpan {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 struct DecodeOptions {
   bool skip_special_tokens = false;  ///< leaves special added tokens out of the text
 };
@@ -71,6 +77,12 @@ class Tokenizer {
   const std::optional<Truncation>& truncation() const;
   const std::optional<Padding>& padding() const;
 
+  /// Returns where in `text` each of `ids` comes from: what Encode gives for it, special tokens
+  /// that were added left out. As the offsets of `tokenizers`, except where a normalizer joins
+  /// characters or an unknown token stands beside another: there the places are near. Errors: those
+  /// of a normalizer.
+  Result<std::vector<TokenSpan>> Spans(std::string_view text, std::span<const int64_t> ids) const;
+
   /// Returns the text of `ids`; bytes that are not UTF-8 come out as U+FFFD. Errors: kInvalidInput
   /// for an id without token.
   Result<std::string> Decode(std::span<const int64_t> ids, const DecodeOptions& options) const;
@@ -80,6 +92,7 @@ class Tokenizer {
   std::optional<int64_t> eos_id() const;
   std::optional<int64_t> pad_id() const;
   std::optional<int64_t> unk_id() const;
+  std::optional<int64_t> mask_id() const;
   /// Returns what any of the files calls EOS, without repetition, tokenizer_config.json first.
   std::vector<int64_t> eos_ids() const;
 

@@ -135,6 +135,39 @@ def check_reranker(run, folder):
     check("reranker: scores", worst if is_sorted and has_texts else math.inf, TOLERANCE)
 
 
+def same_but_scores(name, ours, theirs):
+    """Lists of results with the same keys and values, scores within the tolerance."""
+    worst = 0.0 if len(ours) == len(theirs) else math.inf
+    for one, other in zip(ours, theirs):
+        worst = max(worst, abs(one["score"] - other["score"]))
+        if {**one, "score": 0} != {**other, "score": 0}:
+            print(f"{name}: expected {other}, got {one}")
+            worst = math.inf
+    return worst
+
+
+def check_entities(run, folder):
+    results = json.loads((folder / "results.json").read_text())
+    arguments = [word for text in results["entity_texts"] for word in ("--classify", text)]
+    for strategy in ("none", "simple"):
+        lines = run(folder, "--aggregation", strategy, *arguments).splitlines()
+        worst = max(same_but_scores(folder.name, json.loads(line)["entities"], theirs)
+                    for line, theirs in zip(lines, results[strategy], strict=True))
+        check(f"{folder.name}: aggregation {strategy}", worst, TOLERANCE)
+
+
+def check_masked(run, folder):
+    results = json.loads((folder / "results.json").read_text())
+    arguments = [word for text in results["masked_texts"] for word in ("--fill-mask", text)]
+    lines = run(folder, "--top-k", "4", *arguments).splitlines()
+    worst = 0.0
+    for line, theirs in zip(lines, results["fills"], strict=True):
+        masks = json.loads(line)["masks"]
+        worst = max([worst, 0.0 if len(masks) == len(theirs) else math.inf]
+                    + [same_but_scores(folder.name, mask, other) for mask, other in zip(masks, theirs)])
+    check(f"{folder.name}: fills", worst, TOLERANCE)
+
+
 def cosine(a, b):
     return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
 
@@ -169,7 +202,9 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         run = Runner(arguments, pathlib.Path(home))
         if arguments.models:
-            for name, function in (("mean", check_mean), ("joined", check_joined), ("labels", check_labels), ("reranker", check_reranker)):
+            for name, function in (("mean", check_mean), ("joined", check_joined), ("labels", check_labels), ("reranker", check_reranker),
+                                   ("entities", check_entities), ("entities_bytes", check_entities), ("masked", check_masked),
+                                   ("masked_bytes", check_masked)):
                 function(run, arguments.models / name)
             return failures != 0
         trained = pathlib.Path(arguments.trained or os.environ.get("QEFF_TRAINED_MODELS", "no-models"))

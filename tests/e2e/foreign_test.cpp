@@ -84,7 +84,7 @@ class Replay {
     options.ctx_len = calls.at("ctx_len");
     for (const Json& call : calls.at("calls")) {
       const auto& shape = Tensor(call.at("inputs").at("input_ids")).shape;
-      options.prefill_seq_len = std::max(options.prefill_seq_len, shape[1]);
+      options.prefill_seq_len = std::max(*options.prefill_seq_len, shape[1]);
       if (call.at("inputs").contains("batch_index")) {
         options.full_batch_size = std::max(options.full_batch_size.value_or(1), shape[0]);
         options.kv_cache_batch_size =
@@ -96,7 +96,7 @@ class Replay {
       if (call.at("inputs").contains("num_logits_to_keep"))
         options.num_speculative_tokens = shape[1] - 1;
       if (call.at("inputs").contains("comp_ctx_lengths"))
-        options.ccl_prefill = options.ccl_decode = {options.ctx_len};
+        options.ccl_prefill = options.ccl_decode = {*options.ctx_len};
       if (call.at("inputs").contains("vision_embeds")) {
         const std::vector<int64_t> dims = ZeroDims(call.at("inputs").at("vision_embeds"));
         options.dims = {{"vision_batch_size", dims.at(0)}, {"vision_size", dims.at(1)}};

@@ -58,7 +58,7 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
                "Keep the logits of the last n tokens, n by an input's length")
       ->group(group);
   app.add_flag("--strict-contract", options.strict_contract,
-               "Caches, inputs and range of constants as QEfficient's files have them where ours "
+               "Caches and inputs as QEfficient's files have them where ours "
                "differ on purpose, as docs/contract-differences.md lists")
       ->group(group);
   app.add_flag("--latent-cache", options.latent_cache,
@@ -294,17 +294,20 @@ void AddCompileOptions(CLI::App& app, CompileArguments& arguments) {
       ->check(CLI::IsMember(backends))
       ->capture_default_str()
       ->group(group);
-  const auto positive = [&](std::string name, int64_t& value, std::string help) {
-    app.add_option(std::move(name), value, std::move(help))
-        ->check(CLI::Range(1, 1 << 30))
-        ->capture_default_str()
-        ->group(group);
-  };
-  positive("--prefill-seq-len,--prefill_seq_len,--prompt-len,--prompt_len", options.prefill_seq_len,
-           "Prompt tokens in one call");
-  positive("--ctx-len,--ctx_len", options.ctx_len,
-           "Tokens that the cache holds: prompt and text together");
-  positive("--batch-size,--batch_size", options.batch_size, "Prompts in one call");
+  app.add_option(
+         "--prefill-seq-len,--prefill_seq_len,--prompt-len,--prompt_len", options.prefill_seq_len,
+         fmt::format("Prompt tokens in one call (default: {})", stages::kDefaultPrefillSeqLen))
+      ->check(CLI::Range(1, 1 << 30))
+      ->group(group);
+  app.add_option("--ctx-len,--ctx_len", options.ctx_len,
+                 fmt::format("Tokens that the cache holds: prompt and text together (default: {})",
+                             stages::kDefaultCtxLen))
+      ->check(CLI::Range(1, 1 << 30))
+      ->group(group);
+  app.add_option("--batch-size,--batch_size", options.batch_size, "Prompts or texts in one call")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str()
+      ->group(group);
   app.add_option("--seq-len,--seq_len", options.seq_lens,
                  "Tokens of a text for models that read it at once (default: 32); several, e.g. "
                  "32,128,512, for texts of different lengths")

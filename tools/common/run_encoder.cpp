@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -19,9 +18,12 @@
 #include "stages/encoder.h"
 #include "tools/common/encoder_output.h"
 #include "tools/common/run_tool.h"
+#include "tools/common/token_output.h"
 
 namespace qeff::tools {
 namespace {
+
+using stages::EncodedRow;
 
 /// Results that are sorted or compared with each other are kept in memory.
 constexpr size_t kMostKept = 100'000;
@@ -54,18 +56,31 @@ class EncoderRun {
     if (model_.output() == EncoderOutput::kTokenStates) return EmbedTokens();
     return WriteRows(
         identity, [](std::span<float>) {},
-        [](int64_t index, std::span<const float> row) {
-          return fmt::format(R"({{"index": {}, "embedding": {}}})", index, Numbers(row));
+        [](int64_t index, const EncodedRow& row) -> Result<std::string> {
+          return fmt::format(R"({{"index": {}, "embedding": {}}})", index, Numbers(row.values));
         });
   }
 
   Status Classify(const std::string& identity) {
+    if (model_.output() == EncoderOutput::kTokenLogits) return ClassifyTokens(identity);
     const auto score = [&](std::span<float> row) {
       stages::ApplyScoreFunction(model_.score_function(), row);
     };
-    return WriteRows(identity, score, [&](int64_t index, std::span<const float> row) {
-      return DescribeClasses(index, row);
-    });
+    return WriteRows(identity, score,
+                     [&](int64_t index, const EncodedRow& row) -> Result<std::string> {
+                       return DescribeClasses(index, row.values);
+                     });
+  }
+
+  Status FillMasks(const std::string& identity, size_t count) {
+    settings_.keeps_only_masks = true;
+    return WriteRows(
+        identity, [](std::span<float>) {},
+        [&](int64_t index, const EncodedRow& row) -> Result<std::string> {
+          QEFF_ASSIGN_OR_RETURN(const auto masks,
+                                stages::FillMasks(model_.tokenizer(), row, count));
+          return DescribeMasks(index, masks, style());
+        });
   }
 
   /// Prints how alike the texts are, a row a line.
@@ -110,11 +125,12 @@ class EncoderRun {
     };
     std::vector<Scored> documents;
     QEFF_RETURN_IF_ERROR(RunAll(
-        [&](std::string_view text, std::span<const float> row) -> Status {
+        [&](const EncodedRow& row) -> Status {
           if (documents.size() == kMostKept) return TooMany("--documents", kMostKept);
-          float score = row[0];
+          float score = row.values[0];
           stages::ApplyScoreFunction(model_.rerank_function(), std::span(&score, 1));
-          documents.push_back({static_cast<int64_t>(documents.size()), score, std::string(text)});
+          documents.push_back(
+              {static_cast<int64_t>(documents.size()), score, std::string(row.text)});
           return Status::Ok();
         },
         [] { return Status::Ok(); }));
@@ -141,9 +157,9 @@ class EncoderRun {
  private:
   Status RunAll(const stages::OnRow& on_row, const std::function<Status()>& on_window) {
     Progress progress("encoding", 0, "texts");
-    const auto count = [&](std::string_view text, std::span<const float> row) {
+    const auto count = [&](const EncodedRow& row) {
       ++texts_;
-      return on_row(text, row);
+      return on_row(row);
     };
     return model_.RunAll(source_, settings_, count, [&] {
       const double size = static_cast<double>(source_.size_bytes());
@@ -154,9 +170,9 @@ class EncoderRun {
 
   Status Collect(const char* flag, size_t most, std::vector<std::vector<float>>& vectors) {
     return RunAll(
-        [&](std::string_view, std::span<const float> row) -> Status {
+        [&](const EncodedRow& row) -> Status {
           if (vectors.size() == most) return TooMany(flag, most);
-          vectors.emplace_back(row.begin(), row.end());
+          vectors.emplace_back(row.values.begin(), row.values.end());
           return Status::Ok();
         },
         [] { return Status::Ok(); });
@@ -182,14 +198,17 @@ class EncoderRun {
                                                   arguments_.resumes));
     if (output.file() != nullptr) QEFF_RETURN_IF_ERROR(SkipResumed(*output.file()));
     std::vector<float> scored;
-    const auto on_row = [&](std::string_view text, std::span<const float> row) {
-      scored.assign(row.begin(), row.end());
+    const auto on_row = [&](const EncodedRow& row) -> Status {
+      scored.assign(row.values.begin(), row.values.end());
       score(std::span(scored));
       if (output.is_npy()) {
-        output.AddRow(text, scored);
-      } else {
-        output.AddLine(text, describe(output.rows(), scored));
+        output.AddRow(row.text, scored);
+        return Status::Ok();
       }
+      QEFF_ASSIGN_OR_RETURN(
+          std::string line,
+          describe(output.rows(), {.text = row.text, .encoding = row.encoding, .values = scored}));
+      output.AddLine(row.text, std::move(line));
       return Status::Ok();
     };
     Status status = RunAll(on_row, [&] { return output.EndWindow(); });
@@ -200,15 +219,30 @@ class EncoderRun {
                     output.file()->part_path()));
   }
 
+  LineStyle style() const { return arguments_.is_table ? LineStyle::kTable : LineStyle::kJson; }
+
+  Status ClassifyTokens(const std::string& identity) {
+    const auto aggregation = arguments_.aggregation == "simple" ? stages::Aggregation::kSimple
+                                                                : stages::Aggregation::kNone;
+    return WriteRows(
+        identity, [](std::span<float>) {},
+        [&](int64_t index, const EncodedRow& row) -> Result<std::string> {
+          QEFF_ASSIGN_OR_RETURN(
+              const auto entities,
+              stages::FindEntities(model_.tokenizer(), model_.labels(), row, aggregation));
+          return DescribeEntities(index, entities, aggregation, style());
+        });
+  }
+
   Status EmbedTokens() {
     int64_t index = 0;
     const auto features = static_cast<size_t>(model_.features());
     std::string lines;
     return RunAll(
-        [&](std::string_view, std::span<const float> row) {
+        [&](const EncodedRow& row) {
           std::string tokens;
-          for (size_t begin = 0; begin < row.size(); begin += features)
-            tokens += (begin == 0 ? "" : ", ") + Numbers(row.subspan(begin, features));
+          for (size_t begin = 0; begin < row.values.size(); begin += features)
+            tokens += (begin == 0 ? "" : ", ") + Numbers(row.values.subspan(begin, features));
           lines += fmt::format("{{\"index\": {}, \"embeddings\": [{}]}}\n", index++, tokens);
           return Status::Ok();
         },
@@ -280,6 +314,20 @@ class EncoderRun {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// The option that asks for something: one of them was given.
+const char* WantedOption(const CLI::App& app) {
+  for (const char* flag : {"--embed", "--classify", "--fill-mask"}) {
+    if (app.count(flag) > 0) return flag;
+  }
+  return "--rerank";
+}
+
+/// The texts that stand behind the wanted option; none for --rerank.
+const std::vector<std::string>& GivenTexts(const CLI::App& app, const EncoderArguments& arguments) {
+  if (app.count("--embed") > 0) return arguments.embed;
+  return app.count("--fill-mask") > 0 ? arguments.fill_mask : arguments.classify;
+}
+
 /// Options that only say something together with another one.
 Status CheckCombinations(const CLI::App& app, const EncoderArguments& arguments) {
   const auto needs = [&](const char* flag, bool is_there, const char* other) {
@@ -291,24 +339,29 @@ Status CheckCombinations(const CLI::App& app, const EncoderArguments& arguments)
   QEFF_RETURN_IF_ERROR(needs("--similarity", embeds, "--embed"));
   QEFF_RETURN_IF_ERROR(needs("--search", embeds, "--embed"));
   QEFF_RETURN_IF_ERROR(needs("--prompt-name", embeds, "--embed"));
-  const auto& texts = embeds ? arguments.embed : arguments.classify;
+  const bool fills = app.count("--fill-mask") > 0;
+  const auto& texts = GivenTexts(app, arguments);
   const bool names_no_text = !reranks && texts.size() == 1 && texts[0].empty();
-  QEFF_RETURN_IF_ERROR(needs("--input", names_no_text, "--embed or --classify without a text"));
-  QEFF_RETURN_IF_ERROR(needs("--top-k", !arguments.search.empty(), "--search"));
+  QEFF_RETURN_IF_ERROR(
+      needs("--input", names_no_text, "--embed, --classify or --fill-mask without a text"));
+  QEFF_RETURN_IF_ERROR(
+      needs("--top-k", fills || !arguments.search.empty(), "--search or --fill-mask"));
+  QEFF_RETURN_IF_ERROR(needs("--aggregation", app.count("--classify") > 0, "--classify"));
   QEFF_RETURN_IF_ERROR(needs("--resume", !arguments.output.empty(), "--output"));
   QEFF_RETURN_IF_ERROR(needs("--rerank", !arguments.documents.empty(), "--documents"));
   QEFF_RETURN_IF_ERROR(
       needs("--documents", reranks || !arguments.search.empty(), "--rerank or --search"));
   QEFF_RETURN_IF_ERROR(needs("--output",
                              !reranks && !arguments.shows_similarity && arguments.search.empty(),
-                             "--embed or --classify alone"));
-  return needs("--table", !embeds || !arguments.search.empty(), "--classify, --rerank or --search");
+                             "--embed, --classify or --fill-mask alone"));
+  return needs("--table", !embeds || !arguments.search.empty(),
+               "--classify, --fill-mask, --rerank or --search");
 }
 
 Result<TextSource> OpenSource(const CLI::App& app, const EncoderArguments& arguments) {
   TextSourceOptions options{.field = arguments.field, .is_lossy = arguments.is_lossy};
   if (app.count("--rerank") > 0) return TextSource::Open(arguments.documents, options);
-  const auto& texts = app.count("--embed") > 0 ? arguments.embed : arguments.classify;
+  const auto& texts = GivenTexts(app, arguments);
   const bool names_no_text = texts.size() == 1 && texts[0].empty();
   if (!names_no_text) return TextSource::FromTexts(texts, options);
   if (!arguments.search.empty()) options.field.clear();  // it is that of --documents
@@ -319,8 +372,25 @@ Result<TextSource> OpenSource(const CLI::App& app, const EncoderArguments& argum
   return TextSource::Open(arguments.input, options);
 }
 
+/// What the program gives, for messages.
+std::string DescribeOutput(const stages::EncoderModel& model) {
+  switch (model.output()) {
+    case EncoderOutput::kEmbedding:
+    case EncoderOutput::kTokenStates:
+      return "embeddings, no logits";
+    case EncoderOutput::kClassLogits:
+      return fmt::format("logits of {} labels", model.features());
+    case EncoderOutput::kTokenLogits:
+      break;
+  }
+  return model.predicts_tokens()
+             ? "tokens for masks"
+             : fmt::format("logits of {} labels for each token", model.features());
+}
+
 /// Whether the program can do what is asked of it.
-Status CheckOutput(const CLI::App& app, const stages::EncoderModel& model) {
+Status CheckOutput(const CLI::App& app, const EncoderArguments& arguments,
+                   const stages::EncoderModel& model) {
   const EncoderOutput output = model.output();
   for (const char* flag : {"--output", "--similarity", "--search"}) {
     if (output != EncoderOutput::kTokenStates || app.count(flag) == 0) continue;
@@ -328,142 +398,93 @@ Status CheckOutput(const CLI::App& app, const stages::EncoderModel& model) {
                       "the program gives a vector for each token, not one for a text",
                       {"compile the model with --pooling mean, cls, max or last"});
   }
-  const bool is_classifier = output == EncoderOutput::kClassLogits;
-  if (app.count("--embed") > 0) {
-    if (output == EncoderOutput::kEmbedding || output == EncoderOutput::kTokenStates)
-      return Status::Ok();
-    return UsageError(
-        Location::Flag("--embed"),
-        fmt::format("the program gives logits of {} labels, no embeddings", model.features()),
-        {is_classifier ? "use --classify or --rerank"
-                       : "export the model without its head: --pooling mean"});
+  const bool has_vectors =
+      output == EncoderOutput::kEmbedding || output == EncoderOutput::kTokenStates;
+  const bool has_token_labels = output == EncoderOutput::kTokenLogits && !model.predicts_tokens();
+  const std::string_view wanted = WantedOption(app);
+  const bool can = wanted == "--embed" ? has_vectors
+                   : wanted == "--classify"
+                       ? output == EncoderOutput::kClassLogits || has_token_labels
+                   : wanted == "--rerank" ? output == EncoderOutput::kClassLogits
+                                          : model.predicts_tokens();
+  if (!can) {
+    const std::string remedy = has_vectors               ? "use --embed"
+                               : model.predicts_tokens() ? "use --fill-mask"
+                               : has_token_labels        ? "use --classify"
+                                                         : "use --classify or --rerank";
+    return UsageError(Location::Flag(wanted),
+                      fmt::format("the program gives {}", DescribeOutput(model)),
+                      {wanted == "--embed" && !has_vectors && output == EncoderOutput::kTokenLogits
+                           ? remedy + ", or export the model without its head: --pooling mean"
+                           : remedy});
   }
-  const char* flag = app.count("--classify") > 0 ? "--classify" : "--rerank";
-  if (!is_classifier) {
-    return UsageError(Location::Flag(flag),
-                      output == EncoderOutput::kTokenLogits
-                          ? "the program gives logits for each token, not for a text"
-                          : "the program gives embeddings, no logits of labels");
-  }
-  if (app.count("--rerank") > 0 && model.features() != 1) {
+  if (wanted == "--rerank" && model.features() != 1) {
     return UsageError(
-        Location::Flag(flag),
+        Location::Flag(wanted),
         fmt::format("a reranker has one output, this model has {} labels", model.features()));
+  }
+  if (app.count("--aggregation") > 0 && !has_token_labels) {
+    return UsageError(Location::Flag("--aggregation"),
+                      "this is for models that label tokens; the program labels texts");
+  }
+  if (output == EncoderOutput::kTokenLogits && arguments.output.ends_with(".npy")) {
+    return UsageError(Location::Flag("--output"),
+                      "a .npy file has a row of numbers for each text; the results are for tokens",
+                      {"use another name: the file has JSON lines then"});
   }
   return Status::Ok();
 }
 
 /// What rows depend on besides texts, so that a file is not resumed with something else.
 Result<std::string> Identity(const CLI::App& app, const std::filesystem::path& qpc,
-                             const EncoderArguments& arguments, const std::string& prompt) {
+                             const EncoderArguments& arguments, const std::string& prompt,
+                             int64_t masks_top_k) {
   QEFF_ASSIGN_OR_RETURN(const artifact::Manifest manifest,
                         artifact::ReadManifest(qpc, artifact::kQpcFormat));
-  return fmt::format("program {}, {}, prompt {}", artifact::CacheKey(manifest),
-                     app.count("--embed") > 0 ? "embeddings" : "classes", Quoted(prompt)) +
+  const std::string kind = app.count("--embed") > 0 ? "embeddings"
+                           : app.count("--fill-mask") > 0
+                               ? fmt::format("{} tokens a mask", masks_top_k)
+                           : arguments.aggregation == "none" ? "classes"
+                                                             : "classes, " + arguments.aggregation;
+  return fmt::format("program {}, {}, prompt {}", artifact::CacheKey(manifest), kind,
+                     Quoted(prompt)) +
          (arguments.is_table ? ", table" : "");
 }
 
 }  // namespace
 
-void AddEncoderOptions(CLI::App& app, EncoderArguments& arguments) {
-  const std::string group = "Embeddings, classes, ranking";
-  const auto texts = [&](const std::string& name, std::vector<std::string>& values,
-                         const std::string& help) {
-    return app.add_option(name, values, help)
-        ->expected(0, 1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->type_name("[TEXT]")
-        ->group(group);
-  };
-  CLI::Option* embed =
-      texts("--embed", arguments.embed,
-            "Embed this text; may be given several times; without a text: --input");
-  CLI::Option* classify =
-      texts("--classify", arguments.classify, "Classify this text; likewise")->excludes(embed);
-  app.add_option("--rerank", arguments.query, "Sort --documents by their fit to this query")
-      ->type_name("QUERY")
-      ->excludes(embed)
-      ->excludes(classify)
-      ->group(group);
-  const auto file = [&](const std::string& name, std::string& value, const std::string& help) {
-    app.add_option(name, value, help)->type_name("FILE")->group(group);
-  };
-  file("--input", arguments.input, "File with one text a line (default: standard input)");
-  file("--documents", arguments.documents,
-       "File with one document a line, for --rerank, or to show what --search finds");
-  app.add_option("--field", arguments.field, "Lines are JSON objects with the text in this member")
-      ->type_name("NAME")
-      ->group(group);
-  app.add_option("--prompt-name", arguments.prompt_name,
-                 "Which of the model's prompts stands before each text (default: as the model "
-                 "says)")
-      ->type_name("NAME")
-      ->group(group);
-  app.add_flag("--lossy", arguments.is_lossy, "Replace bytes that are not UTF-8 by U+FFFD")
-      ->group(group);
-  app.add_flag("--no-truncate", arguments.refuses_long, "Refuse texts that are too long")
-      ->group(group);
-  app.add_option("--output", arguments.output,
-                 "Write rows to this file instead of stdout: float32 [texts, size] if its name "
-                 "ends in .npy, else JSON lines")
-      ->type_name("FILE")
-      ->group(group);
-  app.add_flag("--resume", arguments.resumes, "Go on with an --output that was interrupted")
-      ->group(group);
-  app.add_flag("--table", arguments.is_table, "Lines for people instead of JSON")->group(group);
-  app.add_flag("--similarity", arguments.shows_similarity,
-               "Print how alike the texts are, as a matrix")
-      ->group(group);
-  file("--search", arguments.search,
-       "Find the --top-k rows of this .npy file that are most like each text (default: 10)");
-}
-
-Status CheckEncoderOptions(const CLI::App& app) {
-  constexpr auto kOfText =
-      std::to_array<const char*>({"--prompt", "--prompts-file", "--input-ids", "--chat",
-                                  "--messages", "--json", "--max-new-tokens", "--dump-logits"});
-  constexpr auto kOfEncoders = std::to_array<const char*>(
-      {"--input", "--documents", "--field", "--prompt-name", "--lossy", "--no-truncate", "--output",
-       "--resume", "--table", "--similarity", "--search"});
-  const bool wants_encoder = WantsEncoder(app);
-  for (const char* flag : wants_encoder ? std::span<const char* const>(kOfText)
-                                        : std::span<const char* const>(kOfEncoders)) {
-    if (app.count(flag) == 0) continue;
-    return UsageError(Location::Flag(flag),
-                      wants_encoder
-                          ? "the option is for generated text, not for embeddings and classes"
-                          : "expected --embed, --classify or --rerank with it");
-  }
-  return Status::Ok();
-}
-
-bool WantsEncoder(const CLI::App& app) {
-  return app.count("--embed") + app.count("--classify") + app.count("--rerank") > 0;
-}
-
 Status RunEncoder(const CLI::App& app, const std::filesystem::path& qpc,
                   const EncoderArguments& arguments, const BackendOpenOptions& options,
-                  int64_t neighbors) {
+                  std::optional<int64_t> top_k) {
+  constexpr int64_t kNeighbors = 10;
+  constexpr int64_t kFills = 5;  // transformers'
   QEFF_RETURN_IF_ERROR(CheckCombinations(app, arguments));
-  if (neighbors < 1) {
+  if (top_k.value_or(1) < 1) {
     return UsageError(Location::Flag("--top-k"),
-                      fmt::format("expected a number from 1 on with --search, got {}", neighbors));
+                      fmt::format("expected a number from 1 on, got {}", *top_k));
   }
   QEFF_ASSIGN_OR_RETURN(stages::EncoderModel model, stages::EncoderModel::Open(qpc, options));
-  QEFF_RETURN_IF_ERROR(CheckOutput(app, model));
+  QEFF_RETURN_IF_ERROR(CheckOutput(app, arguments, model));
   QEFF_ASSIGN_OR_RETURN(TextSource source, OpenSource(app, arguments));
   stages::EncodeSettings settings{.truncates = !arguments.refuses_long};
   if (app.count("--embed") > 0) {
     QEFF_ASSIGN_OR_RETURN(settings.prompt, model.Prompt(arguments.prompt_name));
   }
   if (app.count("--rerank") > 0) settings.query = arguments.query;
-  QEFF_ASSIGN_OR_RETURN(const std::string identity, Identity(app, qpc, arguments, settings.prompt));
+  const int64_t fills = top_k.value_or(kFills);
+  QEFF_ASSIGN_OR_RETURN(const std::string identity,
+                        Identity(app, qpc, arguments, settings.prompt, fills));
   EncoderRun run(arguments, model, source, settings);
-  QEFF_RETURN_IF_ERROR(settings.query                ? run.Rerank()
-                       : app.count("--classify") > 0 ? run.Classify(identity)
-                       : arguments.shows_similarity  ? run.PrintSimilarity()
-                       : !arguments.search.empty()   ? run.Search(static_cast<size_t>(neighbors))
-                                                     : run.Embed(identity));
+  const auto run_wanted = [&] {
+    if (settings.query) return run.Rerank();
+    if (app.count("--classify") > 0) return run.Classify(identity);
+    if (app.count("--fill-mask") > 0) return run.FillMasks(identity, static_cast<size_t>(fills));
+    if (arguments.shows_similarity) return run.PrintSimilarity();
+    if (!arguments.search.empty())
+      return run.Search(static_cast<size_t>(top_k.value_or(kNeighbors)));
+    return run.Embed(identity);
+  };
+  QEFF_RETURN_IF_ERROR(run_wanted());
   run.PrintStatistics();
   return Status::Ok();
 }

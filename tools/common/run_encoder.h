@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@
 namespace qeff::tools {
 
 struct EncoderArguments {
-  std::vector<std::string> embed;     ///< one empty text: read --input
-  std::vector<std::string> classify;  ///< likewise
-  std::string query;                  ///< of --rerank
+  std::vector<std::string> embed;      ///< one empty text: read --input
+  std::vector<std::string> classify;   ///< likewise
+  std::vector<std::string> fill_mask;  ///< likewise
+  std::string aggregation = "none";    ///< of the labels of tokens
+  std::string query;                   ///< of --rerank
   std::string documents;
   std::string input = "-";
   std::string field;
@@ -34,17 +37,17 @@ struct EncoderArguments {
 /// Adds the options in groups of their own.
 void AddEncoderOptions(CLI::App& app, EncoderArguments& arguments);
 
-/// True if --embed, --classify or --rerank was given.
+/// True if --embed, --classify, --fill-mask or --rerank was given.
 bool WantsEncoder(const CLI::App& app);
 
 /// Errors: kUsage if options for embeddings and for generated text are mixed.
 Status CheckEncoderOptions(const CLI::App& app);
 
 /// Runs what the arguments ask for: results to stdout or --output, statistics to stderr.
-/// `neighbors`: of --search. Errors: kUsage for options that do not go together; those of
-/// stages::EncoderModel.
+/// `top_k`: of --search and --fill-mask, if it was given. Errors: kUsage for options that do not go
+/// together; those of stages::EncoderModel.
 Status RunEncoder(const CLI::App& app, const std::filesystem::path& qpc,
                   const EncoderArguments& arguments, const BackendOpenOptions& options,
-                  int64_t neighbors);
+                  std::optional<int64_t> top_k);
 
 }  // namespace qeff::tools

@@ -258,9 +258,8 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
                                            .card_plugin = arguments.card_plugin,
                                            .profile = profile};
   if (WantsEncoder(app)) {
-    constexpr int64_t kNeighbors = 10;
-    QEFF_RETURN_IF_ERROR(RunEncoder(app, qpc, arguments.encoder, open_options,
-                                    app.count("--top-k") > 0 ? arguments.top_k : kNeighbors));
+    const auto top_k = app.count("--top-k") > 0 ? std::optional(arguments.top_k) : std::nullopt;
+    QEFF_RETURN_IF_ERROR(RunEncoder(app, qpc, arguments.encoder, open_options, top_k));
     QEFF_RETURN_IF_ERROR(CheckProfile(profile.get(), qpc));
     return ShowProfile(profile.get(), arguments.trace);
   }

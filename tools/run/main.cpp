@@ -1,8 +1,29 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+
 #include "stages/tensors.h"
 #include "tools/common/options.h"
 #include "tools/common/run_tool.h"
+
+namespace {
+
+/// A run on given tensors knows no texts: only where it runs can be said with it.
+qeff::Status CheckTensorOptions(const CLI::App& app) {
+  const std::set<std::string> allowed = {"--input-tensors", "--output-tensors", "--num-threads",
+                                         "--isa",           "--devices",        "--card-plugin",
+                                         "--quiet",         "--verbose"};
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0 || option->get_lnames().empty()) continue;
+    const std::string flag = "--" + option->get_lnames().front();
+    if (allowed.contains(flag)) continue;
+    return qeff::UsageError(qeff::Location::Flag(flag),
+                            "the option has no meaning with --input-tensors");
+  }
+  return qeff::Status::Ok();
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace qeff;
@@ -27,6 +48,8 @@ int main(int argc, char** argv) {
           "qeff-run qpc --embed --input texts.txt --output vectors.npy --resume\n"
           "qeff-run qpc --embed \"A text\" --search vectors.npy --top-k 5\n"
           "qeff-run qpc --classify \"A text\" --table\n"
+          "qeff-run qpc --classify \"Ann lives in Rome.\" --aggregation simple\n"
+          "qeff-run qpc --fill-mask \"Paris is the [MASK] of France.\"\n"
           "qeff-run qpc --rerank \"A question\" --documents texts.txt\n"
           "qeff-run qpc --input-tensors in.safetensors --output-tensors out.safetensors\n"
           "qeff-run qpc --devices 0 --prompt \"Once upon a time\""};
@@ -49,6 +72,7 @@ int main(int argc, char** argv) {
       },
       [&]() -> Status {
         if (input_tensors.empty()) return tools::RunText(*parsed, qpc, arguments);
+        QEFF_RETURN_IF_ERROR(CheckTensorOptions(*parsed));
         return stages::RunTensors(qpc,
                                   {.num_threads = arguments.num_threads,
                                    .isa = arguments.isa,

@@ -14,13 +14,16 @@ import string
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers import models as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast, pipeline
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (BertConfig, BertForMaskedLM, BertForSequenceClassification, BertForTokenClassification, BertModel,
+                          PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM, RobertaForTokenClassification, pipeline)
 
 HERE = pathlib.Path(__file__).resolve().parent
 TEXTS = ["The cat sits on the mat.", "A feline is resting on a rug.", "", "a", "Stock markets fell sharply on Monday.",
          "Crème brûlée, naïve façade", "   spaces   around   ", "the " * 60]
 QUERY = "Where is the cat?"
+ENTITY_TEXTS = TEXTS[:7] + ["Zoë and \u2603 live in Łódź, near \u2603\u2603.", "tab\tand  two spaces, A-B (c)", "\u4eca\u65e5 the cat"]
+TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "MISC"]
 WORDS = "the cat sits on mat a feline is resting rug stock markets fell sharply monday where spaces around query passage".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -117,6 +120,67 @@ def make_reranker():
     write(folder, {"query": QUERY, "scores": [float(model.predict([(QUERY, text)])[0]) for text in TEXTS]})
 
 
+def byte_tokenizer():
+    """Byte-level BPE with RoBERTa's special tokens."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    made.train_from_iterator(TEXTS + ["Paris is the city of France."] * 3, trainers.BpeTrainer(
+        vocab_size=340, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    made.post_processor = processors.RobertaProcessing(sep=("</s>", 2), cls=("<s>", 0), add_prefix_space=False)
+    return PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>",
+                                   unk_token="<unk>", pad_token="<pad>", mask_token="<mask>", model_max_length=62,
+                                   model_input_names=["input_ids", "attention_mask"])
+
+
+def byte_config(vocab_size, **more):
+    return RobertaConfig(vocab_size=vocab_size, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+                         max_position_embeddings=66, type_vocab_size=1, pad_token_id=1, initializer_range=0.3, **more)
+
+
+def plain(results):
+    """What the pipelines give, as JSON can hold it."""
+    if isinstance(results, list):
+        return [plain(entry) for entry in results]
+    if isinstance(results, dict):
+        return {key: plain(value) for key, value in results.items()}
+    return float(results) if hasattr(results, "dtype") and not isinstance(results, str) else results
+
+
+def make_entities(name, words, model, configure):
+    folder = HERE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    names = dict(enumerate(TAGS))
+    model(configure(len(words), id2label=names, label2id={v: k for k, v in names.items()})).save_pretrained(folder)
+    words.save_pretrained(folder)
+    results = {"entity_texts": ENTITY_TEXTS}
+    for strategy in ("none", "simple"):
+        tagger = pipeline("token-classification", str(folder), aggregation_strategy=strategy, device="cpu")
+        results[strategy] = [plain(tagger(text)) for text in ENTITY_TEXTS]
+    write(folder, results)
+
+
+def make_masked(name, words, model, configure, texts):
+    folder = HERE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model(configure(len(words))).save_pretrained(folder)
+    words.save_pretrained(folder)
+    filler = pipeline("fill-mask", str(folder), device="cpu")
+    results = [filler(text, top_k=4) for text in texts]
+    write(folder, {"masked_texts": texts, "fills": [fills if isinstance(fills[0], list) else [fills] for fills in results]})
+
+
+def make_token_models():
+    torch.manual_seed(11)
+    make_entities("entities", tokenizer(model_input_names=["input_ids", "attention_mask"]), BertForTokenClassification, config)
+    make_entities("entities_bytes", byte_tokenizer(), RobertaForTokenClassification, byte_config)
+    make_masked("masked", tokenizer(model_input_names=["input_ids", "attention_mask"]), BertForMaskedLM, config,
+                ["The cat sits on the [MASK].", "[MASK] is a [MASK] rug", "[MASK]"])
+    make_masked("masked_bytes", byte_tokenizer(), RobertaForMaskedLM, byte_config,
+                ["Paris is the<mask> of France.", "<mask> naïve <mask>"])
+
+
 if __name__ == "__main__":
     torch.manual_seed(7)
     torch.set_num_threads(1)
@@ -124,3 +188,4 @@ if __name__ == "__main__":
     make_joined()
     make_labels()
     make_reranker()
+    make_token_models()
