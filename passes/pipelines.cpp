@@ -39,7 +39,9 @@ Pipeline TransformPipeline(const Features& features) {
 Pipeline LoweringPipeline(const LoweringOptions& options) {
   Pipeline pipeline;
   // Before a conversion, which would make infinities of what is beyond.
-  if (options.clip_to_f16) pipeline.push_back(Step("clip-to-f16"));
+  if (options.clip_to_f16) {
+    pipeline.push_back(Step("clip-to-f16", {{"dtype", std::string(DTypeName(options.dtype))}}));
+  }
   // On semantic ops, where what is a weight and what is a position is still plain to see.
   if (options.dtype != DType::kF32) {
     pipeline.push_back(

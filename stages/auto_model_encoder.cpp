@@ -29,7 +29,7 @@ struct EncoderSteps {
                            .seq_lens = settings.seq_len};
     options.target.num_cores = settings.num_cores;
     if (options.seq_lens.empty()) {
-      QEFF_ASSIGN_OR_RETURN(options.seq_lens, DefaultSeqLens(checkpoint));
+      QEFF_ASSIGN_OR_RETURN(options.seq_lens, DefaultSeqLens(onnx));
     }
     model.reset();
     QEFF_ASSIGN_OR_RETURN(qpc, stages::Compile(onnx, settings.output, options));

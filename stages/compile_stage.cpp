@@ -106,15 +106,13 @@ Result<std::vector<artifact::Specialization>> SequenceSpecializations(
   }
   constexpr int64_t kDefaultSeqLen = 32;  // the original's
   std::vector<int64_t> lengths = options.seq_lens;
-  if (lengths.empty()) lengths = {kDefaultSeqLen};
-  const auto limit = model.metadata.find(std::string(kMaxSeqLenKey));
+  if (lengths.empty()) {
+    QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> limit,
+                          MaxSeqLen(model.metadata, model.path));
+    lengths = {std::min(kDefaultSeqLen, limit.value_or(kDefaultSeqLen))};
+  }
   std::vector<artifact::Specialization> entries;
   for (const int64_t length : lengths) {
-    if (limit != model.metadata.end() && length > std::atoll(limit->second.c_str())) {
-      return UsageError(Location::Flag("--seq-len"),
-                        fmt::format("expected at most {} tokens, got {}", limit->second, length),
-                        {"the model's table of positions has no more"});
-    }
     // Numbered here already, not only in the file: hashed_compile_params.json shows these names.
     const std::string name = SequenceGraphName(model);
     entries.push_back(
@@ -152,14 +150,38 @@ Result<std::vector<artifact::Specialization>> GivenSpecializations(
   return entries;
 }
 
+/// Errors: kUsage at `where` if a text can be longer than the model's tables of positions.
+Status CheckSeqLens(const ir::Model& model,
+                    const std::vector<artifact::Specialization>& specializations,
+                    const Location& where) {
+  if (!ReadsTextAtOnce(model.graph)) return Status::Ok();
+  QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> limit, MaxSeqLen(model.metadata, model.path));
+  for (const artifact::Specialization& specialization : specializations) {
+    const std::optional<int64_t> tokens = specialization.Find("seq_len");
+    if (!limit || !tokens || *tokens <= *limit) continue;
+    return UsageError(where, fmt::format("expected at most {} tokens, got {}", *limit, *tokens),
+                      {"the model has positions for no more (max_position_embeddings); if they are "
+                       "rotated, export with --max-positions for more"});
+  }
+  return Status::Ok();
+}
+
 /// `is_for_card`: the lengths of compute contexts follow the rules of the vendor's compiler.
 Result<std::vector<artifact::Specialization>> ChooseSpecializations(
     const ir::Model& model, const std::filesystem::path& folder, const CompileOptions& options,
     bool is_for_card) {
-  if (!options.specializations.empty())
-    return GivenSpecializations(model.graph, options.specializations);
+  if (!options.specializations.empty()) {
+    QEFF_ASSIGN_OR_RETURN(auto given, GivenSpecializations(model.graph, options.specializations));
+    QEFF_RETURN_IF_ERROR(
+        CheckSeqLens(model, given, Location::File(options.specializations.string())));
+    return given;
+  }
   const ir::Graph& graph = model.graph;
-  if (ReadsTextAtOnce(graph)) return SequenceSpecializations(model, options);
+  if (ReadsTextAtOnce(graph)) {
+    QEFF_ASSIGN_OR_RETURN(auto entries, SequenceSpecializations(model, options));
+    QEFF_RETURN_IF_ERROR(CheckSeqLens(model, entries, Location::Flag("--seq-len")));
+    return entries;
+  }
   if (!options.seq_lens.empty()) {
     return UsageError(Location::Flag("--seq-len"),
                       "this is for models that read a text at once; the model generates text",

@@ -6,7 +6,9 @@
 #include <cmath>
 
 #include "lib/checkpoint/model_config.h"
+#include "lib/onnx_io/header.h"
 #include "lib/tokenizer/unicode.h"
+#include "stages/produce.h"
 
 namespace qeff::stages {
 namespace {
@@ -138,16 +140,15 @@ Result<std::optional<int64_t>> MaxTextTokens(const std::filesystem::path& folder
   return TokenizerLimit(folder);
 }
 
-Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& folder) {
+Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& onnx) {
   constexpr int64_t kLongest = 512;
-  QEFF_ASSIGN_OR_RETURN(std::optional<int64_t> limit, MaxTextTokens(folder));
-  if (!limit) {
-    QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(folder / "config.json"));
-    QEFF_ASSIGN_OR_RETURN(const ConfigReader text, config.TextConfig());
-    QEFF_ASSIGN_OR_RETURN(limit,
-                          text.OptionalInt("max_position_embeddings", checkpoint::kPositive));
-  }
-  const int64_t longest = std::min(limit.value_or(kLongest), kLongest);
+  QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> of_texts, MaxTextTokens(onnx));
+  QEFF_ASSIGN_OR_RETURN(const onnx_io::OnnxHeader header,
+                        onnx_io::ReadOnnxHeader(onnx / "model.onnx"));
+  QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> of_positions,
+                        MaxSeqLen(header.metadata, (onnx / "model.onnx").string()));
+  const int64_t longest =
+      std::min({of_texts.value_or(kLongest), of_positions.value_or(kLongest), kLongest});
   std::vector<int64_t> lengths;
   for (const int64_t length : {32, 128}) {
     if (length < longest) lengths.push_back(length);

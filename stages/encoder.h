@@ -54,9 +54,10 @@ using OnRow = std::function<Status(std::string_view text, std::span<const float>
 /// kInvalidInput.
 Result<std::optional<int64_t>> MaxTextTokens(const std::filesystem::path& folder);
 
-/// Lengths to compile the model in `folder` for if nobody says: a short and a medium one, and the
-/// longest that its texts can have, up to 512 tokens. Errors: as MaxTextTokens.
-Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& folder);
+/// Lengths to compile the model in the ONNX folder `onnx` for if nobody says: a short and a medium
+/// one, and the longest that its texts and its tables of positions can have, up to 512 tokens.
+/// Errors: as MaxTextTokens and onnx_io::ReadOnnxHeader.
+Result<std::vector<int64_t>> DefaultSeqLens(const std::filesystem::path& onnx);
 
 /// A QPC folder with everything that encoding needs from it. Movable; one thread at a time.
 class EncoderModel {

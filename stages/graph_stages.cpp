@@ -14,6 +14,8 @@
 namespace qeff::stages {
 namespace {
 
+constexpr int64_t kSplitDataBytes = int64_t{10} << 30;  // the original's
+
 std::map<std::string, artifact::OptionValue> OptionValues(const TransformOptions& options) {
   std::map<std::string, artifact::OptionValue> values = {
       {"kv_cache", options.kv_cache},
@@ -70,6 +72,12 @@ Status RunRecorded(ir::Model& model, const passes::Pipeline& pipeline) {
   return Status::Ok();
 }
 
+/// Whether a pass has changed the model.
+bool HasRun(const ir::Model& model, std::string_view pass) {
+  const auto passes = model.metadata.find("qeff_transforms");
+  return passes != model.metadata.end() && passes->second.find(pass) != std::string::npos;
+}
+
 /// Pools if the model's files or the user want it; only hidden states can be pooled.
 Status AddHeadFor(families::Task task, const checkpoint::Checkpoint& checkpoint,
                   const std::optional<checkpoint::SentenceModules>& modules,
@@ -117,23 +125,18 @@ Result<ir::Model> BuildSemanticModel(const checkpoint::Checkpoint& checkpoint,
                                  .cache_after = built.input_order.cache_after,
                                  .batch_index_after = built.input_order.batch_index_after});
   QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
-  if (options.latent_cache &&
-      model.metadata["qeff_transforms"].find("keep-latent-cache") == std::string::npos) {
+  if (options.latent_cache && !HasRun(model, "keep-latent-cache")) {
     return InvalidInput(Location::Flag("--latent-cache"),
                         "no attention of this model makes its keys and values from latents",
                         {"leave the option out: it is for DeepSeek-V2, V3 and their kin"});
   }
-  if (options.replicate_kv_heads &&
-      model.metadata["qeff_transforms"].find("replicate-kv-heads") == std::string::npos) {
+  if (options.replicate_kv_heads && !HasRun(model, "replicate-kv-heads")) {
     LogWarning(
         "--replicate-kv-heads {} changes nothing: there are as many KV heads as devices, or no "
         "multiple of them divides both devices and heads",
         *options.replicate_kv_heads);
   }
   QEFF_RETURN_IF_ERROR(AddHeadFor(built.task, checkpoint, modules, options, model));
-  // As the original does to models of this class, and to no others that are built here.
-  if (options.strict_contract && built.task == families::Task::kEmbedding)
-    QEFF_RETURN_IF_ERROR(RunRecorded(model, {{"clip-to-f16", {}}}));
   model.metadata["qeff_architecture"] = built.architecture;
   if (!generates) model.metadata[std::string(kTaskKey)] = families::TaskName(built.task);
   if (built.max_tokens && !generates)
@@ -162,7 +165,6 @@ Result<ExportInput> OpenExportInput(const std::filesystem::path& input,
       .carried_from = input};
   opened.manifest.options["dtype"] = std::string(DTypeName(options.dtype));
   opened.manifest.options["subfunctions"] = options.subfunctions;
-  opened.manifest.options["clip_to_f16"] = options.clip_to_f16;
   opened.manifest.options["weights"] =
       options.weights == WeightPlacement::kReference ? "reference" : "external";
   QEFF_ASSIGN_OR_RETURN(const std::optional<artifact::Manifest> manifest, FindManifest(input));
@@ -230,20 +232,31 @@ Result<std::filesystem::path> Export(const std::filesystem::path& input,
     opened.manifest.options["checkpoint"] =
         std::filesystem::absolute(input).lexically_normal().string();
   }
+  // The original clips constants and splits data files for this class alone.
+  const bool is_base_model =
+      model.metadata[std::string(kTaskKey)] == families::TaskName(families::Task::kEmbedding);
+  const bool clips = options.clip_to_f16.value_or(is_base_model);
+  opened.manifest.options["clip_to_f16"] = clips;
   QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder, ArchitectureFolder(architecture));
   return Produce({output, folder, architecture}, std::move(opened.manifest),
                  [&](artifact::ArtifactWriter& out) -> Status {
                    const passes::Pipeline pipeline = passes::LoweringPipeline(
                        {.dtype = options.dtype,
-                        .clip_to_f16 = options.clip_to_f16,
+                        .clip_to_f16 = clips,
                         .layer_function = options.subfunctions ? layer + "DecoderLayer" : ""});
                    QEFF_RETURN_IF_ERROR(RunRecorded(model, pipeline));
+                   if (!options.clip_to_f16 && HasRun(model, "clip-to-f16")) {
+                     LogWarning(
+                         "numbers beyond the range of f16 were brought into it, as cards need it "
+                         "and QEfficient does; --no-clip-to-f16 keeps them");
+                   }
                    const bool reference = options.weights == WeightPlacement::kReference;
-                   QEFF_RETURN_IF_ERROR(WriteModel(
-                       model,
-                       {.weights = reference ? onnx_io::WriteOptions::Weights::kReference
-                                             : onnx_io::WriteOptions::Weights::kExternal},
-                       out));
+                   QEFF_RETURN_IF_ERROR(
+                       WriteModel(model,
+                                  {.weights = reference ? onnx_io::WriteOptions::Weights::kReference
+                                                        : onnx_io::WriteOptions::Weights::kExternal,
+                                   .split_data_bytes = is_base_model ? kSplitDataBytes : 0},
+                                  out));
                    return CarryFiles(opened.carried_from, out);
                  });
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <vector>
 
 #include "lib/artifact/cache.h"
@@ -96,11 +97,14 @@ Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
     total_bytes += constant->constant()->size_bytes();
   Progress progress("writing weights", total_bytes, "B");
   std::optional<artifact::ArtifactFile> data;
-  const auto sink = [&](std::span<const std::byte> bytes) -> Status {
-    if (!data) {
+  std::string data_name;
+  const auto sink = [&](const std::string& name, std::span<const std::byte> bytes) -> Status {
+    if (name != data_name) {
+      if (data) QEFF_RETURN_IF_ERROR(data->Close());
       QEFF_ASSIGN_OR_RETURN(artifact::ArtifactFile file,
-                            out.NewFile(options.data_file_name, artifact::HashKind::kXxh3));
+                            out.NewFile(name, artifact::HashKind::kXxh3));
       data.emplace(std::move(file));
+      data_name = name;
     }
     progress.Add(static_cast<int64_t>(bytes.size()));
     return data->Append(bytes);
@@ -111,6 +115,21 @@ Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
   if (!written.weight_spec.empty())
     QEFF_RETURN_IF_ERROR(out.WriteFile("weight_spec.json", written.weight_spec));
   return out.WriteFile("model.onnx", written.model);
+}
+
+Result<std::optional<int64_t>> MaxSeqLen(const std::map<std::string, std::string>& metadata,
+                                         const std::string& path) {
+  const auto entry = metadata.find(std::string(kMaxSeqLenKey));
+  if (entry == metadata.end()) return std::optional<int64_t>();
+  const std::string& text = entry->second;
+  int64_t tokens = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), tokens);
+  if (error != std::errc() || rest != text.data() + text.size() || tokens < 1) {
+    return InvalidInput(
+        Location::File(path),
+        fmt::format("metadata '{}': expected a number of tokens, got '{}'", kMaxSeqLenKey, text));
+  }
+  return std::optional(tokens);
 }
 
 Result<std::optional<artifact::Manifest>> FindManifest(const std::filesystem::path& folder) {

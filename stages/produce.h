@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,9 +50,14 @@ Status AddCheckpointInputs(const checkpoint::Checkpoint& checkpoint, artifact::M
 /// chat template.
 Status CarryFiles(const std::filesystem::path& source, artifact::ArtifactWriter& out);
 
-/// Writes model.onnx and, depending on `options`, model.onnx.data or weight_spec.json.
+/// Writes model.onnx and, depending on `options`, its data files or weight_spec.json.
 Status WriteModel(const ir::Model& model, const onnx_io::WriteOptions& options,
                   artifact::ArtifactWriter& out);
+
+/// Returns the number of tokens that a text can have at most, as the metadata of the ONNX file
+/// `path` says; nothing if any number can be. Errors: kInvalidInput (not a number from 1 on).
+Result<std::optional<int64_t>> MaxSeqLen(const std::map<std::string, std::string>& metadata,
+                                         const std::string& path);
 
 /// Returns the manifest of `folder`, or nothing if it is no artifact of ours. Errors: as
 /// artifact::ReadManifest for an artifact that is damaged or of another version.

@@ -73,14 +73,16 @@ Result<std::filesystem::path> Transform(const std::filesystem::path& checkpoint,
 // --- export: graph folder or checkpoint folder -> ONNX folder
 
 enum class WeightPlacement {
-  kExternal,   ///< model.onnx.data holds the weights
+  kExternal,   ///< files beside model.onnx hold the weights
   kReference,  ///< weights stay in the checkpoint; weight_spec.json says where
 };
 
 struct ExportOptions {
   DType dtype = DType::kF32;  ///< f32, f16 or bf16
   bool subfunctions = false;  ///< one ONNX function for each repeated layer
-  bool clip_to_f16 = false;   ///< constants within the range of f16, which a card computes in
+  /// Constants within the range of f16, which a card computes in; absent: for the task embedding,
+  /// as the original does.
+  std::optional<bool> clip_to_f16;
   WeightPlacement weights = WeightPlacement::kExternal;
   TransformOptions
       transform;  ///< used if the input is a checkpoint; must be the default for a graph folder

@@ -120,14 +120,24 @@ bool IsImageEncoder(const ir::Graph& graph) {
   return graph.FindInput("pixel_values") != nullptr && !HasRetainedState(graph);
 }
 
-/// Tensors are sliced by heads: what does not divide is on every device.
-void WarnAboutKvHeads(const ir::Graph& graph, int64_t devices) {
-  const ir::Value* cache = graph.FindInput("past_key.0");
+/// Tensors are sliced by heads: what does not divide is on every device. Repeating the heads helps
+/// only if they are fewer than the devices and divide them, and were not repeated already.
+void WarnAboutKvHeads(const ir::Model& model, int64_t devices) {
+  const ir::Value* cache = model.graph.FindInput("past_key.0");
   if (cache == nullptr || !cache->type().shape || cache->type().shape->size() != 4) return;
   const ir::Dim heads = (*cache->type().shape)[1];
   if (!heads.is_number() || heads.value() % devices == 0) return;
-  LogWarning("{} KV heads do not divide over {} devices: export with --replicate-kv-heads {}",
-             heads.value(), devices, devices);
+  const auto passes = model.metadata.find("qeff_transforms");
+  const bool is_repeated = passes != model.metadata.end() &&
+                           passes->second.find("replicate-kv-heads") != std::string::npos;
+  const bool can_help = !is_repeated && heads.value() > 0 && devices % heads.value() == 0;
+  LogWarning(
+      "{} KV heads do not divide over {} devices: each holds more of the cache than its share{}",
+      heads.value(), devices,
+      can_help ? fmt::format("; --replicate-kv-heads {} of qeff-export repeats them if the "
+                             "query heads can be divided so",
+                             devices)
+               : "");
 }
 
 /// What an encoder sees or hears, or has made of it.
@@ -239,7 +249,8 @@ Result<OnnxCompilePlan> PlanCompile(const OnnxProgram& program,
   const bool lists_io = std::any_of(custom_io.begin(), custom_io.end(), [](const auto& entry) {
     return entry.precision != "bfloat16";
   });
-  if (card.num_devices > 1 && card.mdp_partitions == 1) WarnAboutKvHeads(graph, card.num_devices);
+  if (card.num_devices > 1 && card.mdp_partitions == 1)
+    WarnAboutKvHeads(*program.model, card.num_devices);
   const auto compose = [&](const std::filesystem::path& where) {
     CompilerCall call{.compiler = compiler,
                       .hardware_version = card.hardware_version,

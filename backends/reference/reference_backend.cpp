@@ -23,10 +23,10 @@ Status WriteGraph(const ir::Graph& graph, const std::string& folder,
                   artifact::ArtifactWriter& out) {
   ir::Model model{.graph = graph.Clone(), .functions = {}, .metadata = {}, .path = folder};
   std::optional<artifact::ArtifactFile> data;
-  const auto sink = [&](std::span<const std::byte> bytes) -> Status {
+  const auto sink = [&](const std::string& name, std::span<const std::byte> bytes) -> Status {
     if (!data) {
       QEFF_ASSIGN_OR_RETURN(artifact::ArtifactFile file,
-                            out.NewFile(folder + "/model.onnx.data", artifact::HashKind::kXxh3));
+                            out.NewFile(folder + "/" + name, artifact::HashKind::kXxh3));
       data.emplace(std::move(file));
     }
     return data->Append(bytes);

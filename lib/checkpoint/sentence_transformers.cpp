@@ -302,14 +302,15 @@ std::vector<std::string> SentenceFiles(const fs::path& folder) {
   std::erase_if(names, [&](const std::string& name) { return !IsFile(folder / name); });
   if (!IsFile(folder / kModulesName)) return names;
   names.emplace_back(kModulesName);
-  std::error_code error;  // a folder that cannot be listed has said so before
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    const bool is_module =
-        name.size() > 2 && name[0] >= '0' && name[0] <= '9' && name.find('_') != std::string::npos;
-    if (is_module && IsFile(entry.path() / "config.json")) names.push_back(name + "/config.json");
+  const Result<std::vector<Entry>> entries = ReadEntries(folder / kModulesName);
+  if (entries.ok()) {  // else ReadSentenceModules says what is wrong
+    for (const Entry& entry : *entries) {
+      const std::string name = entry.folder + "/config.json";
+      if (!entry.folder.empty() && IsFile(folder / name)) names.push_back(name);
+    }
   }
   std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

@@ -6,6 +6,7 @@
 // lists them.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,10 @@ namespace qeff::families {
 struct FamilyFindings {
   /// Tokens that one call can have at most: what position tables hold. Nothing: any number.
   std::optional<int64_t> max_tokens;
+  /// Of several tables, the shortest one counts.
+  void LimitTokens(int64_t table_rows) {
+    max_tokens = std::min(max_tokens.value_or(table_rows), table_rows);
+  }
   std::vector<std::string> notes;  ///< lines for the user
 };
 

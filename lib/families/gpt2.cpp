@@ -50,6 +50,7 @@ Result<ir::Graph> Gpt2(const FamilyInputs& inputs) {
   SetNames(facts);
   facts.norm.kind = NormKind::kLayer;
   QEFF_ASSIGN_OR_RETURN(facts.position_embedding.rows, ReadMaxPositions(config, defaults));
+  inputs.findings.LimitTokens(facts.position_embedding.rows);
   facts.attention.layout = facts.mlp.layout = LinearLayout::kInOut;
   facts.attention.query_key_value_have_bias = facts.attention.output_has_bias = true;
   facts.mlp.has_bias = true;

@@ -26,6 +26,7 @@ Result<ir::Graph> GptBigcode(const FamilyInputs& inputs) {
                  .final_norm = "ln_f"};
   facts.norm.kind = NormKind::kLayer;
   QEFF_ASSIGN_OR_RETURN(facts.position_embedding.rows, ReadMaxPositions(config, defaults));
+  inputs.findings.LimitTokens(facts.position_embedding.rows);
 
   AttentionFacts& attention = facts.attention;
   QEFF_ASSIGN_OR_RETURN(const bool is_multi_query, config.BoolOr("multi_query", true));

@@ -44,6 +44,7 @@ Result<ir::Graph> Opt(const FamilyInputs& inputs) {
   QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(config, defaults));
   constexpr int64_t kRowsBefore = 2;
   facts.position_embedding = {.rows = max_positions + kRowsBefore, .offset = kRowsBefore};
+  inputs.findings.LimitTokens(max_positions);
   QEFF_ASSIGN_OR_RETURN(
       facts.word_embedding_size,
       config.IntOr("word_embed_proj_dim", facts.hidden_size, checkpoint::kPositive));

@@ -49,24 +49,26 @@ bool IsSmallFile(std::string_view name) {
                      [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
 
-/// A folder of sentence-transformers: "1_Pooling".
-bool IsModuleFolder(std::string_view name) {
-  return name.size() > 2 && IsDigits(name.substr(0, 1)) && name[1] == '_';
+using RepoFiles = std::map<std::string, const RepoFile*>;
+
+/// A folder that modules.json of sentence-transformers may list, usually called like "1_Pooling".
+/// What it lists is read when it is here (lib/checkpoint); a folder too many costs little.
+bool IsModuleFolder(const RepoFiles& names, const std::string& folder) {
+  return names.contains("modules.json") && names.contains(folder + "/config.json");
 }
 
 /// Small files of one folder down: how to pool embeddings ("1_Pooling/config.json") and further
 /// chat templates.
-bool IsSmallFileBelow(std::string_view name) {
+bool IsSmallFileBelow(const RepoFiles& names, const std::string& name) {
   const size_t slash = name.find('/');
-  const std::string_view folder = name.substr(0, slash);
-  const std::string_view rest = name.substr(slash + 1);
+  const std::string folder = name.substr(0, slash);
+  const std::string rest = name.substr(slash + 1);
   if (folder == "additional_chat_templates") return rest.ends_with(".jinja");
-  return IsModuleFolder(folder) && rest == "config.json";
+  return rest == "config.json" && IsModuleFolder(names, folder);
 }
 
 /// The GGUF files to take, as names; several models to choose from are an error.
-Result<std::vector<std::string>> ChooseGguf(const std::map<std::string, const RepoFile*>& names,
-                                            std::string_view repo) {
+Result<std::vector<std::string>> ChooseGguf(const RepoFiles& names, std::string_view repo) {
   std::map<std::string, std::vector<std::string>> models;  // files that belong together
   std::map<std::string, int64_t> sizes_bytes;
   for (const auto& [name, file] : names) {
@@ -89,7 +91,7 @@ Result<std::vector<std::string>> ChooseGguf(const std::map<std::string, const Re
                      fmt::format("choose one with --include '{}*.gguf'", models.begin()->first)});
 }
 
-std::vector<std::string> ChooseSafetensors(const std::map<std::string, const RepoFile*>& names) {
+std::vector<std::string> ChooseSafetensors(const RepoFiles& names) {
   constexpr std::string_view kSingle = "model.safetensors";
   std::vector<std::string> all;
   std::vector<std::string> shards;
@@ -98,10 +100,8 @@ std::vector<std::string> ChooseSafetensors(const std::map<std::string, const Rep
   for (const auto& [name, file] : names) {
     if (!name.ends_with(kSafetensors)) continue;
     if (const size_t slash = name.find('/'); slash != name.npos) {
-      if (IsModuleFolder(std::string_view(name).substr(0, slash)) &&
-          name.substr(slash + 1) == kSingle) {
+      if (name.substr(slash + 1) == kSingle && IsModuleFolder(names, name.substr(0, slash)))
         modules.push_back(name);
-      }
       continue;
     }
     all.push_back(name);
@@ -125,7 +125,7 @@ std::vector<std::string> ChooseSafetensors(const std::map<std::string, const Rep
   return chosen;
 }
 
-Status OnlyUnreadable(const std::map<std::string, const RepoFile*>& names, std::string_view repo) {
+Status OnlyUnreadable(const RepoFiles& names, std::string_view repo) {
   std::vector<std::string> found;
   for (const auto& [name, file] : names) {
     constexpr std::string_view kUnreadable[] = {".bin", ".pt",      ".pth", ".ckpt",
@@ -166,7 +166,7 @@ bool MatchesPattern(const std::string& path, std::string pattern) {
 Result<std::vector<RepoFile>> SelectFiles(const std::vector<RepoFile>& files,
                                           const Selection& selection, std::string_view repo) {
   const std::string below = selection.subfolder.empty() ? "" : selection.subfolder + "/";
-  std::map<std::string, const RepoFile*> names;  // as they are called below the subfolder
+  RepoFiles names;  // as they are called below the subfolder
   for (const RepoFile& file : files) {
     if (file.path.starts_with(below)) names[file.path.substr(below.size())] = &file;
   }
@@ -191,7 +191,7 @@ Result<std::vector<RepoFile>> SelectFiles(const std::vector<RepoFile>& files,
     bool take = selection.all;
     if (!selection.include.empty()) take = MatchesAny(file->path, selection.include);
     if (by_default) {
-      take = name.find('/') == name.npos ? IsSmallFile(name) : IsSmallFileBelow(name);
+      take = name.find('/') == name.npos ? IsSmallFile(name) : IsSmallFileBelow(names, name);
       take = take || std::find(weights.begin(), weights.end(), name) != weights.end();
     }
     if (take && !MatchesAny(file->path, selection.exclude)) chosen.push_back(*file);

@@ -18,6 +18,10 @@ Result<OnnxHeader> ReadOnnxHeader(const std::filesystem::path& path) {
     is_text = is_text && IsPlainText(opset.domain());
     header.opsets.emplace_back(CanonicalDomain(opset.domain()), opset.version());
   }
+  for (const onnx::StringStringEntryProto& entry : model.metadata_props()) {
+    is_text = is_text && IsPlainText(entry.key()) && IsPlainText(entry.value());
+    header.metadata.emplace(entry.key(), entry.value());
+  }
   for (const onnx::FunctionProto& function : model.functions()) {
     is_text = is_text && IsPlainText(function.domain()) && IsPlainText(function.name());
     header.functions.push_back({.domain = function.domain(),

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ struct OnnxHeader {
   std::string producer_name;
   std::string producer_version;
   std::vector<std::pair<std::string, int64_t>> opsets;  ///< domain ("" is ai.onnx), version
+  std::map<std::string, std::string> metadata;
   std::vector<FunctionHeader> functions;  ///< all, also those that ReadOnnx takes for ops
 };
 

@@ -119,11 +119,11 @@ std::string WeightText(const ir::Weight& weight, int64_t element_limit) {
     }
   }
   Xxh3 hash;
-  const DataSink sink = [&](std::span<const std::byte> bytes) {
+  const DataSink sink = [&](const std::string&, std::span<const std::byte> bytes) {
     hash.Update(bytes);
     return Status::Ok();
   };
-  if (!WeightWriter(sink).Append(weight).ok()) {
+  if (!WeightWriter(sink, /*split_bytes=*/0).Append(weight).ok()) {
     return fmt::format("[\"recipe\": {}]", Quoted(ir::DescribeWeight(weight)));
   }
   return fmt::format("[\"xxh3_128\": \"{}\"]", hash.HexDigest());

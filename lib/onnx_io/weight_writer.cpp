@@ -3,16 +3,36 @@
 #include "lib/onnx_io/weight_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace qeff::onnx_io {
 
+WeightWriter::WeightWriter(const DataSink& sink, int64_t split_bytes)
+    : sink_(sink),
+      split_bytes_(split_bytes),
+      file_name_(split_bytes > 0 ? "model_0.onnx.data" : "model.onnx.data") {}
+
+/// Counts as QEfficient's SplitTensorsTransform does: a tensor that is too large for any file gets
+/// one of its own.
+void WeightWriter::ChooseFile(int64_t weight_bytes) {
+  const bool is_full =
+      split_bytes_ > 0 && tensor_bytes_ > 0 && weight_bytes > split_bytes_ - tensor_bytes_;
+  if (is_full) {
+    file_name_ = fmt::format("model_{}.onnx.data", ++file_index_);
+    finished_bytes_ += std::exchange(offset_bytes_, 0);
+    tensor_bytes_ = 0;
+  }
+  tensor_bytes_ += weight_bytes;
+}
+
 Status WeightWriter::Emit(std::span<const std::byte> bytes) {
-  QEFF_RETURN_IF_ERROR(sink_(bytes));
+  QEFF_RETURN_IF_ERROR(sink_(file_name_, bytes));
   offset_bytes_ += static_cast<int64_t>(bytes.size());
   return Status::Ok();
 }
 
-Result<int64_t> WeightWriter::Append(const ir::Weight& weight) {
+Result<WeightWriter::Place> WeightWriter::Append(const ir::Weight& weight) {
+  ChooseFile(weight.size_bytes());
   const int64_t past_bytes = offset_bytes_ % kTensorAlignmentBytes;
   if (past_bytes != 0) {
     const std::vector<std::byte> zeros(static_cast<size_t>(kTensorAlignmentBytes - past_bytes));
@@ -30,7 +50,7 @@ Result<int64_t> WeightWriter::Append(const ir::Weight& weight) {
     QEFF_RETURN_IF_ERROR(EmitBlocks(weight));
     ir::ReleasePages(weight);
   }
-  return start_bytes;
+  return Place{file_name_, start_bytes};
 }
 
 Status WeightWriter::EmitFileBytes(const ir::FileBytes& leaf, int64_t size_bytes) {

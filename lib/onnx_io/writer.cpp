@@ -19,7 +19,10 @@ constexpr int64_t kIrVersion = 8;  // the newest that the AI 100 compiler is kno
 class ModelWriter {
  public:
   ModelWriter(const ir::Model& model, const WriteOptions& options, const DataSink& sink)
-      : model_(model), options_(options), names_(model.graph), weights_(sink) {}
+      : model_(model),
+        options_(options),
+        names_(model.graph),
+        weights_(sink, options.split_data_bytes) {}
 
   Result<WrittenModel> Write() {
     proto_.set_ir_version(kIrVersion);
@@ -46,7 +49,7 @@ class ModelWriter {
     if (options_.weights == WriteOptions::Weights::kReference) {
       QEFF_ASSIGN_OR_RETURN(written.weight_spec, DumpWeightSpec(references_));
     }
-    written.data_bytes = weights_.offset_bytes();
+    written.data_bytes = weights_.total_bytes();
     if (proto_.ByteSizeLong() >= size_t{1} << 31) {
       return Unsupported(Location::File(model_.path), "the model without its weights has 2 GiB");
     }
@@ -82,15 +85,15 @@ class ModelWriter {
     tensor->set_name(name);
     tensor->set_data_type(*number);
     for (const int64_t dim : weight->dims()) tensor->add_dims(dim);
-    QEFF_ASSIGN_OR_RETURN(const int64_t offset_bytes, weights_.Append(*weight));
+    QEFF_ASSIGN_OR_RETURN(const WeightWriter::Place place, weights_.Append(*weight));
     tensor->set_data_location(onnx::TensorProto_DataLocation_EXTERNAL);
     const auto add = [&](const char* key, const std::string& value) {
       onnx::StringStringEntryProto* entry = tensor->add_external_data();
       entry->set_key(key);
       entry->set_value(value);
     };
-    add("location", options_.data_file_name);
-    add("offset", std::to_string(offset_bytes));
+    add("location", place.file_name);
+    add("offset", std::to_string(place.offset_bytes));
     add("length", std::to_string(weight->size_bytes()));
     return Status::Ok();
   }

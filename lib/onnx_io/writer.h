@@ -24,20 +24,22 @@ struct WriteOptions {
   Weights weights = Weights::kExternal;
   /// Constants of at most this size are stored in the model itself.
   int64_t inline_limit_bytes = 1024;
-  /// Name of the data file as the model refers to it; it lies beside the model.
-  std::string data_file_name = "model.onnx.data";
+  /// 0: all tensors go to one file, "model.onnx.data". Else to "model_0.onnx.data",
+  /// "model_1.onnx.data", ...: a tensor that would bring those of a file beyond so many bytes
+  /// begins the next one. The files lie beside the model.
+  int64_t split_data_bytes = 0;
 };
 
-/// Receives the bytes of the data file, in order, a few MiB at a time.
-using DataSink = std::function<Status(std::span<const std::byte>)>;
+/// Receives the bytes of the data files, one file after the other, in order, a few MiB at a time.
+using DataSink = std::function<Status(const std::string& file_name, std::span<const std::byte>)>;
 
 struct WrittenModel {
   std::string model;        ///< content of model.onnx
   std::string weight_spec;  ///< content of weight_spec.json; empty unless kReference
-  int64_t data_bytes = 0;   ///< size of the data file; 0: there is none
+  int64_t data_bytes = 0;   ///< size of the data files together; 0: there are none
 };
 
-/// Each tensor of the data file starts at a multiple of 4096 bytes (pages can be mapped). Names of
+/// Each tensor of a data file starts at a multiple of 4096 bytes (pages can be mapped). Names of
 /// nodes and values are kept; a value whose name an output needs gets a suffix. Inputs need a
 /// dtype; outputs are written with their declared shape, else with the shape of their value.
 /// Errors: kInvalidInput (an input or output has no element type); kUnsupported (a dtype that ONNX

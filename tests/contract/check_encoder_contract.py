@@ -11,9 +11,10 @@ usage: check_encoder_contract.py --bin BIN [--records FILE]
 --write-records  makes the compact form from the recorded graphs/*.json in FOLDER (needs torch and transformers, for the weights)
 
 Compared, plain and with --strict-contract: IR version, graph name, producer, opsets, metadata, functions, inputs and outputs (order,
-names, dtypes, dimensions), names of the files, what becomes of a weight beyond the range of f16. What is compared must be equal, except for what encoder_differences.py says: there it
-must be exactly what its functions make of the record. All other weights are zeros. Needs the onnx package. Exit: 0 all equal, 1 some not, 77
-there is nothing to run with.
+names, dtypes, dimensions), names of the files, what becomes of a weight beyond the range of f16, how many nodes there are of the
+operators that compute (not those that only change shapes), the names of the tables that nodes look rows up in, the number of other
+matrices. What is compared must be equal, except for what encoder_differences.py says: there it must be exactly what its functions
+make of the record. All other weights are zeros. Needs the onnx package. Exit: 0 all equal, 1 some not, 77 there is nothing to run with.
 """
 import argparse
 import copy
@@ -28,6 +29,8 @@ import check_contract
 import encoder_differences
 
 RECORDS = check_contract.ROOT / "tests/data/contract/encoder_records.json"
+# Operators that compute; the others bring shapes and masks in order, where qeff needs fewer.
+COMPUTING = ("CumSum", "Erf", "Gemm", "LayerNormalization", "MatMul", "ReduceMax", "ReduceSum", "Softmax", "Tanh")
 INTERFACE = ("ir_version", "producer", "graph_name", "opset_import", "metadata", "inputs", "outputs", "functions", "calls")
 
 
@@ -50,6 +53,23 @@ def architecture_of(original, file):
     return {"bert": "BertModel", "mpnet": "MPNetModel", "xlm-roberta": "XLMRobertaModel"}[original["config"]["model_type"]]
 
 
+def is_table(name):
+    return name.endswith(("embeddings.weight", "attention_bias.weight", "token_type_embeddings.0"))
+
+
+def recorded_weights(initializers):
+    """Of matrices that torch has transposed, only the number is known: they have no names."""
+    names = [name.removeprefix("base_model.") for name in initializers["names"] if ".LayerNorm." not in name]
+    matrices = [name for name in names if name.startswith("onnx::") or name.endswith(".weight") and not is_table(name)]
+    return {"tables": sorted(filter(is_table, names)), "matrices": len(matrices)}
+
+
+def weights_of(onnx, model):
+    floats = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    matrices = [tensor for tensor in floats if len(tensor.dims) == 2 and not is_table(tensor.name)]
+    return {"tables": sorted(tensor.name for tensor in floats if is_table(tensor.name)), "matrices": len(matrices)}
+
+
 def write_records(folder, path):
     cases = []
     for name in encoder_differences.CASES:
@@ -59,6 +79,9 @@ def write_records(folder, path):
         compact = check_contract.compact(content)
         record = {key: compact[key] for key in INTERFACE}
         record["files"] = [file for file in content["files"] if ".onnx" in file]
+        histogram = content["graph"]["node_histogram"]
+        record["computing"] = {op: histogram[op] for op in COMPUTING if op in histogram}
+        record["weights"] = recorded_weights(content["graph"]["initializers"])
         config = original["config"] | {"architectures": [architecture]}
         cases.append({"name": name, "architecture": architecture, "config": config,
                       "weights": tensors_of(architecture, original["config"]), "record": record})
@@ -94,13 +117,16 @@ def export(onnx, binaries, case, options, folder):
     # Poolings as asked for; then the lowerings that the family needs.
     passes = got["metadata"]["qeff_transforms"].split(",")
     got["metadata"]["qeff_transforms"] = [name for name in passes if name.startswith("pool-")]
+    operators = [node.op_type for node in model.graph.node]
+    got["computing"] = {op: operators.count(op) for op in COMPUTING if op in operators}
+    got["weights"] = weights_of(onnx, model)
     got["files"] = sorted(path.name for path in (folder / "onnx").glob("*.onnx*"))
     return got
 
 
-def expected(case, is_strict):
-    record = copy.deepcopy(case["record"])
-    clips = "FP16ClipTransform" in record["metadata"]["qeff_transforms"]
+def expected(case, flag):
+    record, is_strict = copy.deepcopy(case["record"]), flag == "--strict-contract"
+    clips = "FP16ClipTransform" in record["metadata"]["qeff_transforms"] and flag != "--no-clip-to-f16"
     record["largest_weight"] = 65504.0 if clips else encoder_differences.LARGE_WEIGHT
     for *_, change in encoder_differences.DIFFERENCES:
         change(record, case, is_strict)
@@ -124,16 +150,17 @@ def main():
     except ImportError:
         print("SKIPPED: Python cannot import onnx")
         return 77
-    runs = [(case, is_strict) for case in json.loads(options.records.read_text()) for is_strict in (False, True)]
+    cases = json.loads(options.records.read_text())
+    runs = [(case, flag) for case in cases for flag in ("", "--strict-contract")] + [(cases[0], "--no-clip-to-f16")]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="qeff-contract-") as folder:
-        for case, is_strict in runs:
-            name = case["name"] + " strict" * is_strict
+        for case, flag in runs:
+            name = f"{case['name']} {flag}".strip()
             case["options"] = encoder_differences.CASES[case["name"]]
-            flags = case["options"] + ["--strict-contract"] * is_strict
+            flags = case["options"] + [flag] * bool(flag)
             try:
                 got = export(onnx, options.bin, case, flags, pathlib.Path(folder) / name)
-                problems = check_contract.differences(name, expected(case, is_strict), got)
+                problems = check_contract.differences(name, expected(case, flag), got)
             except RuntimeError as error:
                 problems = [f"{name}: {error}"]
             print("\n".join(problems) if problems else f"{name}: equal")

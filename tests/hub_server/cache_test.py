@@ -44,12 +44,18 @@ class Selection(support.FetchCase):
         return [line.split(maxsplit=2)[2] for line in lines[:-1]]
 
     def test_what_running_the_model_needs(self):
-        wanted = ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors", "additional_chat_templates/tool.jinja", "chat_template.jinja", "config.json",
+        wanted = ["additional_chat_templates/tool.jinja", "chat_template.jinja", "config.json",
                   "merges.txt", "model.safetensors", "spiece.model", "tokenizer.json", "vocab.txt"]  # fmt: skip
         others = [".gitattributes", "README.md", "LICENSE.txt", "pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
                   "flax_model.msgpack", "onnx/model.onnx", "onnx/config.json", "original/consolidated.00.pth",
                   "original/params.json", "model.fp16.safetensors", "consolidated.safetensors", "figure.png", "modeling_x.py",
-                  "runs/1/config.json", "model-q4.gguf", "2_Dense/pytorch_model.bin", "extra/model.safetensors"]  # fmt: skip
+                  "runs/1/config.json", "model-q4.gguf", "extra/model.safetensors"]  # fmt: skip
+        self.assertEqual(self.chosen(wanted + others), wanted)
+
+    def test_modules_of_sentence_transformers(self):
+        wanted = ["1_Pooling/config.json", "config.json", "dense/config.json", "dense/model.safetensors", "model.safetensors", "modules.json",
+                  "sentence_bert_config.json", "tokenizer.json"]  # fmt: skip
+        others = ["dense/pytorch_model.bin", "onnx/model.onnx", "openvino/openvino_model.xml", "extra/model.safetensors", "runs/1/config.json"]
         self.assertEqual(self.chosen(wanted + others), wanted)
 
     def test_shards(self):

@@ -101,8 +101,11 @@ void AddExportOptions(CLI::App& app, ExportArguments& arguments,
   app.add_flag("--subfunctions", arguments.subfunctions,
                "One ONNX function for each repeated layer")
       ->group(group);
-  app.add_flag("--clip-to-f16", arguments.clip_to_f16,
-               "Bring constants into the range of f16, which a card computes in")
+  app.add_flag_function(
+         "--clip-to-f16,!--no-clip-to-f16",
+         [&arguments](int64_t count) { arguments.clip_to_f16 = count > 0; },
+         "Bring constants into the range of f16, which a card computes in (default: on for "
+         "the task embedding)")
       ->group(group);
 }
 

@@ -24,7 +24,7 @@ struct ExportArguments {
   std::string dtype = "f32";
   std::string weights = "external";
   bool subfunctions = false;
-  bool clip_to_f16 = false;
+  std::optional<bool> clip_to_f16;
 };
 /// `weights_option`: another name where --weights are those of a program.
 void AddExportOptions(CLI::App& app, ExportArguments& arguments,

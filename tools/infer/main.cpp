@@ -41,13 +41,17 @@ int main(int argc, char** argv) {
         QEFF_ASSIGN_OR_RETURN(const Backend* backend,
                               FindBackend(compile_arguments.options.backend));
         // A compiler that is not ours reads weights from the ONNX folder only.
-        if (backend->CompilesOnnx()) export_arguments.weights = "external";
+        if (backend->CompilesOnnx()) {
+          export_arguments.weights = "external";
+        } else if (!export_arguments.clip_to_f16) {
+          export_arguments.clip_to_f16 = false;  // ours compute in f32, as Hugging Face does
+        }
         QEFF_ASSIGN_OR_RETURN(
             const std::filesystem::path onnx,
             stages::Export(checkpoint, "", tools::ToExportOptions(export_arguments, transform)));
         stages::CompileOptions compile = tools::ToCompileOptions(compile_arguments);
         if (tools::WantsEncoder(*parsed) && compile.seq_lens.empty()) {
-          QEFF_ASSIGN_OR_RETURN(compile.seq_lens, stages::DefaultSeqLens(checkpoint));
+          QEFF_ASSIGN_OR_RETURN(compile.seq_lens, stages::DefaultSeqLens(onnx));
         }
         QEFF_ASSIGN_OR_RETURN(const std::filesystem::path qpc, stages::Compile(onnx, "", compile));
         run_arguments.devices = compile_arguments.devices;

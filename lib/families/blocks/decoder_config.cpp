@@ -129,6 +129,7 @@ Result<RotaryFacts> MakeRotary(const FamilyInputs& inputs, const checkpoint::Rop
     facts.long_inverse_frequencies = std::move(table.long_inverse_frequencies);
     facts.original_context_tokens = table.long_from_tokens;
   }
+  if (facts.kind != RotaryKind::kDynamic) inputs.findings.LimitTokens(facts.table_rows);
   return facts;
 }
 
@@ -210,6 +211,7 @@ Status ReadRotaryDim(const FamilyInputs& inputs, const DecoderDefaults& defaults
   facts.rotaries = {{.rotary_channels = channels,
                      .inverse_frequencies = std::move(table.inverse_frequencies),
                      .table_rows = inputs.max_positions.value_or(max_positions)}};
+  inputs.findings.LimitTokens(facts.rotaries[0].table_rows);
   for (LayerFacts& layer : facts.layers) layer.rotary = 0;
   return Status::Ok();
 }

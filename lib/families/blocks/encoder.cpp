@@ -151,11 +151,11 @@ class EncoderBuilder {
       return builder_.Onnx(scope, type, std::move(inputs), std::move(attributes));
     };
     if (facts_.positions == PositionRule::kIndex) {
-      inputs_.findings.max_tokens = facts_.position_rows;
+      inputs_.findings.LimitTokens(facts_.position_rows);
       ir::Value* count = op("Gather", {op("Shape", {input_ids_}), builder_.Int(1)});
       return Look(scope, table, op("Range", {builder_.Int(0), count, builder_.Int(1)}));
     }
-    inputs_.findings.max_tokens = facts_.position_rows - facts_.padding_id - 1;
+    inputs_.findings.LimitTokens(facts_.position_rows - facts_.padding_id - 1);
     ir::Value* padding = builder_.Int(facts_.padding_id);
     ir::Value* is_token =
         op("Cast", {op("Not", {op("Equal", {input_ids_, padding})})}, {{"to", int64_t{7}}});  // i64

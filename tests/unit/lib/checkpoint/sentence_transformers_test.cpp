@@ -88,6 +88,22 @@ TEST_CASE("dense and normalize modules follow pooling") {
           std::vector<std::string>{"1_Pooling/config.json", "3_Dense/config.json", "modules.json"});
 }
 
+TEST_CASE("module folders have the names that modules.json says") {
+  const TemporaryFolder folder;
+  WriteText(folder / "modules.json", ModulesJson({{kOld + "Transformer", ""},
+                                                  {kOld + "Pooling", "pooling"},
+                                                  {kOld + "Dense", "10_dense.v2"}}));
+  WriteText(folder / "pooling/config.json", R"({"word_embedding_dimension": 8})");
+  WriteText(folder / "10_dense.v2/config.json", R"({"in_features": 8, "out_features": 4})");
+  WriteText(folder / "1_Pooling/config.json", "{}");  // nobody lists it
+  const auto modules = ReadSentenceModules(folder.path());
+  REQUIRE(modules.ok());
+  REQUIRE(std::get<DenseModule>((*modules)->head[0]).folder == "10_dense.v2");
+  REQUIRE(SentenceFiles(folder.path()) == std::vector<std::string>{"10_dense.v2/config.json",
+                                                                   "modules.json",
+                                                                   "pooling/config.json"});
+}
+
 TEST_CASE("bad modules.json") {
   const TemporaryFolder folder;
   const auto error = [&](const std::string& text) {

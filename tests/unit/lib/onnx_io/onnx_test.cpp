@@ -59,18 +59,18 @@ std::string ReadText(const fs::path& path) {
 }
 
 void WriteModel(const ir::Model& model, const WriteOptions& options, const fs::path& folder) {
-  std::ofstream data(folder / options.data_file_name, std::ios::binary);
-  const auto sink = [&](std::span<const std::byte> bytes) {
+  int64_t data_bytes = 0;
+  const auto sink = [&](const std::string& name, std::span<const std::byte> bytes) {
+    std::ofstream data(folder / name, std::ios::binary | std::ios::app);
     data.write(reinterpret_cast<const char*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));
+    data_bytes += static_cast<int64_t>(bytes.size());
     return Status::Ok();
   };
   const Result<WrittenModel> written = WriteOnnx(model, options, sink);
   INFO((written.ok() ? "" : written.diagnostic().ToString()));
   REQUIRE(written.ok());
-  REQUIRE(data.tellp() == written->data_bytes);
-  data.close();
-  if (written->data_bytes == 0) fs::remove(folder / options.data_file_name);
+  REQUIRE(data_bytes == written->data_bytes);
   WriteText(folder / "model.onnx", written->model);
   if (!written->weight_spec.empty()) {
     WriteText(folder / kWeightSpecFileName, written->weight_spec);

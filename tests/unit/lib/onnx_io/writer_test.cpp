@@ -40,7 +40,7 @@ onnx::ModelProto Parse(const fs::path& path) {
   return model;
 }
 
-const auto kNoData = [](std::span<const std::byte>) { return Status::Ok(); };
+const auto kNoData = [](const std::string&, std::span<const std::byte>) { return Status::Ok(); };
 
 }  // namespace
 
@@ -157,6 +157,39 @@ TEST_CASE("large constants start at pages of the data file, small ones are in th
   REQUIRE(CheckOnnxFile(folder.path() / "model.onnx").ok());
 }
 
+TEST_CASE("split data files are as large as allowed, and a larger tensor has one of its own") {
+  ir::Model model;
+  std::vector<ir::Value*> constants;
+  for (const int64_t elements : {300, 300, 100, 900, 400}) {
+    const std::vector<float> values(static_cast<size_t>(elements), static_cast<float>(elements));
+    constants.push_back(model.graph.AddConstant(fmt::format("c{}", constants.size()),
+                                                ir::MakeFloats({elements}, values)));
+  }
+  ir::Value* all = model.graph.Add({"", "Concat", constants, {{"axis", int64_t{0}}}});
+  all->set_type({DType::kF32, ir::Shape{2000}});
+  model.graph.AddOutput("y", all);
+  const TemporaryFolder folder;
+  // 1200 + 1200 bytes fill the first file; 400 bytes stay in the model; 3600 are beyond any file.
+  WriteModel(model, {.split_data_bytes = 2400}, folder.path());
+  const onnx::ModelProto proto = Parse(folder.path() / "model.onnx");
+  std::vector<std::string> files;
+  for (const onnx::TensorProto& tensor : proto.graph().initializer())
+    files.push_back(tensor.external_data_size() == 0 ? "" : tensor.external_data(0).value());
+  REQUIRE(files == std::vector<std::string>{"model_0.onnx.data", "model_0.onnx.data", "",
+                                            "model_1.onnx.data", "model_2.onnx.data"});
+  REQUIRE(fs::file_size(folder.path() / "model_0.onnx.data") == 4096 + 1200);
+  REQUIRE(fs::file_size(folder.path() / "model_1.onnx.data") == 3600);
+  REQUIRE(fs::file_size(folder.path() / "model_2.onnx.data") == 1600);
+  REQUIRE(CheckOnnxFile(folder.path() / "model.onnx").ok());
+  const Result<ir::Model> again = ReadOnnx(folder.path());
+  REQUIRE(again.ok());
+  for (const ir::Value* constant : again->graph.constants()) {
+    const Result<std::vector<float>> values = ir::ReadFloats(*constant->constant());
+    REQUIRE(values.ok());
+    REQUIRE(values->front() == static_cast<float>(values->size()));
+  }
+}
+
 TEST_CASE("weights of many blocks are written in the right order") {
   // Both need more than a block for one index of the first axis: 3 of 24 MB, then 1 of 72 MB.
   std::vector<float> values(3 * 2000 * 3000);
@@ -243,7 +276,9 @@ TEST_CASE("an error of the sink ends the writing") {
   ir::Model model;
   ir::Value* w = model.graph.AddConstant("w", ir::MakeFloats({300}, std::vector<float>(300)));
   model.graph.AddOutput("y", w);
-  const auto full = [](std::span<const std::byte>) { return IoError({}, "no space left"); };
+  const auto full = [](const std::string&, std::span<const std::byte>) {
+    return IoError({}, "no space left");
+  };
   const Result<WrittenModel> written = WriteOnnx(model, {}, full);
   REQUIRE(!written.ok());
   REQUIRE(written.diagnostic().code == ErrorCode::kIo);
