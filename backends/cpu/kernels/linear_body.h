@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loops around the register tile of a Linear: panel of 32 columns outermost, then blocks of k
-// small enough that the panel's block stays in the first-level cache, then row tiles, whose packed
-// rows stream from the second level. The sums of a panel stay in scratch between blocks and get the
-// epilogue while they are still in the first level.
+// The loops around the register tile of a Linear: blocks of rows and k that fit the second-level
+// cache meet a few panels of 32 columns; a panel's block stays in the first level while row tiles
+// stream past it and the next panel's block is fetched. The sums of the panels stay in scratch
+// between blocks of k and get the epilogue right after the last one.
 #pragma once
 
 #include "backends/cpu/kernels/kernels.h"
@@ -60,52 +60,78 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   }
 }
 
-/// Packed rows that stay in the second-level cache while all panels pass by, in bytes; and how many
-/// there are at least, so that each weight that is read serves enough of them.
-constexpr int64_t kRowBlockBytes = 768 * 1024;
-constexpr int64_t kLeastRowBlock = 43 * kTileRows;
+/// Rows of a block: a block of 256 k of them takes 516 KiB, half of a small second-level cache.
+constexpr int64_t kBlockRows = 43 * kTileRows;
+/// Panels that meet a block of rows before the next block of k, so that rows are fetched from the
+/// third level once for all of them. Their sums take a quarter of a small second-level cache. Even:
+/// gate and up stay together.
+constexpr int64_t kStripPanels = 4;
+
+/// Fetches `lines` lines into the second-level cache.
+QEFF_INLINE const char* FetchLines(const char* next, int64_t lines) {
+  constexpr int kSecondLevel = 2;
+  for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * 64, 0, kSecondLevel);
+  return next + lines * 64;
+}
 
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
+///
+/// Rows [row_begin, row_end) by `depth` k of one panel at `w`, while the weights at `next`, as many
+/// of them, are fetched. `x` is row row_begin; `gate` the finished gate sums if gated.
+template <typename Format>
+void MultiplyPanelRows(const LinearArgs& args, int64_t row_begin, int64_t row_end, int64_t panel,
+                       int64_t k, int64_t depth, const typename Format::Weight* next, float* strip,
+                       float* gate) {
+  const auto* x = static_cast<const typename Format::Row*>(args.x);
+  const auto* w = static_cast<const typename Format::Weight*>(args.weights) +
+                  (panel * Format::WeightDepth(args.depth) + k) * kPanelColumns;
+  const int64_t tiles = (row_end - row_begin + kTileRows - 1) / kTileRows;
+  const int64_t block_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(*w));
+  const int64_t lines = (block_bytes / 64 + tiles - 1) / tiles;
+  const char* fetched = reinterpret_cast<const char*>(next);
+  for (int64_t row = row_begin; row < row_end; row += kTileRows) {
+    const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
+    const int64_t place = (row - row_begin) * kPanelColumns;
+    fetched = FetchLines(fetched, lines);
+    Format::Tile(rows, x + row * Format::RowDepth(args.depth) + k * rows, w, depth, strip + place,
+                 k > 0);
+    if (k + depth == args.depth) FinishTile(args, panel, row, rows, strip + place, gate + place);
+  }
+}
+
 template <typename Format>
 void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
-  const auto* x = static_cast<const typename Format::Row*>(args.x);
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
-  const int64_t depth = args.depth;
-  const int64_t weight_depth = Format::WeightDepth(depth);
-  const int64_t row_depth = Format::RowDepth(depth);
-  const int64_t block =
-      args.rows <= kTileRows || depth <= Format::kBlockDepth ? depth : Format::kBlockDepth;
+  const int64_t panel_elements = Format::WeightDepth(args.depth) * kPanelColumns;
   const int64_t strip_floats = (row_end - row_begin) * kPanelColumns;
-  for (int64_t panel = args.panel_begin; panel < args.panel_end; ++panel) {
-    const auto* panel_weights = weights + panel * weight_depth * kPanelColumns;
-    const bool is_up = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 1;
-    float* strip = args.scratch + (is_up ? strip_floats : 0);
+  for (int64_t first = args.panel_begin; first < args.panel_end; first += kStripPanels) {
+    const int64_t last =
+        args.panel_end - first < kStripPanels ? args.panel_end : first + kStripPanels;
     int64_t k = 0;
     do {  // at least once: depth may be 0
-      const int64_t count = depth - k < block ? depth - k : block;
-      for (int64_t row = row_begin; row < row_end; row += kTileRows) {
-        const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
-        const int64_t place = (row - row_begin) * kPanelColumns;
-        Format::Tile(rows, x + row * row_depth + k * rows, panel_weights + k * kPanelColumns, count,
-                     strip + place, k > 0);
-        if (k + count == depth) {
-          FinishTile(args, panel, row, rows, strip + place, args.scratch + place);
+      const int64_t left = args.depth - k;
+      const int64_t depth = left < Format::kBlockDepth ? left : Format::kBlockDepth;
+      const bool is_end = depth == left;
+      for (int64_t panel = first; panel < last; ++panel) {
+        const auto* next = weights + (panel + 1) * panel_elements + k * kPanelColumns;
+        if (panel + 1 == last) {
+          next = is_end ? weights + last * panel_elements
+                        : weights + first * panel_elements + (k + depth) * kPanelColumns;
         }
+        float* strip = args.scratch + (panel - first) * strip_floats;
+        MultiplyPanelRows<Format>(args, row_begin, row_end, panel, k, depth, next, strip,
+                                  (panel & 1) == 1 && panel > first ? strip - strip_floats : strip);
       }
-      k += count;
-    } while (k < depth);
+      k += depth;
+    } while (k < args.depth);
   }
 }
 
 template <typename Format>
 void RunLinear(const LinearArgs& args) {
-  const int64_t row_bytes =
-      Format::RowDepth(args.depth) * static_cast<int64_t>(sizeof(typename Format::Row));
-  int64_t rows = row_bytes == 0 ? args.rows : kRowBlockBytes / row_bytes;
-  rows = (rows < kLeastRowBlock ? kLeastRowBlock : rows) / kTileRows * kTileRows;
-  for (int64_t row = 0; row < args.rows; row += rows) {
-    RunLinearRows<Format>(args, row, args.rows - row < rows ? args.rows : row + rows);
+  for (int64_t row = 0; row < args.rows; row += kBlockRows) {
+    RunLinearRows<Format>(args, row, args.rows - row < kBlockRows ? args.rows : row + kBlockRows);
   }
 }
 
