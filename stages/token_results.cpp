@@ -118,7 +118,7 @@ Result<std::vector<Entity>> Grouped(const Tokenizer& tokenizer, const Encoding& 
 Result<std::vector<Entity>> FindEntities(const Tokenizer& tokenizer,
                                          const std::vector<std::string>& labels,
                                          const EncodedRow& row, Aggregation aggregation) {
-  QEFF_ASSIGN_OR_RETURN(std::vector<Entity> entities, OfTokens(tokenizer, labels, rows));
+  QEFF_ASSIGN_OR_RETURN(std::vector<Entity> entities, OfTokens(tokenizer, labels, row));
   if (aggregation == Aggregation::kSimple) {
     QEFF_ASSIGN_OR_RETURN(entities, Grouped(tokenizer, row.encoding, entities));
   }

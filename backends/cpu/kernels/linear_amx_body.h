@@ -37,6 +37,11 @@ struct alignas(64) TileConfiguration {
   uint8_t rows[16] = {};
 };
 
+/// The intrinsic tells the compiler of eight bytes only, so that stores to the others may be lost.
+QEFF_INLINE void LoadTileConfiguration(const TileConfiguration& configuration) {
+  asm volatile("ldtilecfg %0" : : "m"(configuration));
+}
+
 /// Tiles 0..3: sums of rows {first, second} by columns {0..15, 16..31}; 4, 5: rows; 6, 7: weights.
 QEFF_INLINE void ConfigureTiles(int64_t count) {
   const auto first = static_cast<uint8_t>(count < kAmxRows ? count : kAmxRows);
@@ -47,8 +52,7 @@ QEFF_INLINE void ConfigureTiles(int64_t count) {
     configuration.rows[i] = rows[i];
     configuration.row_bytes[i] = 64;
   }
-  // The intrinsic tells the compiler of eight bytes only, so that stores to the others may be lost.
-  asm volatile("ldtilecfg %0" : : "m"(configuration));
+  LoadTileConfiguration(configuration);
 }
 
 /// Up to 32 rows as one or two tiles for each block of 32 k. Counts are elements.

@@ -17,19 +17,10 @@
 namespace qeff::cpu {
 namespace {
 
-/// What ldtilecfg reads.
-struct alignas(64) QuantTileConfiguration {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 /// Tiles 0..3: sums of rows {first, second} by columns {0..15, 16..31}; 4, 5: rows; 6, 7: weights
 /// of `step` k.
 inline void ConfigureQuantTiles(int64_t first_rows, int64_t second_rows, int64_t step) {
-  QuantTileConfiguration configuration;
+  TileConfiguration configuration;
   for (int i = 0; i < 8; ++i) {
     const bool is_weight = i >= 6;
     const bool is_second = i == 2 || i == 3 || i == 5;
@@ -38,7 +29,7 @@ inline void ConfigureQuantTiles(int64_t first_rows, int64_t second_rows, int64_t
                                                              : first_rows);
     configuration.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? step : 64);
   }
-  _tile_loadconfig(&configuration);
+  LoadTileConfiguration(configuration);
 }
 
 /// Two packed row tiles from a block on; without rows, the second is a tile whose sums nobody

@@ -157,7 +157,7 @@ struct alignas(64) TileConfig {
 #define QEFF_TILE_LOOP(product)                        \
   static const TileConfig config;                      \
   alignas(64) static const std::byte zeros[1024] = {}; \
-  _tile_loadconfig(&config);                           \
+  asm volatile("ldtilecfg %0" : : "m"(config));        \
   _tile_zero(0);                                       \
   _tile_zero(1);                                       \
   _tile_zero(2);                                       \
