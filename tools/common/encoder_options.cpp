@@ -14,6 +14,7 @@ void AddEncoderOptions(CLI::App& app, EncoderArguments& arguments) {
     return app.add_option(name, values, help)
         ->expected(0, 1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false)  // else '[MASK]' would be read as a list
         ->type_name("[TEXT]")
         ->group(group);
   };

@@ -44,9 +44,8 @@ void AddTransformOptions(CLI::App& app, stages::TransformOptions& options) {
       ->check(CLI::IsMember(tasks))
       ->type_name("TASK")
       ->group(group);
-  app.add_flag(
-         "--kv-cache,!--no-kv-cache", options.kv_cache,
-         "Keep keys and values between calls (default on; off gives the logits of a whole text)")
+  app.add_flag("!--no-kv-cache", options.kv_cache,
+               "Keep no keys and values between calls: gives the logits of a whole text")
       ->group(group);
   app.add_flag("--continuous-batching", options.continuous_batching,
                "Let each row of a call choose its cache slot")

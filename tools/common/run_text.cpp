@@ -154,7 +154,8 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
   AddEncoderOptions(app, arguments.encoder);
   const std::string prompts = "Prompts";
   CLI::Option* raw[] = {
-      app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times"),
+      app.add_option("--prompt", arguments.prompts, "Text to continue; may be given several times")
+          ->allow_extra_args(false),  // else '[INST] ... [/INST]' would be read as a list
       app.add_option("--prompts-file", arguments.prompts_file, "File with one prompt a line"),
       app.add_option("--input-ids", arguments.input_ids,
                      "Token ids to continue, e.g. 5,17,9; may be given several times")};
