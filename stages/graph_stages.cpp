@@ -233,8 +233,9 @@ Result<std::filesystem::path> Export(const std::filesystem::path& input,
         std::filesystem::absolute(input).lexically_normal().string();
   }
   // The original clips constants and splits data files for this class alone.
-  const bool is_base_model =
-      model.metadata[std::string(kTaskKey)] == families::TaskName(families::Task::kEmbedding);
+  const auto task = model.metadata.find(std::string(kTaskKey));
+  const bool is_base_model = task != model.metadata.end() &&
+                             task->second == families::TaskName(families::Task::kEmbedding);
   const bool clips = options.clip_to_f16.value_or(is_base_model);
   opened.manifest.options["clip_to_f16"] = clips;
   QEFF_ASSIGN_OR_RETURN(const std::filesystem::path folder, ArchitectureFolder(architecture));

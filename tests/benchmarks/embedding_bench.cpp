@@ -35,7 +35,7 @@ Result<std::vector<std::string>> ReadLines(const std::filesystem::path& path) {
 
 Status Measure(const std::filesystem::path& qpc, const std::vector<std::string>& lines) {
   QEFF_ASSIGN_OR_RETURN(stages::EncoderModel model, stages::EncoderModel::Open(qpc, {}));
-  const auto ignore = [](std::string_view, std::span<const float>) { return Status::Ok(); };
+  const auto ignore = [](const stages::EncodedRow&) { return Status::Ok(); };
   std::vector<double> milliseconds;
   for (size_t i = 0; i < kWarmUpTexts + lines.size(); ++i) {
     const TextPair text = {.first = lines[i % lines.size()], .second = {}};
