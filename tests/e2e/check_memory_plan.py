@@ -6,7 +6,8 @@
 usage: check_memory_plan.py --bin BIN --root PROJECT
 
 Peak memory is the plan plus that of the program itself, which is measured once: on the demo model in a short context. Then the demo model in a
-long one, with keys and values in each format, and a random checkpoint of 86 MB must have their plans within 5 % of the peak. Contexts are filled to the end, as memory counts when
+long one, with keys and values in each format, and a random checkpoint of 86 MB must have their plans within 5 % of the peak and a huge page, by which the areas of a
+program may reach further than what they hold. Contexts are filled to the end, as memory counts when
 it is used. Standard library only."""
 import argparse
 import json
@@ -18,6 +19,8 @@ import sys
 import tempfile
 
 CHECKPOINT = ["--hidden", "512", "--layers", "8", "--heads", "8", "--kv-heads", "4", "--ffn", "1536", "--vocab", "32000", "--tied"]
+
+HUGE_PAGE_BYTES = 2 << 20
 
 
 def run(command):
@@ -77,10 +80,10 @@ def main():
         runs = [(f"demo-long-{cache}", demo, 2048, 4, 1000, cache) for cache in ("f32", "bf16", "f16", "mxint8")]
         for name, checkpoint, *rest in (*runs, ("random", work / "random", 256, 1, 32000)):
             plan, peak = measure(arguments, work, name, checkpoint, *rest)
-            difference = (plan + own - peak) / peak
-            print(f"{name}: off by {difference:+.2%} of the peak")
-            if abs(difference) > 0.05:
-                print("FAILED: more than 5 %")
+            difference = plan + own - peak
+            print(f"{name}: off by {difference / peak:+.2%} of the peak")
+            if abs(difference) > 0.05 * peak + HUGE_PAGE_BYTES:
+                print("FAILED: more than 5 % and a huge page")
                 failed = True
     return 1 if failed else 0
 

@@ -28,7 +28,7 @@ constexpr int64_t kRowBlock = 4 * kTileRows;
 
 int64_t ScratchFloats(const MatMulParams& p) {
   const int64_t rows = std::min(kRowBlock, p.rows);
-  return Product({kPanelColumns + rows, p.depth}) + LinearScratchFloats(rows) + 64;
+  return Product({kPanelColumns + kTileRows + rows, p.depth}) + LinearScratchFloats(rows) + 64;
 }
 
 void Check(StepCheck& check) {
@@ -59,16 +59,25 @@ void PackPanel(const MatMulParams& p, const float* b, int64_t columns, float* pa
   }
 }
 
-/// Tiles of 12 rows, as kernels expect them.
-void PackRows(const MatMulParams& p, const float* a, int64_t rows, float* packed) {
+/// Rows as linear_f32 of these kernels expects them. `dense` has room for kTileRows of them.
+void PackRows(const Kernels& kernels, const MatMulParams& p, const float* a, int64_t rows,
+              float* dense, float* packed) {
+  const bool is_dense = p.a_depth_stride == 1;
   for (int64_t first = 0; first < rows; first += kTileRows) {
-    const int64_t tile_rows = std::min(kTileRows, rows - first);
-    for (int64_t k = 0; k < p.depth; ++k) {
-      for (int64_t r = 0; r < tile_rows; ++r) {
-        packed[first * p.depth + k * tile_rows + r] =
-            a[(first + r) * p.a_row_stride + k * p.a_depth_stride];
+    const float* from = a + first * p.a_row_stride;
+    const int64_t count = std::min(kTileRows, rows - first);
+    for (int64_t r = 0; r < count && !is_dense; ++r) {
+      for (int64_t k = 0; k < p.depth; ++k) {
+        dense[r * p.depth + k] = from[r * p.a_row_stride + k * p.a_depth_stride];
       }
     }
+    kernels.pack_rows_f32({.x = is_dense ? from : dense,
+                           .x_stride = is_dense ? p.a_row_stride : p.depth,
+                           .row_begin = first,
+                           .rows = count,
+                           .total_rows = rows,
+                           .depth = p.depth,
+                           .out = packed});
   }
 }
 
@@ -76,7 +85,8 @@ void Run(const StepRun& run) {
   const auto p = run.params_as<MatMulParams>();
   const int64_t panels = PanelCount(p.columns);
   auto* panel = reinterpret_cast<float*>(run.scratch);
-  float* rows_scratch = panel + kPanelColumns * p.depth;
+  float* dense = panel + kPanelColumns * p.depth;
+  float* rows_scratch = dense + kTileRows * p.depth;
   for (int64_t unit = run.begin; unit < run.end; ++unit) {
     const int64_t batch = unit / panels;
     const int64_t column = unit % panels * kPanelColumns;
@@ -87,7 +97,7 @@ void Run(const StepRun& run) {
     PackPanel(p, b + column * p.b_column_stride, columns, panel);
     for (int64_t row = 0; row < p.rows; row += kRowBlock) {
       const int64_t rows = std::min(kRowBlock, p.rows - row);
-      PackRows(p, a + row * p.a_row_stride, rows, rows_scratch);
+      PackRows(run.kernels, p, a + row * p.a_row_stride, rows, dense, rows_scratch);
       run.kernels.linear_f32({.x = rows_scratch,
                               .weights = panel,
                               .rows = rows,
