@@ -8,7 +8,7 @@
 # Installs nothing. Without what it needs it says what is missing and exits with 77:
 #   apt-get install g++-aarch64-linux-gnu qemu-user      and, for --make-sysroot, mmdebstrap
 # and a root folder of Debian 12 for arm64 with the libraries of the build, BUILD_DIR/sysroot. --make-sysroot unpacks one there
-# (260 MB from deb.debian.org); the machine's own packages stay as they are. BUILD_DIR chooses the folder (default: build-arm64).
+# (260 MB of Debian packages); the machine's own packages stay as they are. BUILD_DIR chooses the folder (default: build-arm64).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
