@@ -30,6 +30,9 @@ QEFF_INLINE VecU ToF16(Vec x) {
 #elif defined(__F16C__)
   return reinterpret_cast<VecU>(_mm256_cvtepu16_epi32(
       _mm256_cvtps_ph(reinterpret_cast<__m256>(x), _MM_FROUND_TO_NEAREST_INT)));
+#elif defined(__aarch64__)
+  return reinterpret_cast<VecU>(
+      vmovl_u16(vreinterpret_u16_f16(vcvt_f16_f32(reinterpret_cast<float32x4_t>(x)))));
 #else
   const VecU magnitude = MagnitudeBits(x);
   // Below 2^-14: adding 0.5 puts the mantissa where a subnormal has it, and rounds.

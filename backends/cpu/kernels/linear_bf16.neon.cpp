@@ -4,6 +4,8 @@
 
 namespace qeff::cpu {
 
-void LinearBf16Neon(const LinearArgs& args) { RunStreamedLinear<LinearBf16NeonFormat>(args); }
+void LinearBf16Neon(const LinearArgs& args) {
+  RunStreamedLinear<LinearBf16NeonFormat<F32RowsNeon>>(args);
+}
 
 }  // namespace qeff::cpu

@@ -4,8 +4,8 @@
 // Linear with bf16 weights and bf16 rows by bfmmla: two rows times two columns over four k, into a
 // register [2][2] of f32. Two pairs of k of four columns interleave into two operands, and so do
 // those of four rows, so packed rows and panels stay in the order of the other kernels. Few rows
-// take bfdot, where each 32-bit lane takes the products of one pair of k. Both round the sum of a
-// pair to odd and flush denormals.
+// take bfdot, where each 32-bit lane takes the products of one pair of k. Both round all sums to
+// odd, so errors are twice those of rounding to nearest, and flush denormals.
 #pragma once
 
 #include <arm_neon.h>

@@ -6,6 +6,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "backends/cpu/kernels/vector.h"
@@ -38,6 +40,20 @@ QEFF_INLINE VecU WidenU8(const uint8_t* from) {
   return reinterpret_cast<VecU>(
       _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
 }
+#elif defined(__aarch64__)
+// The compiler takes vectors of 4 bytes and of 8 apart to widen them, here and below.
+QEFF_INLINE uint8x8_t LoadFourBytes(const void* from) {
+  uint32_t bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return vreinterpret_u8_u32(vdup_n_u32(bytes));
+}
+QEFF_INLINE VecI WidenI8(const int8_t* from) {
+  const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(LoadFourBytes(from)));
+  return reinterpret_cast<VecI>(vmovl_s16(vget_low_s16(halves)));
+}
+QEFF_INLINE VecU WidenU8(const uint8_t* from) {
+  return reinterpret_cast<VecU>(vmovl_u16(vget_low_u16(vmovl_u8(LoadFourBytes(from)))));
+}
 #else
 QEFF_INLINE VecI WidenI8(const int8_t* from) {
   VecI8 bytes;
@@ -51,11 +67,17 @@ QEFF_INLINE VecU WidenU8(const uint8_t* from) {
 }
 #endif
 
+#if defined(__aarch64__)
+QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
+  return BitsToFloat(reinterpret_cast<VecU>(vshll_n_u16(vld1_u16(from), 16)));
+}
+#else
 QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
   VecU16 halves;
   std::memcpy(&halves, from, sizeof(halves));
   return BitsToFloat(__builtin_convertvector(halves, VecU) << 16);
 }
+#endif
 
 #if defined(__AVX512F__)
 QEFF_INLINE Vec LoadF16(const uint16_t* from) {
@@ -68,6 +90,10 @@ QEFF_INLINE Vec LoadF16(const uint16_t* from) {
   __m128i halves;
   std::memcpy(&halves, from, sizeof(halves));
   return _mm256_cvtph_ps(halves);
+}
+#elif defined(__aarch64__)
+QEFF_INLINE Vec LoadF16(const uint16_t* from) {
+  return reinterpret_cast<Vec>(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from))));
 }
 #else
 /// Exponent and mantissa at their places in f32 are too small by 2^112; multiplying by that also

@@ -10,6 +10,9 @@
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/kernels/narrow_loads.h"
 #include "backends/cpu/kernels/tile_f32.h"
+#if defined(QEFF_NEON)
+#include "backends/cpu/kernels/tile_columns_neon.h"
+#endif
 
 namespace qeff::cpu {
 namespace {
@@ -33,6 +36,7 @@ struct PlainColumns {
   QEFF_INLINE PlainColumns From(int64_t column) const { return {at + column, stride}; }
 };
 
+#if !defined(QEFF_NEON)
 /// acc[r][c] (+)= sum over k of a[k * a_stride + r] * columns[k][c] for r < kRows and kVectors
 /// vectors of columns.
 template <typename Columns, int kRows, int kVectors>
@@ -83,6 +87,8 @@ void TileColumns(const float* a, int64_t a_stride, Columns columns, int64_t dept
     }
   }
 }
+
+#endif
 
 template <typename Columns>
 using TileColumnsFunction = void (*)(const float*, int64_t, Columns, int64_t, float*, int64_t,

@@ -85,13 +85,19 @@ QEFF_INLINE TileF32Function TileF32For(int64_t rows) {
 
 QEFF_INLINE Vec LoadElement(const float* from) { return Load(from); }
 
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRowsTileVectors = 2;  // 12 rows of them are 24 of 32 registers
+#else
+constexpr int kRowsTileVectors = 1;  // 12 of 16
+#endif
+
 /// out[r][c] = sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32: the
 /// same for rows that stand one after the other.
 /// `Weight` has a LoadElement of kLanes of them as f32.
 template <int kRows, typename Weight>
 void RowsTileF32(const float* a, int64_t a_stride, const Weight* b, int64_t b_stride, int64_t depth,
                  float* out, int64_t out_stride) {
-  constexpr int kVectors = kLanes == 16 ? 2 : 1;
+  constexpr int kVectors = kRowsTileVectors;
   for (int c = 0; c < 32; c += kVectors * kLanes) {
     Vec sum[kRows][kVectors] = {};
     for (int64_t k = 0; k < depth; ++k) {
