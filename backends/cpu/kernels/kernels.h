@@ -38,11 +38,11 @@
 //   mxfp6  for each two quads 192 bytes: the low four bits of both as in int4, then 64 bytes with
 //          the upper two bits: bits 0-1 and 2-3 are both halves of the first quad, 4-5 and 6-7 of
 //          the second
-// A row is quantised for itself in blocks of 128 k (sets with matrix tiles keep many rows for
-// groups of 32 as bf16 rows instead, which are more exact): scale = max |x| / 127 in f32, number =
-// x * (127 / max |x|) rounded to nearest even. A tile of r rows has for each block [r][128] numbers
-// s8, [r] scales f32, [r][groups of a block] s32: minus the stored form of zero times the sum of
-// the numbers of a group, which is where the product of stored weights starts. Then
+// A row is quantised for itself in blocks of 128 k (sets with matrix tiles keep all but few rows as
+// bf16 rows instead, which are more exact: HasBf16QuantRows): scale = max |x| / 127 in f32, number
+// = x * (127 / max |x|) rounded to nearest even. A tile of r rows has for each block [r][128]
+// numbers s8, [r] scales f32, [r][groups of a block] s32: minus the stored form of zero times the
+// sum of the numbers of a group, which is where the product of stored weights starts. Then
 //   out = sum over blocks of row scale * (sum over groups of weight scale * (sum over k of
 //   numbers))
 // with the inner sum in integers, exact, and the outer ones in f32 in the order of k.
@@ -101,8 +101,6 @@ constexpr int64_t CacheSlotBytes(CacheFormat format, int64_t channels) {
 }
 
 inline constexpr int64_t kQuantBlock = 128;  ///< k that share a scale of a row
-/// Sets with matrix tiles pack operands of at least so many rows for int4 and mxfp6 as bf16 rows.
-inline constexpr int64_t kLeastBf16QuantRows = 64;
 constexpr int64_t QuantDepth(int64_t depth) { return (depth + 31) / 32 * 32; }
 constexpr int64_t QuantBlocks(int64_t depth) { return (depth + kQuantBlock - 1) / kQuantBlock; }
 
@@ -135,6 +133,12 @@ inline constexpr QuantLayout kInt4Layout = {
 /// Numbers in eighths, plus 64: what the kernels make of the codes.
 inline constexpr QuantLayout kMxfp6Layout = {
     .group = 32, .zero_point = 64, .scale_bytes = 1, .quad_bytes = 96};
+
+/// Whether sets with matrix tiles pack so many rows for weights of `layout` as bf16 rows: where
+/// tiles of bf16 are faster. Of groups of 32, tiles of bytes would be half empty.
+constexpr bool HasBf16QuantRows(const QuantLayout& layout, int64_t rows) {
+  return rows >= (layout.group == kInt8Layout.group ? 2 * kTileRows + 1 : 7);
+}
 
 /// Stored in programs: only append. Formulas as in transformers' ACT2FN.
 enum class Activation : int32_t {

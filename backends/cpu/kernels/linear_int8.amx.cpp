@@ -1,14 +1,16 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/cpu/kernels/linear_quant_amx_body.h"
+#include "backends/cpu/kernels/linear_int8_amx_body.h"
 
 namespace qeff::cpu {
 
 void LinearInt8Amx(const LinearArgs& args) {
-  if (args.rows <= kTileRows) {
-    RunQuantLinear<QuantOps, Int8Panel>(args);
+  if (HasBf16QuantRows(kInt8Layout, args.rows)) {
+    RunBf16RowsAmx(args, WeightFormat::kInt8);
+  } else if (args.rows > 1) {
+    RunInt8Tiles(args);
   } else {
-    RunQuantLinearTiles<QuantOps, Int8Panel>(args);
+    RunQuantLinear<QuantOps, Int8Panel>(args);
   }
 }
 

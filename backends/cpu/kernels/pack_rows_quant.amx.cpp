@@ -6,7 +6,7 @@
 namespace qeff::cpu {
 
 void PackRowsQuantAmx(const PackRowsArgs& args) {
-  if (args.total_rows >= kLeastBf16QuantRows && args.layout.group == kInt4Layout.group) {
+  if (HasBf16QuantRows(args.layout, args.total_rows)) {
     RunPackRowsAmx(args);
   } else {
     RunPackRowsQuant(args);

@@ -16,6 +16,7 @@ struct Subject {
   const SpecializationProgram& program;
   std::span<std::byte* const> operands;
   const LiveRows& live;
+  bool has_matrix_tiles;
 
   template <typename Params>
   Params params() const {
@@ -43,16 +44,20 @@ struct Subject {
   }
 };
 
-Arithmetic ArithmeticOf(RowFormat rows, WeightFormat weights) {
-  switch (rows) {
+/// In which arithmetic a product with so many rows is computed.
+template <typename Params>
+Arithmetic ArithmeticOf(const Subject& subject, const Params& p, int64_t rows) {
+  const QuantLayout& layout = p.row_format == RowFormat::kInt8 ? kInt8Layout : kInt4Layout;
+  switch (p.row_format) {
     case RowFormat::kF32:
-      return weights == WeightFormat::kBf16 ? Arithmetic::kF32ByBf16 : Arithmetic::kF32;
+      return p.weights == WeightFormat::kBf16 ? Arithmetic::kF32ByBf16 : Arithmetic::kF32;
     case RowFormat::kBf16:
       return Arithmetic::kBf16;
     case RowFormat::kInt8:
     case RowFormat::kInt4:
     case RowFormat::kMxfp6:
-      return Arithmetic::kInt8;
+      return subject.has_matrix_tiles && HasBf16QuantRows(layout, rows) ? Arithmetic::kBf16
+                                                                        : Arithmetic::kInt8;
   }
   return Arithmetic::kF32;
 }
@@ -73,7 +78,7 @@ double ProductOperations(double rows, int64_t depth, int64_t columns) {
 RunWork LinearWork(const Subject& subject) {
   const auto p = subject.params<LinearParams>();
   return Work(
-      subject.ConstantBytes(), ArithmeticOf(p.row_format, p.weights),
+      subject.ConstantBytes(), ArithmeticOf(subject, p, p.rows),
       Matrices(p.epilogue) * ProductOperations(subject.RowsAtWork(p.rows), p.depth, p.columns));
 }
 
@@ -85,7 +90,7 @@ RunWork RoutedLinearWork(const Subject& subject) {
     slots *= static_cast<double>(live.live) / static_cast<double>(live.rows);
   }
   const double share = std::min(1.0, slots / static_cast<double>(std::max<int64_t>(p.experts, 1)));
-  return Work(subject.ConstantBytes() * share, ArithmeticOf(p.row_format, p.weights),
+  return Work(subject.ConstantBytes() * share, ArithmeticOf(subject, p, p.slots),
               Matrices(p.epilogue) * ProductOperations(slots, p.depth, p.columns));
 }
 
@@ -182,8 +187,9 @@ LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens) {
 }
 
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
-                   std::span<std::byte* const> operands, const LiveRows& live) {
-  const Subject subject = {step, program, operands, live};
+                   std::span<std::byte* const> operands, const LiveRows& live,
+                   bool has_matrix_tiles) {
+  const Subject subject = {step, program, operands, live, has_matrix_tiles};
   switch (step.op) {
     case StepOp::kLinear:
       return LinearWork(subject);

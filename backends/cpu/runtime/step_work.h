@@ -26,7 +26,7 @@ LiveRows CountLiveRows(std::span<const int64_t> positions);
 LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 
 /// Returns the work of `step`, which has been checked; `operands` are its operands as addresses,
-/// inputs filled.
+/// inputs filled. Matrix tiles round rows of quantised weights to bf16 (kernels.h).
 ///   Linear: every byte of its weights and bias; 2 * rows * K * N, gated twice that, where rows are
 ///     the live ones if the step has B * T of them.
 ///   RoutedLinear: the weights of at most as many experts as there are choices of live rows.
@@ -38,6 +38,7 @@ LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 ///   PackedAttention: 2 * H * (E + Ev) for each pair of live rows; with a window at most
 ///     2 * window - 1 pairs for each of them.
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
-                   std::span<std::byte* const> operands, const LiveRows& live);
+                   std::span<std::byte* const> operands, const LiveRows& live,
+                   bool has_matrix_tiles);
 
 }  // namespace qeff::cpu

@@ -324,6 +324,18 @@ void SweepDeltaRule(void (*kernel)(const DeltaRuleArgs&)) {
   }
 }
 
+template <const QuantLayout& kLayout>
+void PackQuantRowsOfAmx(const PackRowsArgs& args) {
+  PackRowsArgs of_layout = args;
+  of_layout.layout = kLayout;
+  KernelsFor(Isa::amx).pack_rows_quant(of_layout);
+}
+int64_t LeastBf16QuantRows(const QuantLayout& layout) {
+  int64_t rows = 1;
+  while (!HasBf16QuantRows(layout, rows)) ++rows;
+  return rows;
+}
+
 using Sweep = std::function<void(const Kernels&)>;
 
 const std::map<std::string, Sweep>& Sweeps() {
@@ -349,15 +361,12 @@ const std::map<std::string, Sweep>& Sweeps() {
        [](const Kernels& k) { SweepQuantLinear(k.linear_mxfp6, WeightFormat::kMxfp6, k); }},
       {"pack_rows_quant",
        [](const Kernels& k) {
-         SweepQuantPack(k.pack_rows_quant);
+         SweepQuantPack(k);
          if (&k != &KernelsFor(Isa::amx)) return;
-         SweepPackRows(
-             [](const PackRowsArgs& args) {
-               PackRowsArgs for_int4 = args;
-               for_int4.layout = kInt4Layout;
-               KernelsFor(Isa::amx).pack_rows_quant(for_int4);
-             },
-             RowFormat::kBf16, k, kLeastBf16QuantRows);
+         SweepPackRows(PackQuantRowsOfAmx<kInt8Layout>, RowFormat::kBf16, k,
+                       LeastBf16QuantRows(kInt8Layout));
+         SweepPackRows(PackQuantRowsOfAmx<kInt4Layout>, RowFormat::kBf16, k,
+                       LeastBf16QuantRows(kInt4Layout));
        }},
       {"pack_rows_f32",
        [](const Kernels& k) { SweepPackRows(k.pack_rows_f32, RowFormat::kF32, k); }},

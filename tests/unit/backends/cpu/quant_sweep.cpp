@@ -181,13 +181,20 @@ std::vector<Case> Cases() {
   for (int64_t rows = 1; rows <= 13; ++rows) cases.push_back({rows, 165, 40});
   for (const int64_t depth : {0, 1, 31, 32, 33, 127, 128, 129, 512, 513, 640, 1100}) {
     cases.push_back({1, depth, 33});
+    cases.push_back({16, depth, 100});
     cases.push_back({25, depth, 70});
   }
-  for (const int64_t rows : {16, 17, 31, 32, 33, 48, 63, 64}) cases.push_back({rows, 200, 33});
-  for (const int64_t rows : {1, 8, 30, 77}) cases.push_back({rows, 300, 50, true});
+  for (const int64_t rows : {17, 24, 25, 31, 32, 33, 48, 64}) cases.push_back({rows, 200, 33});
+  for (const int64_t rows : {1, 8, 30, 77}) cases.push_back({rows, 300, 150, true});
   cases.push_back({80, 3300, 70});  // several blocks of k where there are matrix tiles
   cases.push_back({3, 64, 32, false, true});
   return cases;
+}
+
+const QuantLayout& LayoutOf(WeightFormat format) {
+  return format == WeightFormat::kInt8   ? kInt8Layout
+         : format == WeightFormat::kInt4 ? kInt4Layout
+                                         : kMxfp6Layout;
 }
 
 bool IsAmx(const Kernels& kernels) { return &kernels == &KernelsFor(Isa::amx); }
@@ -215,25 +222,30 @@ void CheckCase(void (*linear)(const LinearArgs&), WeightFormat format, const Ker
     if (!has_bf16_rows) break;
     for (double& value : w.values) value = Bf16ToF32(F32ToBf16(static_cast<float>(value)));
   }
-  std::vector<float> out(static_cast<size_t>(c.rows * c.columns), -77.0f);
   std::vector<float> scratch(static_cast<size_t>(LinearScratchFloats(c.rows)) + 16);
   const int64_t panels = (c.columns + 31) / 32 * kinds;
-  for (int64_t panel = 0; panel < panels; panel += kinds) {  // as if by as many threads
-    linear({.x = x.packed.data(),
-            .weights = packed.data(),
-            .weight_format = format,
-            .rows = c.rows,
-            .depth = c.depth,
-            .columns = c.columns,
-            .panel_begin = panel,
-            .panel_end = panel + kinds,
-            .out = out.data(),
-            .out_stride = c.columns,
-            .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
-            .activation = Activation::kRelu,
-            .activate = kernels.activate,
-            .scratch = scratch.data()});
-  }
+  const auto run = [&](int64_t panels_of_call) {
+    std::vector<float> out(static_cast<size_t>(c.rows * c.columns), -77.0f);
+    for (int64_t panel = 0; panel < panels; panel += panels_of_call) {
+      linear({.x = x.packed.data(),
+              .weights = packed.data(),
+              .weight_format = format,
+              .rows = c.rows,
+              .depth = c.depth,
+              .columns = c.columns,
+              .panel_begin = panel,
+              .panel_end = panel + panels_of_call,
+              .out = out.data(),
+              .out_stride = c.columns,
+              .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
+              .activation = Activation::kRelu,
+              .activate = kernels.activate,
+              .scratch = scratch.data()});
+    }
+    return out;
+  };
+  const std::vector<float> out = run(panels);
+  REQUIRE(run(kinds) == out);  // as if by as many threads
   const double limit = ErrorLimit(kernels, has_bf16_rows);
   for (int64_t m = 0; m < c.rows; ++m) {
     for (int64_t n = 0; n < c.columns; ++n) {
@@ -295,8 +307,7 @@ void SweepQuantLinear(void (*linear)(const LinearArgs&), WeightFormat format,
   uint32_t seed = 1;
   for (const Case& c : Cases()) {
     if (c.is_tiny && format != WeightFormat::kMxfp6) continue;
-    const bool has_bf16_rows =
-        IsAmx(kernels) && format != WeightFormat::kInt8 && c.rows >= kLeastBf16QuantRows;
+    const bool has_bf16_rows = IsAmx(kernels) && HasBf16QuantRows(LayoutOf(format), c.rows);
     CheckCase(linear, format, kernels, c, has_bf16_rows, seed += 20);
   }
 }
@@ -311,13 +322,14 @@ void SweepQuantLinearOfBf16Rows(const Kernels& kernels) {
   }
 }
 
-void SweepQuantPack(void (*pack)(const PackRowsArgs&)) {
+void SweepQuantPack(const Kernels& kernels) {
   std::mt19937 engine(3);
   std::normal_distribution<float> normal;
   for (const WeightFormat format : {WeightFormat::kInt8, WeightFormat::kInt4}) {
     const Format f = FormatOf(format);
-    const QuantLayout layout = format == WeightFormat::kInt8 ? kInt8Layout : kInt4Layout;
+    const QuantLayout& layout = LayoutOf(format);
     for (int64_t rows = 1; rows <= kTileRows; ++rows) {
+      if (IsAmx(kernels) && HasBf16QuantRows(layout, rows)) continue;
       for (const int64_t depth : {0, 1, 31, 128, 129, 300}) {
         const int64_t stride = depth + 5;
         const int64_t blocks = (depth + 127) / 128;
@@ -328,13 +340,13 @@ void SweepQuantPack(void (*pack)(const PackRowsArgs&)) {
         if (rows > 1) std::fill(x.begin() + stride, x.begin() + stride + depth, 0.0f);
         if (rows > 2 && depth > 1) x[2 * stride] = 0.5f * (x[2 * stride + 1] = 254);  // ties
         std::vector<std::byte> out(static_cast<size_t>(rows * blocks * block_bytes));
-        pack({.x = x.data(),
-              .x_stride = stride,
-              .rows = rows,
-              .total_rows = rows,
-              .depth = depth,
-              .out = out.data(),
-              .layout = layout});
+        kernels.pack_rows_quant({.x = x.data(),
+                                 .x_stride = stride,
+                                 .rows = rows,
+                                 .total_rows = rows,
+                                 .depth = depth,
+                                 .out = out.data(),
+                                 .layout = layout});
         for (int64_t row = 0; row < rows; ++row) {
           for (int64_t block = 0; block < blocks; ++block) {
             std::vector<float> values(128, 0.0f);

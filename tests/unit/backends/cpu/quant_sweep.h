@@ -13,7 +13,8 @@ void SweepQuantLinear(void (*linear)(const LinearArgs&), WeightFormat format,
                       const Kernels& kernels);
 /// Fails it where linear_bf16_dot differs from them with quantised weights, rounded to bf16.
 void SweepQuantLinearOfBf16Rows(const Kernels& kernels);
-/// Fails it where `pack` gives other bytes than the definition, computed one value at a time.
-void SweepQuantPack(void (*pack)(const PackRowsArgs&));
+/// Fails it where pack_rows_quant gives other bytes than the definition, computed one value at a
+/// time; only for rows that it quantises.
+void SweepQuantPack(const Kernels& kernels);
 
 }  // namespace qeff::cpu
