@@ -198,15 +198,20 @@ Result<EncoderModel> EncoderModel::Open(const std::filesystem::path& qpc,
 Status EncoderModel::ReadSettings() {
   QEFF_ASSIGN_OR_RETURN(const ConfigReader config, ConfigReader::Read(folder_ / "config.json"));
   QEFF_RETURN_IF_ERROR(CheckVocabulary(config, *tokenizer_, folder_));
+  QEFF_ASSIGN_OR_RETURN(const ConfigReader text_config, config.TextConfig());
+  QEFF_ASSIGN_OR_RETURN(const auto vocabulary, text_config.OptionalInt("vocab_size"));
   // Models that look for the end of a text among its ids look for this one.
-  QEFF_ASSIGN_OR_RETURN(const auto pad_id,
-                        config.OptionalInt("pad_token_id", checkpoint::kNotNegative));
+  QEFF_ASSIGN_OR_RETURN(std::optional<int64_t> pad_id, config.OptionalInt("pad_token_id"));
+  if (pad_id && vocabulary && *pad_id >= *vocabulary) {
+    return config.ErrorAt(
+        ErrorCode::kInvalidInput, "pad_token_id",
+        fmt::format("expected less than vocab_size ({}), got {}", *vocabulary, *pad_id));
+  }
+  if (pad_id && *pad_id < 0) pad_id.reset();  // files of some decoders have -1 for none
   QEFF_ASSIGN_OR_RETURN(
       EncoderProgram program,
       EncoderProgram::Open(*session_, pad_id.value_or(tokenizer_->pad_id().value_or(0))));
   program_ = std::make_unique<EncoderProgram>(std::move(program));
-  QEFF_ASSIGN_OR_RETURN(const ConfigReader text_config, config.TextConfig());
-  QEFF_ASSIGN_OR_RETURN(const auto vocabulary, text_config.OptionalInt("vocab_size"));
   predicts_tokens_ = output() == EncoderOutput::kTokenLogits && vocabulary == features();
   if (output() == EncoderOutput::kClassLogits ||
       (output() == EncoderOutput::kTokenLogits && !predicts_tokens_)) {

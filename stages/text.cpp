@@ -56,6 +56,17 @@ Status CheckVocabulary(const Tokenizer& tokenizer, const Session& session, int64
   return Status::Ok();
 }
 
+/// Programs that generate text know the places of tokens; those that read whole texts have a mask.
+Status CheckGeneratesText(const Session& session, const std::filesystem::path& folder) {
+  for (const TensorInfo& input : session.specializations().front().inputs) {
+    if (input.name != "attention_mask") continue;
+    return Unsupported(Location::File(folder.string()),
+                       "the program gives embeddings or classes of whole texts, it generates none",
+                       {"use --embed, --classify, --fill-mask or --rerank"});
+  }
+  return Status::Ok();
+}
+
 /// True for programs of the stand-in for a card's compiler, whatever else is wrong with them.
 bool IsSimulatedCard(const std::filesystem::path& folder) {
   std::error_code error;
@@ -97,6 +108,7 @@ Result<TextModel> TextModel::Open(const std::filesystem::path& qpc,
   TextModel model;
   model.folder_ = qpc;
   QEFF_ASSIGN_OR_RETURN(model.session_, OpenProgram(qpc, options));
+  QEFF_RETURN_IF_ERROR(CheckGeneratesText(*model.session_, qpc));
   std::error_code error;
   if (std::filesystem::exists(qpc / "tokenizer.json", error)) {
     QEFF_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::Load(qpc));

@@ -32,6 +32,9 @@ std::string DumpPythonStyle(const Json& value);
 /// Writes `value` with indent 2 and a final newline: the style of our own files.
 std::string DumpPretty(const Json& value);
 
+/// Returns `text` as a JSON string, with its quotes; bytes that are not UTF-8 become U+FFFD.
+std::string DumpText(std::string_view text);
+
 /// Returns `object[key]`, or null if it is absent or `object` is not an object.
 const Json* Find(const Json& object, std::string_view key);
 

@@ -86,12 +86,9 @@ Json LineJson(const ProfileLine& line) {
           {"least_seconds", line.least_seconds}};
 }
 
-/// A name as a JSON string.
-std::string Quoted(const std::string& text) { return Json(text).dump(); }
-
 std::string TrackName(int track, const std::string& name) {
   return fmt::format(R"({{"ph":"M","pid":1,"tid":{},"name":"thread_name","args":{{"name":{}}}}})",
-                     track, Quoted(name));
+                     track, DumpText(name));
 }
 
 /// A complete event; nanoseconds become the fraction of microseconds.
@@ -99,7 +96,7 @@ std::string CompleteEvent(int track, const std::string& name, std::string_view c
                           int64_t start_ns, int64_t end_ns, const RunWork& work) {
   return fmt::format(
       R"({{"ph":"X","pid":1,"tid":{},"name":{},"cat":"{}","ts":{:.3f},"dur":{:.3f},"args":{{"bytes":{:.0f},"operations":{:.0f}}}}})",
-      track, Quoted(name), category, static_cast<double>(start_ns) / 1e3,
+      track, DumpText(name), category, static_cast<double>(start_ns) / 1e3,
       static_cast<double>(end_ns - start_ns) / 1e3, work.bytes, work.total_operations());
 }
 

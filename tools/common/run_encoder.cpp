@@ -38,8 +38,6 @@ std::string Numbers(std::span<const float> values) {
   return text + "]";
 }
 
-std::string Quoted(std::string_view text) { return Json(text).dump(); }
-
 Status TooMany(const char* flag, size_t most) {
   return UsageError(Location::Flag(flag), fmt::format("expected at most {} texts", most),
                     {"write embeddings with --output FILE.npy and search them with --search"});
@@ -124,7 +122,7 @@ class EncoderRun {
       std::string text;
     };
     std::vector<Scored> documents;
-    QEFF_RETURN_IF_ERROR(RunAll(
+    Status status = RunAll(
         [&](const EncodedRow& row) -> Status {
           if (documents.size() == kMostKept) return TooMany("--documents", kMostKept);
           float score = row.values[0];
@@ -133,15 +131,18 @@ class EncoderRun {
               {static_cast<int64_t>(documents.size()), score, std::string(row.text)});
           return Status::Ok();
         },
-        [] { return Status::Ok(); }));
+        [] { return Status::Ok(); });
     std::ranges::stable_sort(documents, std::greater(), &Scored::score);
     for (const Scored& document : documents) {
       PrintResult(arguments_.is_table
                       ? fmt::format("{:.6f}  {}", document.score, document.text)
                       : fmt::format(R"({{"index": {}, "score": {}, "text": {}}})", document.index,
-                                    Number(document.score), Quoted(document.text)));
+                                    Number(document.score), DumpText(document.text)));
     }
-    return Status::Ok();
+    // What was computed before an error is not lost.
+    if (status.ok() || documents.empty()) return status;
+    return std::move(status).WithNote(
+        fmt::format("only the {} documents before it were ranked", documents.size()));
   }
 
   void PrintStatistics() const {
@@ -262,10 +263,10 @@ class EncoderRun {
     std::string scores;
     for (size_t i = 0; i < row.size(); ++i) {
       scores +=
-          fmt::format("{}{}: {}", i == 0 ? "" : ", ", Quoted(model_.labels()[i]), Number(row[i]));
+          fmt::format("{}{}: {}", i == 0 ? "" : ", ", DumpText(model_.labels()[i]), Number(row[i]));
     }
     return fmt::format(R"({{"index": {}, "label": {}, "score": {}, "scores": {{{}}}}})", index,
-                       Quoted(label), Number(row[best]), scores);
+                       DumpText(label), Number(row[best]), scores);
   }
 
   /// Fills in the texts of the rows asked for, from --documents.
@@ -300,7 +301,7 @@ class EncoderRun {
       }
       entries += fmt::format(R"({}{{"row": {}, "score": {}{}}})", entries.empty() ? "" : ", ",
                              neighbor.row, Number(neighbor.score),
-                             arguments_.documents.empty() ? "" : ", \"text\": " + Quoted(text));
+                             arguments_.documents.empty() ? "" : ", \"text\": " + DumpText(text));
     }
     if (!arguments_.is_table)
       PrintResult(fmt::format(R"({{"index": {}, "neighbors": [{}]}})", query, entries));
@@ -370,6 +371,15 @@ Result<TextSource> OpenSource(const CLI::App& app, const EncoderArguments& argum
                       {"name texts after the option, give --input FILE, or pipe lines in"});
   }
   return TextSource::Open(arguments.input, options);
+}
+
+/// The query as the documents are read: checked, or mended with --lossy.
+Result<std::string> ReadQuery(const EncoderArguments& arguments) {
+  TextSource source =
+      TextSource::FromTexts({arguments.query}, {.field = {}, .is_lossy = arguments.is_lossy});
+  std::string query;
+  QEFF_RETURN_IF_ERROR(source.Next(query).status());
+  return query;
 }
 
 /// What the program gives, for messages.
@@ -447,7 +457,7 @@ Result<std::string> Identity(const CLI::App& app, const std::filesystem::path& q
                            : arguments.aggregation == "none" ? "classes"
                                                              : "classes, " + arguments.aggregation;
   return fmt::format("program {}, {}, prompt {}", artifact::CacheKey(manifest), kind,
-                     Quoted(prompt)) +
+                     DumpText(prompt)) +
          (arguments.is_table ? ", table" : "");
 }
 
@@ -470,7 +480,9 @@ Status RunEncoder(const CLI::App& app, const std::filesystem::path& qpc,
   if (app.count("--embed") > 0) {
     QEFF_ASSIGN_OR_RETURN(settings.prompt, model.Prompt(arguments.prompt_name));
   }
-  if (app.count("--rerank") > 0) settings.query = arguments.query;
+  if (app.count("--rerank") > 0) {
+    QEFF_ASSIGN_OR_RETURN(settings.query, ReadQuery(arguments));
+  }
   const int64_t fills = top_k.value_or(kFills);
   QEFF_ASSIGN_OR_RETURN(const std::string identity,
                         Identity(app, qpc, arguments, settings.prompt, fills));

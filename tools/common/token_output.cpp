@@ -7,8 +7,6 @@
 namespace qeff::tools {
 namespace {
 
-std::string Quoted(std::string_view text) { return Json(text).dump(); }
-
 std::string Joined(const std::vector<std::string>& parts, LineStyle style) {
   return fmt::format("{}", fmt::join(parts, style == LineStyle::kTable ? "\n" : ", "));
 }
@@ -27,9 +25,9 @@ std::string DescribeEntities(int64_t index, const std::vector<stages::Entity>& e
     }
     parts.push_back(
         fmt::format(R"({{"{}": {}, "score": {}, {}"word": {}, "start": {}, "end": {}}})",
-                    is_grouped ? "entity_group" : "entity", Quoted(entity.label), entity.score,
+                    is_grouped ? "entity_group" : "entity", DumpText(entity.label), entity.score,
                     is_grouped ? "" : fmt::format(R"("index": {}, )", entity.index),
-                    Quoted(entity.word), entity.span.begin, entity.span.end));
+                    DumpText(entity.word), entity.span.begin, entity.span.end));
   }
   const std::string text = Joined(parts, style);
   if (style == LineStyle::kTable) return text;
@@ -46,7 +44,8 @@ std::string DescribeMasks(int64_t index, const std::vector<std::vector<stages::M
           style == LineStyle::kTable
               ? fmt::format("{}  {}  {:.6f}  {}", index, mask, fill.score, fill.token_str)
               : fmt::format(R"({{"score": {}, "token": {}, "token_str": {}, "sequence": {}}})",
-                            fill.score, fill.token, Quoted(fill.token_str), Quoted(fill.sequence)));
+                            fill.score, fill.token, DumpText(fill.token_str),
+                            DumpText(fill.sequence)));
     }
     const std::string text = Joined(fills, style);
     parts.push_back(style == LineStyle::kTable ? text : fmt::format("[{}]", text));

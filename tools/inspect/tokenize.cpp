@@ -154,7 +154,7 @@ Status Tokenize(const fs::path& path, const TokenizeOptions& options) {
   if (options.ids.has_value()) {
     QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, ParseIds(*options.ids));
     QEFF_ASSIGN_OR_RETURN(const std::string text, DecodeIds(tokenizer, ids, options));
-    tools::PrintResult(options.prints_json ? Json(text).dump() : text);
+    tools::PrintResult(options.prints_json ? DumpText(text) : text);
     return Status::Ok();
   }
   if (options.text_file.has_value()) {
