@@ -92,6 +92,20 @@ Status AddBinary(GraphLowering& lowering, const ir::Node& node, BinaryOp op, con
   return Status::Ok();
 }
 
+struct ScalarOperands {
+  View x;
+  float scalar;
+};
+
+/// out = x op scalar.
+Status AddScalarOp(GraphLowering& lowering, const ir::Node& node, BinaryOp op,
+                   const ScalarOperands& operands, const View& out) {
+  QEFF_ASSIGN_OR_RETURN(const ConstantPlace place,
+                        lowering.constants().AddPlain(ir::MakeFloatScalar(operands.scalar)));
+  const View scalar = lowering.ConstantView(place, DType::kF32, {});
+  return AddBinary(lowering, node, op, operands.x, scalar, out);
+}
+
 }  // namespace
 
 Status LowerBinary(GraphLowering& lowering, const ir::Node& node) {
@@ -122,6 +136,26 @@ Status LowerClip(GraphLowering& lowering, const ir::Node& node) {
     x = out;
   }
   return Status::Ok();
+}
+
+// LeakyRelu is the larger of x and alpha x, for alpha > 1 the smaller.
+Status LowerLeakyRelu(GraphLowering& lowering, const ir::Node& node) {
+  const float alpha = node.FloatAttribute("alpha", 0.01F);
+  QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
+  QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
+  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMul, {x, alpha}, out));
+  return AddBinary(lowering, node, alpha > 1 ? BinaryOp::kMin : BinaryOp::kMax, x, out, out);
+}
+
+// HardSwish is x * min(max(x + 3, 0), 6) / 6.
+Status LowerHardSwish(GraphLowering& lowering, const ir::Node& node) {
+  QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
+  QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
+  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kAdd, {x, 3}, out));
+  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMax, {out, 0}, out));
+  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMin, {out, 6}, out));
+  QEFF_RETURN_IF_ERROR(AddBinary(lowering, node, BinaryOp::kMul, x, out, out));
+  return AddScalarOp(lowering, node, BinaryOp::kDiv, {out, 6}, out);
 }
 
 Status LowerUnary(GraphLowering& lowering, const ir::Node& node) {
