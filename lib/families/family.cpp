@@ -152,6 +152,19 @@ WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
   return table;
 }
 
+/// Files of a whole model of sentence-transformers number its modules, the first is transformers':
+/// without "0.auto_model.", and without the others' tensors, which are read from their own files.
+WeightTable OfTransformer(WeightTable all) {
+  for (const std::string_view module : {"0.auto_model.", "auto_model."}) {
+    WeightTable own{.path = all.path, .weights = {}};
+    for (const auto& [name, weight] : all.weights) {
+      if (name.starts_with(module)) own.weights.emplace(name.substr(module.size()), weight);
+    }
+    if (!own.weights.empty()) return own;
+  }
+  return all;
+}
+
 /// The tensors of the text part under the names of a checkpoint of its own. Both spellings of
 /// transformers: "language_model.model.norm.weight" (4) and "model.language_model.norm.weight" (5).
 WeightTable OfTextPart(const WeightTable& all) {
@@ -201,7 +214,7 @@ Result<BuiltModel> BuildModel(const checkpoint::Checkpoint& checkpoint,
   QEFF_RETURN_IF_ERROR(CheckSpecialKeys(part.config, part.family->is_encoder));
   FamilyFindings findings;
   QEFF_ASSIGN_OR_RETURN(const Task task, ChooseTask(part, options, findings));
-  const WeightTable all = CollectWeights(checkpoint);
+  const WeightTable all = OfTransformer(CollectWeights(checkpoint));
   const WeightTable weights = part.section.empty() ? all : OfTextPart(all);
   QEFF_ASSIGN_OR_RETURN(ir::Graph graph,
                         part.family->build({.config = part.config,

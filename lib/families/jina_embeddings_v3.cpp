@@ -13,9 +13,7 @@ namespace {
 /// Files that were saved by transformers' own class have its names.
 void SetNames(const WeightTable& weights, EncoderFacts& facts, DecoderFacts& parts) {
   facts.names.prefix = "roberta.";
-  bool is_renamed = false;
-  for (const char* place : {"", "roberta."})
-    is_renamed |= weights.weights.contains(std::string(place) + "layers.0.self_attn.q_proj.weight");
+  const bool is_renamed = weights.HasEnding("layers.0.self_attn.q_proj.weight");
   for (size_t i = 0; i < facts.layers.size(); ++i)
     facts.layers[i].name = fmt::format("{}layers.{}.", is_renamed ? "" : "encoder.", i);
   parts.mlp.names = {.up = "fc1", .down = "fc2"};

@@ -17,9 +17,7 @@ using checkpoint::ConfigReader;
 void SetNames(const WeightTable& weights, EncoderFacts& facts, DecoderFacts& parts) {
   std::string prefix = "nomic_bert.";
   if (weights.weights.contains("bert.embeddings.word_embeddings.weight")) prefix = "bert.";
-  bool is_renamed = false;
-  for (const std::string& place : {std::string(), prefix})
-    is_renamed |= weights.weights.contains(place + "layers.0.self_attn.q_proj.weight");
+  const bool is_renamed = weights.HasEnding("layers.0.self_attn.q_proj.weight");
   facts.names.prefix = prefix;
   facts.names.pooler = "pooler.dense";
   for (size_t i = 0; i < facts.layers.size(); ++i)

@@ -43,7 +43,8 @@ Result<ir::Graph> Opt(const FamilyInputs& inputs) {
   QEFF_RETURN_IF_ERROR(ReadNorms(config, facts));
   QEFF_ASSIGN_OR_RETURN(const int64_t max_positions, ReadMaxPositions(config, defaults));
   constexpr int64_t kRowsBefore = 2;
-  facts.position_embedding = {.rows = max_positions + kRowsBefore, .offset = kRowsBefore};
+  facts.position_embedding = {
+      .rows = max_positions + kRowsBefore, .offset = kRowsBefore, .counts_tokens = true};
   inputs.findings.LimitTokens(max_positions);
   QEFF_ASSIGN_OR_RETURN(
       facts.word_embedding_size,

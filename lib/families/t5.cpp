@@ -15,9 +15,7 @@ namespace {
 using checkpoint::ConfigReader;
 
 void SetNames(const WeightTable& weights, EncoderFacts& facts, DecoderFacts& parts) {
-  bool has_shared = false;
-  for (const char* prefix : {"", "transformer.", "0.auto_model."})
-    has_shared |= weights.weights.contains(std::string(prefix) + "shared.weight");
+  const bool has_shared = weights.HasEnding("shared.weight");
   facts.names = {.prefix = "transformer.",
                  .word_embedding = has_shared ? "shared" : "encoder.embed_tokens",
                  .position_embedding = "",

@@ -35,6 +35,10 @@ const std::vector<Task>& AllTasks();
 /// Errors: kInvalidInput (not a list of strings).
 Result<std::optional<Task>> ReadTask(const checkpoint::ConfigReader& config);
 
+/// Where ReadNumLabels finds them, for Builder::ExplainShape.
+inline constexpr std::string_view kLabelKeys =
+    "the labels of config.json: 'id2label', else 'num_labels', else 2";
+
 /// Returns how many labels a classifier has: those of `id2label`, else `num_labels`, else 2, as
 /// transformers counts them. Errors: kInvalidInput.
 Result<int64_t> ReadNumLabels(const checkpoint::ConfigReader& config);

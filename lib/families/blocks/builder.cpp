@@ -24,6 +24,11 @@ ir::WeightPtr StandIn(const std::vector<int64_t>& dims) {
 
 }  // namespace
 
+bool WeightTable::HasEnding(std::string_view end) const {
+  return std::any_of(weights.begin(), weights.end(),
+                     [&](const auto& entry) { return entry.first.ends_with(end); });
+}
+
 ir::Value* Builder::Op(std::string_view scope, std::string_view domain, std::string_view op_type,
                        std::vector<ir::Value*> inputs, ir::AttributeMap attributes) {
   return graph_.Add({.domain = domain,
@@ -83,10 +88,13 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
         "incomplete");
     diagnostics_.AddError(where, "missing tensor", notes);
   } else if (found->second->dims() != dims) {
-    diagnostics_.AddError(where,
-                          fmt::format("expected shape [{}], got [{}]", fmt::join(dims, ", "),
-                                      fmt::join(found->second->dims(), ", ")),
-                          {"the expected shape follows from config.json"});
+    const auto keys = shape_keys_.find(name);
+    diagnostics_.AddError(
+        where,
+        fmt::format("expected shape [{}], got [{}]", fmt::join(dims, ", "),
+                    fmt::join(found->second->dims(), ", ")),
+        {"the expected shape follows from " +
+         (keys == shape_keys_.end() ? std::string("config.json") : keys->second)});
   } else if (!IsFloat(found->second->dtype()) || DTypeBits(found->second->dtype()) < 16) {
     diagnostics_.AddError(
         where, fmt::format("expected f32, f16 or bf16, got {}", DTypeName(found->second->dtype())),

@@ -21,6 +21,9 @@ namespace qeff::families {
 struct WeightTable {
   std::string path;  ///< the checkpoint folder, for messages
   std::map<std::string, ir::WeightPtr, std::less<>> weights;
+
+  /// True if a tensor's name ends so, whatever it begins with.
+  bool HasEnding(std::string_view end) const;
 };
 
 class Builder {
@@ -58,6 +61,11 @@ class Builder {
     return graph_.AddConstant(std::move(name), std::move(weight));
   }
 
+  /// Says what in config.json the shapes of `layer`.weight and .bias follow from, for errors.
+  void ExplainShape(const std::string& layer, std::string_view keys) {
+    shape_keys_[layer + ".weight"] = shape_keys_[layer + ".bias"] = keys;
+  }
+
   /// Says that the tensor is known and not needed (buffers that some files carry along).
   void Ignore(std::string_view name) { used_.emplace(name); }
 
@@ -74,6 +82,7 @@ class Builder {
   Diagnostics diagnostics_;
   std::map<std::string, ir::Value*> constants_;
   std::set<std::string, std::less<>> used_;
+  std::map<std::string, std::string> shape_keys_;
 };
 
 }  // namespace qeff::families

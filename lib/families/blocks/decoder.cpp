@@ -120,8 +120,9 @@ class DecoderBuilder {
     const std::string name = prefix_ + facts_.names.position_embedding + ".weight";
     ir::WeightPtr table = builder_.Take(name, {positions.rows, facts_.hidden_size});
     table = ir::Sliced(std::move(table), 0, positions.offset, positions.rows);
-    ir::Value* is_padding = builder_.Onnx(scope, "Less", {position_ids_, builder_.Int(0)});
-    ir::Value* index = builder_.Onnx(scope, "Where", {is_padding, builder_.Int(0), position_ids_});
+    ir::Value* places = positions.counts_tokens ? attention_positions_ : position_ids_;
+    ir::Value* is_padding = builder_.Onnx(scope, "Less", {places, builder_.Int(0)});
+    ir::Value* index = builder_.Onnx(scope, "Where", {is_padding, builder_.Int(0), places});
     return builder_.Onnx(scope, "Gather", {builder_.Constant(name, std::move(table)), index},
                          {{"axis", int64_t{0}}});
   }
@@ -191,6 +192,7 @@ class DecoderBuilder {
       for (const char* head : {"score.", "classifier."}) builder_.IgnorePrefix(head);
       return x;
     }
+    for (const char* head : {"score", "classifier"}) builder_.ExplainShape(head, kLabelKeys);
     if (facts_.task == Task::kTokenClassification) {
       return AddLinear(builder_, "/score",
                        builder_.Has("classifier.weight") ? "classifier" : "score", x,

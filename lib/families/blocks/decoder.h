@@ -79,6 +79,7 @@ struct DecoderNames {
 struct PositionEmbedding {
   int64_t rows = 0;  ///< of the stored table; 0: there are none
   int64_t offset = 0;
+  bool counts_tokens = false;  ///< padding on the left moves no token; else rows are by index
 };
 
 struct DecoderFacts {

@@ -66,12 +66,11 @@ class EncoderBuilder {
         fmt::format("this family has no head for the task '{}'", TaskName(inputs_.task)));
   }
 
-  /// A checkpoint of the base model alone has no prefix; sentence-transformers numbers its modules.
+  /// A checkpoint of the base model alone has no prefix.
   std::string FindPrefix() const {
     const std::string name = facts_.names.word_embedding + ".weight";
     const std::string own = facts_.names.prefix;
-    for (const std::string& prefix : {own, std::string(), std::string("model."), "model." + own,
-                                      std::string("0.auto_model."), std::string("auto_model.")}) {
+    for (const std::string& prefix : {own, std::string(), std::string("model."), "model." + own}) {
       if (builder_.Has(prefix + name)) return prefix;
     }
     return own;
@@ -216,10 +215,10 @@ class EncoderBuilder {
         return;
       case Task::kSequenceClassification:
         x = facts_.heads.averages_tokens ? MeanOfTokens(x) : FirstToken("/classifier", x);
-        AddOutput("logits", HeadLayers(x, facts_.heads.sequence));
+        AddOutput("logits", LabelLayers(x, facts_.heads.sequence));
         return;
       case Task::kTokenClassification:
-        AddOutput("logits", HeadLayers(x, facts_.heads.token));
+        AddOutput("logits", LabelLayers(x, facts_.heads.token));
         return;
       case Task::kMaskedLm:
         AddOutput("logits", PredictTokens(x));
@@ -275,6 +274,11 @@ class EncoderBuilder {
       if (!layer.norm.empty()) x = Norm(scope + "/norm", layer.norm, x, size);
     }
     return x;
+  }
+
+  ir::Value* LabelLayers(ir::Value* x, const std::vector<HeadLayer>& layers) {
+    builder_.ExplainShape(layers.back().name, kLabelKeys);
+    return HeadLayers(x, layers);
   }
 
   /// The bias is stored by its own name or the decoder's: a tied pair under either.

@@ -58,7 +58,7 @@ struct EncoderLayer {
 /// Names of tensors: below the prefix, then below a layer's name. Empty: there is no such tensor.
 struct EncoderNames {
   /// Of the base model in checkpoints with a head ("bert."); those of the base model alone have
-  /// none. Also found: "model.", and "0.auto_model." as sentence-transformers saves.
+  /// none, or "model.".
   std::string prefix;
   std::string word_embedding = "embeddings.word_embeddings";
   std::string position_embedding = "embeddings.position_embeddings";
