@@ -1,31 +1,37 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: Copyright The qeff Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes small random checkpoints with many settings of config.json, and compares the logits of the programs with transformers'.
+"""Makes small random checkpoints with many settings of config.json, and compares what the programs compute with transformers.
 
 usage: compare_with_transformers.py --bin BIN [--family NAME]... [--variation NAME]... [--backend cpu|reference] [--prefill 1,5,32]
-                                    [--export-option=--subfunctions]...
+                                    [--export-option=--subfunctions]... [--random COUNT [--seed SEED]]
 
 variations/<family>.json: {"base": values of the config, what all variations have, "variations": {name: {
     "config": values instead of base's,        "model_type": another one than the file's name,
     "file": values set in the saved config.json, "absent": keys removed from it: transformers loads what is then there,
+    "prefix": put before the names of all tensors once transformers has computed what to expect,
     "dtype": the weights are saved in it (default float32),
     "names": "in memory": tensors are named and fused as the library holds them, instead of as it saves them,
     "buffers": {name: shape}: tensors of bytes put beside the weights, which transformers ignores,
     "prompt_tokens": length of the prompt (default 17),
-    "class": the class of transformers if it is not *ForCausalLM, whose outputs for padded texts are then compared (encoder_cases.py),
+    "class": the class of transformers if it is not *ForCausalLM, or several to compare one after the other, whose outputs for padded
+        texts are then compared (encoder_cases.py),
     "saved_class": the class that writes the checkpoint, if it is another,
     "tokens": width of those texts (default 24), "texts": their number, "left_padding": one is padded on the left,
     "refused": the model must be refused with this text in the error}}}
-All entries of a variation may be left out. Every tensor is drawn at random, norms around what they start with. Computed by
-transformers in float32 with eager attention and no cache: logits at the last 17 positions of the prompt, and 8 greedy steps.
-Allowed: 2e-4 * max(1, largest logit / 10), or ten times what a relative error of 1e-7 in the weights does to transformers' own
-logits if that is more (normalized states of gated delta nets can be near 0). Needs torch and transformers (checked with 5.5.4). Exit: 0 all match, 1 some do not,
-77 torch or transformers is missing."""
+All entries of a variation may be left out. "random" beside "variations" is one whose config has a list of values for each key: for
+--random, COUNT variations are drawn from it (a value for about half of the keys, one of the classes, the length of the texts, the
+dtype of the weights) and compared instead; the same SEED draws the same.
+
+Every tensor is drawn at random, norms around what they start with. Computed by transformers in float32 with eager attention and no
+cache: logits at the last 17 positions of the prompt, and 8 greedy steps. Allowed: 2e-4 * max(1, largest logit / 10), or ten times what
+a relative error of 1e-7 in the weights does to transformers' own logits if that is more (normalized states of gated delta nets can be
+near 0). Needs torch and transformers (checked with 5.5.4). Exit: 0 all match, 1 some do not, 77 torch or transformers is missing."""
 import argparse
 import json
 import os
 import pathlib
+import random
 import sys
 import tempfile
 import zlib
@@ -82,6 +88,11 @@ def make_checkpoint(family, base, variation, folder, generator):
     for key in variation.get("absent", []):
         saved.pop(key, None)
     path.write_text(json.dumps(saved))
+
+
+def add_prefix(path, prefix):
+    weights = safetensors.torch.load_file(path)
+    save_file({prefix + name: tensor for name, tensor in weights.items()}, path, metadata={"format": "pt"})
 
 
 def expected_logits(folder, prompt_tokens, generator):
@@ -153,6 +164,8 @@ def check(args, family, name, base, variation):
         refused = variation.get("refused")
         if refused is None and "class" in variation:
             make_case(variation["class"], folder, variation, work / "case", generator)
+            if "prefix" in variation:
+                add_prefix(work / "case" / "model.safetensors", variation["prefix"])
             problems, worst, _ = check_encoders.check_case(work / "case", args, env, work)
             return problems, worst, 2e-4
         if refused is None:
@@ -164,6 +177,38 @@ def check(args, family, name, base, variation):
         return [f"was not refused (expected an error with '{refused}')"], 0.0, 0.0
 
 
+def one_class_each(name, variation):
+    """Yields (name, variation) for each of its classes; what is refused is refused whatever the class."""
+    classes = variation.get("class")
+    if not isinstance(classes, list):
+        yield name, variation
+        return
+    for kind in classes[:1] if "refused" in variation else classes:
+        yield f"{name}, {kind}", {**variation, "class": kind}
+
+
+def drawn(family, table, seed, count):
+    """Yields `count` random variations; their names say what was drawn."""
+    for i in range(count):
+        source = random.Random(f"{family} {seed} {i}")
+        variation = {**table["random"], "dtype": source.choice(["float32", "bfloat16", "float16"]), "tokens": source.choice([24, 11, 1])}
+        variation["class"] = source.choice(variation.get("class", table.get("class")))
+        variation["config"] = {key: source.choice(values) for key, values in variation["config"].items() if source.random() < 0.5}
+        yield f"{seed}.{i} {json.dumps(variation)}", variation
+
+
+def variations_of(family, table, args):
+    """Yields (name, variation), with what stands at the top of the table."""
+    shared = {key: value for key, value in table.items() if key not in ("base", "variations", "random")}
+    if args.random is not None:
+        named = drawn(family, table, args.seed, args.random) if "random" in table else ()
+    else:
+        named = table["variations"].items()
+    for name, variation in named:
+        if not args.variation or name in args.variation:
+            yield from one_class_each(name, {**shared, **variation})
+
+
 def main():
     here = pathlib.Path(__file__).parent
     parser = argparse.ArgumentParser()
@@ -173,6 +218,8 @@ def main():
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--prefill", default="1,5,32")
     parser.add_argument("--export-option", action="append", default=[])
+    parser.add_argument("--random", type=int)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.bin, args.config = args.bin.resolve(), "config.json"
     args.prefill = [int(x) for x in args.prefill.split(",")]
@@ -182,13 +229,10 @@ def main():
     failed = count = 0
     for family in args.family or sorted(path.stem for path in (here / "variations").glob("*.json")):
         table = json.loads((here / "variations" / f"{family}.json").read_text())
-        for name, variation in table["variations"].items():
-            if args.variation and name not in args.variation:
-                continue
+        for name, variation in variations_of(family, table, args):
             count += 1
-            shared = {key: value for key, value in table.items() if key not in ("base", "variations")}
             try:
-                problems, worst, tolerance = check(args, family, name, table["base"], {**shared, **variation})
+                problems, worst, tolerance = check(args, family, name, table["base"], variation)
             except RuntimeError as error:
                 problems, worst, tolerance = [str(error)], float("nan"), float("nan")
             result = "refused as it must be" if variation.get("refused") else f"largest difference {worst:.3g} (allowed {tolerance:.3g})"
