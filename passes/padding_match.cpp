@@ -35,6 +35,21 @@ ir::Value* MaskOfDifference(ir::Value* value) {
   return is_integer && IsRowOfKeys(keys) && Rank(mask) == 2 ? mask : nullptr;
 }
 
+bool IsSumOfTokens(const ir::Value* value, const ir::Value* is_token) {
+  const ir::Node* sum = ProducedBy(value, "ReduceSum");
+  return sum != nullptr && sum->input(0) == is_token && sum->IntAttribute("keepdims", 1) == 1 &&
+         sum->inputs().size() == 2 && ir::ConstantInt(sum->input(1)) == 1;
+}
+
+/// range - counted: how many are not counted up to and without this one, or one less.
+bool IsRangeLess(const ir::Value* value, const ir::Value* counted) {
+  const ir::Node* difference = ProducedBy(value, "Sub");
+  if (difference == nullptr || difference->input(1) != counted) return false;
+  ir::Value* range = difference->input(0);
+  if (const ir::Node* expand = ProducedBy(range, "Expand")) range = expand->input(0);
+  return IsSlotRange(range);
+}
+
 }  // namespace
 
 ir::Value* MaskOfPadding(ir::Value* padding) {
@@ -51,6 +66,26 @@ ir::Value* MaskOfPadding(ir::Value* padding) {
                        ir::ConstantFloat(where->input(2)) == 0.0F;
   return is_mask && Rank(condition->input(0)) == 2 && IsRowOfKeys(padding) ? condition->input(0)
                                                                            : nullptr;
+}
+
+ir::Value* MaskOfOrder(const ir::Value* positions) {
+  const ir::Node* where = ProducedBy(positions, "Where");
+  const ir::Node* is_padding = where ? ProducedBy(where->input(0), "Equal") : nullptr;
+  const ir::Node* of_padding = where ? ProducedBy(where->input(1), "Add") : nullptr;
+  const ir::Node* of_token = where ? ProducedBy(where->input(2), "Sub") : nullptr;
+  const ir::Node* count = of_token ? ProducedBy(of_token->input(0), "CumSum") : nullptr;
+  const ir::Node* cast = count ? ProducedBy(count->input(0), "Cast") : nullptr;
+  const ir::Node* negation = cast ? ProducedBy(cast->input(0), "Not") : nullptr;
+  const bool numbers_tokens =
+      negation != nullptr && is_padding != nullptr && negation->input(0) == where->input(0) &&
+      ir::ConstantInt(is_padding->input(1)) == 0 && ir::ConstantInt(of_token->input(1)) == 1 &&
+      ir::ConstantInt(count->input(1)) == 1 && count->IntAttribute("exclusive", 0) == 0 &&
+      count->IntAttribute("reverse", 0) == 0;
+  const bool padding_follows = numbers_tokens && of_padding != nullptr &&
+                               IsRangeLess(of_padding->input(0), count->output()) &&
+                               IsSumOfTokens(of_padding->input(1), cast->output());
+  ir::Value* mask = padding_follows ? is_padding->input(0) : nullptr;
+  return Rank(mask) == 2 ? mask : nullptr;
 }
 
 }  // namespace qeff::passes

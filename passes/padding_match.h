@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Recognizes what exporters add to the scores of attention for tokens that are padding.
+// Recognizes what keeps attention from tokens that are padding: what exporters add to its scores,
+// and positions after those of all tokens.
 #pragma once
 
 #include "lib/ir/graph.h"
@@ -17,5 +18,11 @@ namespace qeff::passes {
 /// low is -65504 in files with constants clipped to f16, else the least f32. They are the same but
 /// for rows without any token, which have no result.
 ir::Value* MaskOfPadding(ir::Value* padding);
+
+/// If `positions` i64 [B, S] number the tokens of each row from 0 and its padding from their count
+/// on, so that causal attention shows padding to no token, returns the mask that says which is
+/// which: i64 [B, S], 0 for padding; else null. Form, with t = Cast(Not(m == 0)) and c =
+/// CumSum(t): Where(m == 0, (range - c) + ReduceSum(t), c - 1).
+ir::Value* MaskOfOrder(const ir::Value* positions);
 
 }  // namespace qeff::passes

@@ -12,10 +12,12 @@
 //            o = qeff.PackedAttention(Linear(x), Linear(x), Linear(x), index, starts, b)
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
-// product with zero. So masks are applied outside, to restored rows.
-// Leaves alone: graphs whose attentions do not all have the same key_mask and no cache, and those
-// with a fixed number of tokens.
-// Requires: types.
+// product with zero. So masks are applied outside, to restored rows; but for x times the mask,
+// which makes such zeros itself. Attention that PackedAttention does not compute gets its operands
+// with padding again, and its result loses it: causal attention whose positions show padding to no
+// token (padding_match.h), and that with sinks or slopes. What is between, the products with
+// weights, is most of the work. Leaves alone: graphs whose attentions do not all have the same mask
+// and no cache, and those with a fixed number of tokens. Requires: types.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -23,6 +25,7 @@
 
 #include "passes/emitter.h"
 #include "passes/match.h"
+#include "passes/padding_match.h"
 #include "passes/pass.h"
 #include "passes/tidy.h"
 
@@ -57,26 +60,22 @@ class PaddingRemoval {
     ir::Value* mask = nullptr;
     for (const auto& node : graph.nodes()) {
       if (!node->IsQeff("Attention")) continue;
-      if (node->input(kKeyMask) == nullptr || node->input(kPositions) != nullptr ||
-          node->input(kPastKey) != nullptr || node->input(kSinks) != nullptr ||
-          node->FindAttribute("alibi_slopes") != nullptr ||
-          node->IntAttribute("chunk_tokens", 0) != 0 ||
-          (mask != nullptr && node->input(kKeyMask) != mask)) {
-        return nullptr;
-      }
-      mask = node->input(kKeyMask);
+      ir::Value* own = MaskOf(*node);
+      if (own == nullptr || (mask != nullptr && own != mask)) return nullptr;
+      mask = own;
     }
     // Sizes tell what has tokens: a number could be the same by chance.
     return mask != nullptr && Rank(mask) == 2 && (*mask->type().shape)[1].is_symbol() ? mask
                                                                                       : nullptr;
   }
 
-  Status Run() {
+  Change Run() {
     FindInside();
     std::vector<ir::Node*> inside;
     for (const auto& node : graph_.nodes()) {
       if (inside_.contains(node.get())) inside.push_back(node.get());
     }
+    if (inside.empty()) return Change::kNone;
     const Emitter emit(graph_, inside.front(), "/padding");
     ir::Node* index =
         emit.Multi(ir::kQeffDomain, "TokenIndex", {mask_}, {}, {"token_index", "row_starts"});
@@ -88,10 +87,24 @@ class PaddingRemoval {
       results.push_back(node->IsQeff("Attention") ? ReplaceAttention(node) : node->output());
     }
     for (ir::Value* result : results) RestoreFor(result);
-    return Status::Ok();
+    return Change::kChanged;
   }
 
  private:
+  /// What says which keys of an attention are padding; null if nothing does.
+  static ir::Value* MaskOf(const ir::Node& attention) {
+    ir::Value* mask = attention.input(kKeyMask);
+    const ir::Value* positions = attention.input(kPositions);
+    if (attention.input(kPastKey) != nullptr || (mask != nullptr && positions != nullptr))
+      return nullptr;
+    return mask != nullptr ? mask : MaskOfOrder(positions);
+  }
+  static bool CanBePacked(const ir::Node& node) {
+    return node.IsQeff("Attention") && node.input(kKeyMask) != nullptr &&
+           node.input(kSinks) == nullptr && node.FindAttribute("alibi_slopes") == nullptr &&
+           node.IntAttribute("chunk_tokens", 0) == 0;
+  }
+
   /// True if the value has a row for each token of the batch.
   bool HasTokens(const ir::Value* value) const {
     const auto& shape = value->type().shape;
@@ -123,7 +136,8 @@ class PaddingRemoval {
     if (node.outputs().size() != 1 || !IsRowwise(node) || !HasTokens(node.output())) return false;
     const int rank = Rank(node.output());
     return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
-      if (masks_.contains(input) && !node.IsOnnx("Gather")) return false;
+      if (masks_.contains(input) && !node.IsOnnx("Gather"))
+        return node.IsOnnx("Mul") && IsTokenWeight(input);
       if (input == nullptr || IsSameForAll(node, input, rank)) return true;
       if (node.IsOnnx("Gather")) return HasTokens(input);
       return Rank(input) == rank && (HasTokens(input) || RepeatsTokens(input, rank));
@@ -136,7 +150,7 @@ class PaddingRemoval {
   bool FollowsInside(const ir::Node& node) const {
     bool follows = false;
     for (const ir::Value* input : node.inputs()) {
-      if (input == nullptr) continue;
+      if (input == nullptr || IsTokenWeight(input)) continue;
       if (IsFromInside(input)) {
         follows = true;
       } else if (HasTokens(input) || RepeatsTokens(input, Rank(node.output()))) {
@@ -153,13 +167,27 @@ class PaddingRemoval {
                        [&](const ir::Use& use) { return inside_.contains(use.node); });
   }
 
-  /// What is computed from the mask, other than by attention.
+  /// True if the value is the mask in floats [B, S, 1].
+  bool IsTokenWeight(const ir::Value* value) const {
+    if (Rank(value) != 3 || !HasTokens(value) ||
+        !IsFloat(value->type().dtype.value_or(DType::kI64)))
+      return false;
+    for (const ir::Node* node = value->producer(); node != nullptr; node = value->producer()) {
+      if (!node->IsOnnx("Cast") && !node->IsOnnx("Unsqueeze")) return false;
+      value = node->input(0);
+    }
+    return value == mask_;
+  }
+
+  /// What is computed from the mask, other than by attention and by products that make zeros.
   void FindMasks() {
     masks_ = {mask_};
     for (const auto& node : graph_.nodes()) {
       if (node->IsQeff("Attention")) continue;
-      const bool is_mask = std::any_of(node->inputs().begin(), node->inputs().end(),
-                                       [&](ir::Value* input) { return masks_.contains(input); });
+      const auto matters = [&](const ir::Value* input) {
+        return masks_.contains(input) && !(node->IsOnnx("Mul") && IsTokenWeight(input));
+      };
+      const bool is_mask = std::any_of(node->inputs().begin(), node->inputs().end(), matters);
       if (is_mask) masks_.insert(node->outputs().begin(), node->outputs().end());
     }
   }
@@ -169,9 +197,9 @@ class PaddingRemoval {
     FindMasks();
     std::vector<ir::Node*> candidates;
     for (const auto& node : graph_.nodes()) {
-      const bool is_attention = node->IsQeff("Attention");
-      if (is_attention || MayBeInside(*node)) inside_.insert(node.get());
-      if (!is_attention && inside_.contains(node.get())) candidates.push_back(node.get());
+      const bool is_packed = CanBePacked(*node);
+      if (is_packed || MayBeInside(*node)) inside_.insert(node.get());
+      if (!is_packed && inside_.contains(node.get())) candidates.push_back(node.get());
     }
     for (size_t before = 0; before != inside_.size();) {
       before = inside_.size();
@@ -250,9 +278,9 @@ class PaddingRemoval {
 Result<Change> RemovePadding(ir::Model& model, const PassContext&) {
   ir::Value* mask = PaddingRemoval::FindMask(model.graph);
   if (mask == nullptr) return Change::kNone;
-  QEFF_RETURN_IF_ERROR(PaddingRemoval(model.graph, mask).Run());
-  QEFF_RETURN_IF_ERROR(DropDeadAndSort(model));
-  return Change::kChanged;
+  const Change change = PaddingRemoval(model.graph, mask).Run();
+  if (change == Change::kChanged) QEFF_RETURN_IF_ERROR(DropDeadAndSort(model));
+  return change;
 }
 
 }  // namespace qeff::passes
