@@ -51,6 +51,10 @@ Status ShareLayers(const checkpoint::ConfigReader& config, EncoderFacts& facts) 
 }  // namespace
 
 Result<ir::Graph> Albert(const FamilyInputs& inputs) {
+  // Of the code that the first files were converted from.
+  for (const char* key :
+       {"down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"})
+    inputs.config.MarkRead(key);
   QEFF_ASSIGN_OR_RETURN(EncoderFacts facts, ReadEncoderFacts(inputs, {.vocab_size = 30000,
                                                                       .hidden_size = 4096,
                                                                       .num_attention_heads = 64,

@@ -28,7 +28,7 @@ EncoderNames Names() {
 }  // namespace
 
 Result<ir::Graph> Distilbert(const FamilyInputs& inputs) {
-  inputs.config.MarkRead("sinusoidal_pos_embds");
+  for (const char* key : {"sinusoidal_pos_embds", "tie_weights_"}) inputs.config.MarkRead(key);
   const auto key = [&](const char* shared, const char* own) {
     return FirstKey(inputs.config, {shared, own});
   };

@@ -106,6 +106,7 @@ Result<ir::Graph> Modernbert(const FamilyInputs& inputs) {
                                                   .type_vocab_size_key = "",
                                                   .norm_epsilon_key = "norm_eps",
                                                   .activation_key = "hidden_activation"}));
+  config.MarkRead("layer_norm_eps");  // files hold both; transformers follows norm_eps
   facts.positions = PositionRule::kNone;
   facts.norm_comes_first = true;
   QEFF_ASSIGN_OR_RETURN(facts.norm.has_bias, config.BoolOr("norm_bias", false));

@@ -77,7 +77,8 @@ Result<EncoderBlock> ReadBias(const ConfigReader& config, int64_t heads) {
 
 Result<ir::Graph> T5(const FamilyInputs& inputs) {
   const ConfigReader& config = inputs.config;
-  for (const char* key : {"is_encoder_decoder", "num_decoder_layers", "scale_decoder_outputs"})
+  for (const char* key :
+       {"is_encoder_decoder", "n_positions", "num_decoder_layers", "scale_decoder_outputs"})
     config.MarkRead(key);
   QEFF_ASSIGN_OR_RETURN(
       const int64_t hidden_size,
