@@ -117,12 +117,8 @@ Status EncoderProgram::Run(size_t shape, std::span<const Encoding* const> rows) 
   std::ranges::fill(ids, pad_id_);
   std::ranges::fill(mask, 0);
   std::ranges::fill(types, 0);
-  for (size_t row = 0; row < capacity; ++row) {
+  for (size_t row = 0; row < rows.size(); ++row) {  // the others have no token: nobody reads them
     const size_t begin = row * tokens;
-    if (row >= rows.size()) {
-      mask[begin] = 1;  // attention to nothing at all has no meaning
-      continue;
-    }
     const Encoding& text = *rows[row];
     QEFF_CHECK(!text.ids.empty() && text.ids.size() <= tokens, "{} tokens for a shape of {}",
                text.ids.size(), tokens);

@@ -1,5 +1,8 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <type_traits>
+
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 
@@ -40,43 +43,86 @@ T Highest() {
   return INT64_MAX;
 }
 
-/// Sums run in double or in wrapping integers.
-template <typename T, typename Sum>
-Sum Reduce(const ReduceParams& p, const T* x) {
-  Sum result{};
-  if (p.op == ReduceOp::kProd) result = 1;
-  if (p.op == ReduceOp::kMax) result = Lowest<Sum>();
-  if (p.op == ReduceOp::kMin) result = Highest<Sum>();
+template <typename Sum>
+Sum Start(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kProd:
+      return 1;
+    case ReduceOp::kMax:
+      return Lowest<Sum>();
+    case ReduceOp::kMin:
+      return Highest<Sum>();
+    default:
+      return 0;
+  }
+}
+
+template <ReduceOp kOp, typename Sum>
+Sum Combine(Sum result, Sum value) {
+  if constexpr (kOp == ReduceOp::kProd) return result * value;
+  if constexpr (kOp == ReduceOp::kMax) return value > result || value != value ? value : result;
+  if constexpr (kOp == ReduceOp::kMin) return value < result || value != value ? value : result;
+  return result + value;
+}
+
+/// Results that are made together where they lie beside each other: lines are read whole.
+constexpr int64_t kBlock = 64;
+
+/// result[i] = the reduction that begins at x[i], for i < count. Sums run in double or in wrapping
+/// integers, in the order of the elements.
+template <ReduceOp kOp, typename T, typename Sum>
+void ReduceBlock(const ReduceParams& p, const T* x, int64_t count, Sum* result) {
   const int64_t runs = RunCount(p.reduced);
   for (int64_t unit = 0; unit < runs; ++unit) {
     const T* from = x + RunOffset(p.reduced, p.reduced_strides, unit);
-    for (int64_t i = 0; i < RunLength(p.reduced); ++i) {
-      const auto value = static_cast<Sum>(from[i * RunStride(p.reduced_strides)]);
-      switch (p.op) {
-        case ReduceOp::kProd:
-          result *= value;
-          break;
-        case ReduceOp::kMax:
-          result = value > result || value != value ? value : result;
-          break;
-        case ReduceOp::kMin:
-          result = value < result || value != value ? value : result;
-          break;
-        default:
-          result += value;
+    const int64_t length = RunLength(p.reduced);
+    const int64_t stride = RunStride(p.reduced_strides);
+    if (count == 1) {
+      Sum one = *result;
+      for (int64_t i = 0; i < length; ++i) {
+        one = Combine<kOp>(one, static_cast<Sum>(from[i * stride]));
+      }
+      *result = one;
+      continue;
+    }
+    for (int64_t i = 0; i < length; ++i) {
+      for (int64_t j = 0; j < count; ++j) {
+        result[j] = Combine<kOp>(result[j], static_cast<Sum>(from[i * stride + j]));
       }
     }
   }
-  return p.op == ReduceOp::kMean ? result / static_cast<Sum>(Elements(p.reduced)) : result;
+}
+
+template <typename T, typename Sum>
+void Reduce(const ReduceParams& p, const T* x, int64_t count, Sum* result) {
+  std::fill_n(result, count, Start<Sum>(p.op));
+  switch (p.op) {
+    case ReduceOp::kProd:
+      return ReduceBlock<ReduceOp::kProd>(p, x, count, result);
+    case ReduceOp::kMax:
+      return ReduceBlock<ReduceOp::kMax>(p, x, count, result);
+    case ReduceOp::kMin:
+      return ReduceBlock<ReduceOp::kMin>(p, x, count, result);
+    default:
+      return ReduceBlock<ReduceOp::kSum>(p, x, count, result);
+  }
 }
 
 template <typename T, typename Sum>
 void Loop(const StepRun& run, const ReduceParams& p) {
   const int64_t length = RunLength(p.dims);
-  for (int64_t i = run.begin; i < run.end; ++i) {
-    const int64_t offset =
-        RunOffset(p.dims, p.strides, i / length) + i % length * RunStride(p.strides);
-    run.operand<T>(kOut)[i] = static_cast<T>(Reduce<T, Sum>(p, run.operand<T>(kX) + offset));
+  const int64_t most = RunStride(p.strides) == 1 ? kBlock : 1;
+  auto elements = static_cast<Sum>(p.op == ReduceOp::kMean ? Elements(p.reduced) : 1);
+  if (std::is_integral_v<Sum> && elements == 0) elements = 1;  // of floats, the mean is NaN
+  Sum results[kBlock];
+  for (int64_t i = run.begin; i < run.end;) {
+    const int64_t place = i % length;
+    const int64_t count = std::min({most, length - place, run.end - i});
+    const int64_t offset = RunOffset(p.dims, p.strides, i / length) + place * RunStride(p.strides);
+    Reduce<T, Sum>(p, run.operand<T>(kX) + offset, count, results);
+    for (int64_t j = 0; j < count; ++j, ++i) {
+      run.operand<T>(kOut)[i] = static_cast<T>(results[j] / elements);
+    }
   }
 }
 
