@@ -62,7 +62,8 @@ def onnx_of(options, model):
         run([sys.executable, ROOT / "scripts" / "make_checkpoint.py", checkpoint, "--preset", MODELS[model],
              "--tokenizer", ROOT / "configs" / "demo-model"])
     onnx = options.work / "onnx" / model
-    run([options.bin / "qeff-export", checkpoint, "-q", "--weights", "reference", "-o", onnx])
+    # Position tables long enough for every cell: the models' own end earlier.
+    run([options.bin / "qeff-export", checkpoint, "-q", "--weights", "reference", "--max-positions", "8320", "-o", onnx])
     return checkpoint, onnx
 
 

@@ -85,7 +85,7 @@ struct Report {
 enum class Format { kMarkdown, kJson, kCsv };
 std::string FormatReport(const Report& report, Format format);
 
-/// CPU, instruction set, memory, governor, load, kernel, version.
-Json DescribeEnvironment();
+/// CPU, instruction set (`isa`, or the machine's best), memory, governor, load, kernel, version.
+Json DescribeEnvironment(const std::string& isa);
 
 }  // namespace qeff::bench

@@ -48,13 +48,13 @@ std::string Bracketed(const std::string& text) {
 
 }  // namespace
 
-Json DescribeEnvironment() {
+Json DescribeEnvironment(const std::string& isa) {
   utsname system = {};
   ::uname(&system);
   return {{"version", std::string(Version())},
           {"cpu", ValueOf(ReadText("/proc/cpuinfo"), "model name")},
           {"processors", cpu::UsableProcessors()},
-          {"instruction set", std::string(cpu::IsaName(cpu::MachineIsa()))},
+          {"instruction set", isa.empty() ? std::string(cpu::IsaName(cpu::MachineIsa())) : isa},
           {"memory", ValueOf(ReadText("/proc/meminfo"), "MemTotal")},
           {"governor", FirstWord(ReadText("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
                                  "not visible")},

@@ -46,6 +46,9 @@ void AddOptions(CLI::App& app, Arguments& arguments) {
   numbers("-b,--batch", options.batches, "Rows side by side (default: all of the program)", 1);
   numbers("-d,--depth", options.depths, "Tokens that the context holds before (default: 0)", 0);
   numbers("-t,--threads", options.threads, "Threads (default: as compiled)", 1);
+  app.add_option("--isa", options.isa,
+                 "Instruction set of the kernels, and of their limits, e.g. avx2 "
+                 "(default: the best one of this machine)");
   app.add_option("-r,--repetitions", options.repetitions, "Samples of each cell, after a warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
@@ -110,7 +113,7 @@ int main(int argc, char** argv) {
   return tools::RunTool(
       argc, argv, info, [&](CLI::App& app) { AddOptions(app, arguments); },
       [&]() -> Status {
-        bench::Report report{.environment = bench::DescribeEnvironment()};
+        bench::Report report{.environment = bench::DescribeEnvironment(arguments.options.isa)};
         QEFF_RETURN_IF_ERROR(Measure(arguments, report));
         tools::PrintText(bench::FormatReport(report, FormatOf(arguments.format)));
         return Status::Ok();

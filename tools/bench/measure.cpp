@@ -18,6 +18,7 @@ constexpr size_t kMemoryFootprint = size_t{1} << 30;
 struct Subject {
   std::string model;
   int threads = 0;
+  cpu::Isa isa = cpu::MachineIsa();
   std::unique_ptr<Session> session;
   std::shared_ptr<RunProfile> profile;
   std::unique_ptr<TextProgram> program;
@@ -28,14 +29,17 @@ std::string ModelName(const std::filesystem::path& folder) {
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
-Result<Subject> OpenSubject(const std::filesystem::path& folder, int threads) {
+Result<Subject> OpenSubject(const std::filesystem::path& folder, int threads,
+                            const std::string& isa) {
   Subject subject{.model = ModelName(folder), .profile = std::make_shared<RunProfile>()};
   BackendOpenOptions options;
   options.num_threads = threads;
+  options.isa = isa;
   options.profile = subject.profile;
   QEFF_ASSIGN_OR_RETURN(subject.session, stages::OpenProgram(folder, options));
   QEFF_ASSIGN_OR_RETURN(TextProgram program, TextProgram::Open(*subject.session, 0));
   subject.program = std::make_unique<TextProgram>(std::move(program));
+  subject.isa = cpu::IsaFromName(isa).value_or(subject.isa);
   // A backend that keeps no profile runs on as many threads as it likes.
   const int used = subject.profile->thread_count();
   subject.threads = used > 0 ? used : threads;
@@ -114,8 +118,8 @@ Result<RunWork> FindWork(Subject& subject, const Cell& cell, size_t& largest_run
 }
 
 /// Keeps the better one of each limit.
-void Probe(cpu::LimitProbe& probe, const RunWork& work, size_t footprint_bytes, Sample& sample) {
-  const cpu::Isa isa = cpu::MachineIsa();
+void Probe(cpu::LimitProbe& probe, cpu::Isa isa, const RunWork& work, size_t footprint_bytes,
+           Sample& sample) {
   for (const Arithmetic kind : kArithmetics) {
     const auto index = static_cast<size_t>(kind);
     if (work.operations[index] == 0) continue;
@@ -127,12 +131,12 @@ void Probe(cpu::LimitProbe& probe, const RunWork& work, size_t footprint_bytes, 
 Result<Sample> TakeSample(Subject& subject, const Row& row, cpu::LimitProbe* probe,
                           size_t footprint_bytes) {
   Sample sample;
-  if (probe != nullptr) Probe(*probe, row.work, footprint_bytes, sample);
+  if (probe != nullptr) Probe(*probe, subject.isa, row.work, footprint_bytes, sample);
   const auto start = std::chrono::steady_clock::now();
   QEFF_RETURN_IF_ERROR(RunCell(subject, row.cell));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (probe != nullptr) Probe(*probe, row.work, footprint_bytes, sample);
+  if (probe != nullptr) Probe(*probe, subject.isa, row.work, footprint_bytes, sample);
   sample.tokens_per_s = static_cast<double>(row.cell.tokens * row.cell.batch) / seconds;
   if (probe != nullptr) {
     sample.share_of_limit = cpu::LeastSeconds(row.work, sample.bytes_per_s,
@@ -173,7 +177,7 @@ Status MeasureCell(Subject& subject, const Cell& cell, const BenchOptions& optio
 
 Status MeasureProgram(const std::filesystem::path& folder, int threads, const BenchOptions& options,
                       const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
-  QEFF_ASSIGN_OR_RETURN(Subject subject, OpenSubject(folder, threads));
+  QEFF_ASSIGN_OR_RETURN(Subject subject, OpenSubject(folder, threads, options.isa));
   std::vector<int64_t> batches = options.batches;
   if (batches.empty()) batches = {subject.program->slots()};
   for (const int64_t batch : batches) {

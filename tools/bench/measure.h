@@ -23,6 +23,7 @@ struct BenchOptions {
   std::vector<int64_t> batches;  ///< empty: as many as each program has slots
   std::vector<int64_t> depths = {0};
   std::vector<int> threads;  ///< empty: as many as each program was divided for
+  std::string isa;           ///< of the kernels and of their limits; empty: the machine's best
   int repetitions = 5;
 };
 

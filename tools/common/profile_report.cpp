@@ -20,7 +20,7 @@ struct Limits {
   double bytes_per_s = 1;
 };
 
-Result<Limits> MeasureLimits(const RunProfile& profile) {
+Result<Limits> MeasureLimits(const RunProfile& profile, cpu::Isa isa) {
   RunWork all;
   double footprint_bytes = 0;
   for (const RunProfile::Run& run : profile.runs()) {
@@ -34,7 +34,7 @@ Result<Limits> MeasureLimits(const RunProfile& profile) {
   for (const Arithmetic kind : kArithmetics) {
     const auto index = static_cast<size_t>(kind);
     if (all.operations[index] == 0) continue;
-    limits.peaks[index] = probe->Peak(kind, cpu::MachineIsa());
+    limits.peaks[index] = probe->Peak(kind, isa);
   }
   limits.bytes_per_s = probe->ReadBandwidth(bytes);
   return limits;
@@ -102,9 +102,11 @@ std::string CompleteEvent(int track, const std::string& name, std::string_view c
 
 }  // namespace
 
-Result<std::vector<ProfileLine>> SummarizeProfile(const RunProfile& profile) {
+Result<std::vector<ProfileLine>> SummarizeProfile(const RunProfile& profile,
+                                                  const std::string& isa) {
   if (profile.runs().empty()) return std::vector<ProfileLine>();
-  QEFF_ASSIGN_OR_RETURN(const Limits limits, MeasureLimits(profile));
+  const cpu::Isa kernels = cpu::IsaFromName(isa).value_or(cpu::MachineIsa());
+  QEFF_ASSIGN_OR_RETURN(const Limits limits, MeasureLimits(profile, kernels));
   LinesByName by_name;
   AddRuns(profile, by_name);
   AddEvents(profile, by_name);

@@ -28,8 +28,10 @@ struct ProfileLine {
 };
 
 /// Lines by specialization, the longest first, "waiting" last. The limits are measured now, on as
-/// many threads as were profiled. Errors: kIo (memory for the probe).
-Result<std::vector<ProfileLine>> SummarizeProfile(const RunProfile& profile);
+/// many threads as were profiled, for kernels of `isa` (empty: the machine's best). Errors: kIo
+/// (memory for the probe).
+Result<std::vector<ProfileLine>> SummarizeProfile(const RunProfile& profile,
+                                                  const std::string& isa);
 
 std::string ProfileTable(const std::vector<ProfileLine>& lines);
 

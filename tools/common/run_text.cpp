@@ -108,17 +108,18 @@ Status CheckProfile(const RunProfile* profile, const std::filesystem::path& qpc)
                      {"programs compiled with --backend cpu do"});
 }
 
-Status ShowProfile(RunProfile* wanted, const std::string& trace) {
+Status ShowProfile(RunProfile* wanted, const RunArguments& arguments) {
   if (wanted == nullptr) return Status::Ok();
   RunProfile& profile = *wanted;
   profile.Stop();
-  QEFF_ASSIGN_OR_RETURN(const std::vector<ProfileLine> lines, SummarizeProfile(profile));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<ProfileLine> lines,
+                        SummarizeProfile(profile, arguments.isa));
   std::fputs(ProfileTable(lines).c_str(), stderr);
   if (profile.dropped_runs() > 0) {
     LogWarning("{} later runs are not in the profile: it holds {} events", profile.dropped_runs(),
                RunProfile::kMostEvents);
   }
-  return trace.empty() ? Status::Ok() : WriteTrace(trace, profile, lines);
+  return arguments.trace.empty() ? Status::Ok() : WriteTrace(arguments.trace, profile, lines);
 }
 
 }  // namespace
@@ -262,7 +263,7 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
     const auto top_k = app.count("--top-k") > 0 ? std::optional(arguments.top_k) : std::nullopt;
     QEFF_RETURN_IF_ERROR(RunEncoder(app, qpc, arguments.encoder, open_options, top_k));
     QEFF_RETURN_IF_ERROR(CheckProfile(profile.get(), qpc));
-    return ShowProfile(profile.get(), arguments.trace);
+    return ShowProfile(profile.get(), arguments);
   }
   QEFF_RETURN_IF_ERROR(CheckTemplateOptions(app, arguments));
   QEFF_ASSIGN_OR_RETURN(const stages::TextRequest request, MakeRequest(app, qpc, arguments));
@@ -294,7 +295,7 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
     }
   }
   PrintStatistics(result->generation.metrics);
-  return ShowProfile(profile.get(), arguments.trace);
+  return ShowProfile(profile.get(), arguments);
 }
 
 }  // namespace qeff::tools
