@@ -16,10 +16,19 @@ namespace {
 QEFF_INLINE Vec EvenWeights(VecU pair) { return BitsToFloat(pair << 16); }
 QEFF_INLINE Vec OddWeights(VecU pair) { return BitsToFloat(pair & 0xffff0000u); }
 
-/// Packed rows of one tile: element k of row r.
+/// An even k and the odd one after it, of one row, in all lanes.
+struct RowPair {
+  Vec even;
+  Vec odd;
+};
+
+/// Packed rows of one tile: At(), element k of row r; Pair(), two of them in one load.
 struct F32Rows {
   using Element = float;
   static int64_t StoredDepth(int64_t depth) { return depth; }
+  QEFF_INLINE static RowPair Pair(const float* a, int64_t rows, int r) {
+    return {Broadcast(a[r]), Broadcast(a[rows + r])};
+  }
   QEFF_INLINE static float At(const float* a, int64_t rows, int half, int r) {
     return a[half * rows + r];
   }
@@ -27,6 +36,12 @@ struct F32Rows {
 struct Bf16Rows {
   using Element = uint16_t;
   static int64_t StoredDepth(int64_t depth) { return Bf16RowDepth(depth); }
+  QEFF_INLINE static RowPair Pair(const uint16_t* a, int64_t, int r) {
+    float bits;  // as a float: compilers would shift an integer before they broadcast it
+    std::memcpy(&bits, a + 2 * r, sizeof(bits));
+    const auto both = reinterpret_cast<VecU>(Broadcast(bits));
+    return {EvenWeights(both), OddWeights(both)};
+  }
   QEFF_INLINE static float At(const uint16_t* a, int64_t, int half, int r) {
     const uint32_t bits = uint32_t{a[2 * r + half]} << 16;
     float value;
@@ -60,15 +75,11 @@ QEFF_INLINE void MicroTileBf16(const typename Rows::Element* a, int64_t rows, in
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const Vec x = Broadcast(Rows::At(a, rows, 0, first + r));
+      const RowPair x = Rows::Pair(a, rows, first + r);
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * even[v];
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const Vec x = Broadcast(Rows::At(a, rows, 1, first + r));
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += x.even * even[v];
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * odd[v];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += x.odd * odd[v];
     }
     a += 2 * rows;
     b += 2 * kPanelColumns;
