@@ -75,10 +75,15 @@ class Aligner {
     return at < text_.size() && (text_[at] == ' ' || (text_[at] >= '\t' && text_[at] <= '\r'));
   }
 
+  /// Of bytes as symbols, a tab or a line end is as good as a letter.
+  bool IsLeftOutAt(size_t at) const {
+    return rules_.leaves_out_spaces && (rules_.has_byte_symbols ? text_[at] == ' ' : IsSpaceAt(at));
+  }
+
   /// Bytes [begin, end) of the normalized text.
   void Set(size_t token, size_t begin, size_t end) {
-    while (rules_.leaves_out_spaces && begin < end && IsSpaceAt(begin)) ++begin;
-    while (rules_.leaves_out_spaces && begin < end && IsSpaceAt(end - 1)) --end;
+    while (begin < end && IsLeftOutAt(begin)) ++begin;
+    while (begin < end && IsLeftOutAt(end - 1)) --end;
     spans_[token].begin = characters_[begin];
     spans_[token].end = begin < end ? characters_[end - 1] + 1 : characters_[begin];
   }

@@ -192,6 +192,20 @@ TEST_CASE("a long word merges as its parts would") {
   }
 }
 
+TEST_CASE("spaces before words have no place, tabs and line ends among bytes have one") {
+  const auto tokenizer =
+      Tokenizer::Load("tests/data/sentence_transformers/entities_bytes");  // trim_offsets is true
+  REQUIRE(tokenizer.ok());
+  const std::string text = "a\tb  c \n d";
+  const auto spans = tokenizer->Spans(text, Ids(*tokenizer, text, {.add_special_tokens = false}));
+  REQUIRE(spans.ok());
+  std::vector<std::pair<int64_t, int64_t>> places;
+  for (const TokenSpan& span : *spans) places.emplace_back(span.begin, span.end);
+  // The offsets that tokenizers 0.22 gives.
+  CHECK(places == std::vector<std::pair<int64_t, int64_t>>{
+                      {0, 1}, {1, 2}, {2, 3}, {4, 4}, {5, 6}, {7, 7}, {7, 8}, {9, 9}, {9, 10}});
+}
+
 TEST_CASE("threads share a tokenizer") {
   const Json words = {
       {"type", "Split"}, {"pattern", {{"Regex", "\\s+|ab*"}}}, {"behavior", "Isolated"}};
