@@ -113,6 +113,14 @@ Result<std::vector<Entity>> Grouped(const Tokenizer& tokenizer, const Encoding& 
   return groups;
 }
 
+/// The text of `ids`, padding left out as the library does, and what is no token.
+Result<std::string> Filled(const Tokenizer& tokenizer, std::vector<int64_t> ids,
+                           bool skips_special) {
+  std::erase_if(ids,
+                [&](int64_t id) { return id == tokenizer.pad_id() || !tokenizer.IdToToken(id); });
+  return tokenizer.Decode(ids, {.skip_special_tokens = skips_special});
+}
+
 }  // namespace
 
 Result<std::vector<Entity>> FindEntities(const Tokenizer& tokenizer,
@@ -157,9 +165,8 @@ Result<std::vector<std::vector<MaskFill>>> FillMasks(const Tokenizer& tokenizer,
       // A vocabulary that was padded has rows without a token.
       if (tokenizer.IdToToken(token)) {
         QEFF_ASSIGN_OR_RETURN(fill.token_str, tokenizer.Decode(std::span(&token, 1), {}));
-        QEFF_ASSIGN_OR_RETURN(fill.sequence,
-                              tokenizer.Decode(ids, {.skip_special_tokens = masks.size() == 1}));
       }
+      QEFF_ASSIGN_OR_RETURN(fill.sequence, Filled(tokenizer, ids, masks.size() == 1));
       fills.push_back(std::move(fill));
     }
   }
