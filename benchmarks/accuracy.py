@@ -68,7 +68,7 @@ def predictions(options, program, text):
     """Log-probabilities after each prefix of `text`: every prefix is a prompt of its own, and one token is asked for."""
     file = options.work / "logits.safetensors"
     command = [options.bin / "qeff-run", program, "-q", "--max-new-tokens", "1", "--ignore-eos", "--temperature", "0",
-               "--dump-logits", file, "--json"]
+               "--dump-logits", file, "--json", *options.run]
     for end in range(PROMPT_TOKENS, len(text)):
         command += ["--input-ids", ",".join(map(str, text[:end]))]
     run(command)
@@ -139,7 +139,9 @@ def main():
     parser.add_argument("--model", type=Path, action="append", help="checkpoint (default: the demo model)")
     parser.add_argument("--texts", type=int, default=6)
     parser.add_argument("--tokens", type=int, default=120, help="of each text")
+    parser.add_argument("--isa", help="instruction set of the kernels: those with matrix tiles keep many rows in bf16")
     options = parser.parse_args()
+    options.run = ["--isa", options.isa] if options.isa else []
     options.work = options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     lines = ["| model | format | positions | KL(f32 \\|\\| format), mean | largest | same likeliest token | perplexity |",
