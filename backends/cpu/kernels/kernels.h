@@ -191,6 +191,8 @@ struct LinearArgs {
   int64_t residual_stride = 0;
   float* out = nullptr;
   int64_t out_stride = 0;
+  bool packs_out = false;  ///< `out` gets the rows rounded to bf16, in the order of this set's
+                           ///< pack_rows_bf16; without a residual
   LinearEpilogue epilogue = LinearEpilogue::kPlain;
   Activation activation = Activation::kNone;
   void (*activate)(const ActivateArgs&) = nullptr;  ///< for kGated and kActivated

@@ -9,19 +9,10 @@
 #include <utility>
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/kernels/vector.h"
 
 namespace qeff::cpu {
 namespace {
-
-/// As lib/support/float16.h, repeated here because kernels must not share functions with code for
-/// other machines.
-inline uint16_t RoundToBf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const uint32_t quiet_nan = (bits >> 16) | 0x40u;
-  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
-}
 
 constexpr int64_t kPackBlock = 16;  // a cache line of each row at a time
 

@@ -28,25 +28,51 @@ View FlatView(GraphLowering& lowering, const ConstantPlace& place) {
   return lowering.ConstantView(place, DType::kF32, {bytes / 4});
 }
 
+LinearParams ParamsOf(GraphLowering& lowering, const PackedRows& x, const LinearSpec& spec) {
+  return {.rows = x.rows,
+          .depth = x.depth,
+          .weights = spec.format,
+          .row_format = lowering.RowFormatFor(spec.format),
+          .epilogue = spec.epilogue,
+          .activation = spec.activation};
+}
+
+void AddStepOf(GraphLowering& lowering, std::string_view name, const PackedRows& x,
+               const LinearSpec& spec, const LinearParams& params, const View& out,
+               const View& packed) {
+  lowering.builder().AddStep(StepOp::kLinear, name, params,
+                             {Reads(x.view), Reads(spec.weights), Reads(spec.bias),
+                              Reads(spec.residual), Writes(out), Writes(packed)},
+                             {.units = PanelCount(params.columns),
+                              .amount = static_cast<double>(x.rows) * x.depth * params.columns});
+}
+
 /// Adds the step; `out` has even rows as wide as the product.
 void AddLinearStep(GraphLowering& lowering, std::string_view name, const PackedRows& x,
                    const LinearSpec& spec, const View& out) {
   const Rows out_rows = RowsOrDie(out);
-  const LinearParams params = {
-      .rows = x.rows,
-      .depth = x.depth,
-      .columns = out_rows.width,
-      .out_stride = out_rows.stride,
-      .residual_stride = spec.residual.exists() ? RowsOrDie(spec.residual).stride : 0,
-      .weights = spec.format,
-      .row_format = lowering.RowFormatFor(spec.format),
-      .epilogue = spec.epilogue,
-      .activation = spec.activation};
-  lowering.builder().AddStep(
-      StepOp::kLinear, name, params,
-      {Reads(x.view), Reads(spec.weights), Reads(spec.bias), Reads(spec.residual), Writes(out)},
-      {.units = PanelCount(out_rows.width),
-       .amount = static_cast<double>(x.rows) * x.depth * out_rows.width});
+  LinearParams params = ParamsOf(lowering, x, spec);
+  params.columns = out_rows.width;
+  params.out_stride = out_rows.stride;
+  params.residual_stride = spec.residual.exists() ? RowsOrDie(spec.residual).stride : 0;
+  AddStepOf(lowering, name, x, spec, params, out, View{});
+}
+
+/// The same, with `columns` columns that only products with rows of `format` read.
+PackedRows AddLinearForProducts(GraphLowering& lowering, std::string_view name, const PackedRows& x,
+                                const LinearSpec& spec, int64_t columns, RowFormat format) {
+  LinearParams params = ParamsOf(lowering, x, spec);
+  params.columns = columns;
+  params.packed_format = format;
+  const PackedRows packed = lowering.NewPacked(x.rows, columns, format);
+  if (format == RowFormat::kBf16) {
+    AddStepOf(lowering, name, x, spec, params, View{}, packed.view);
+    return packed;
+  }
+  params.out_stride = columns;
+  const View out = lowering.builder().NewDense(DType::kF32, {x.rows, columns});
+  AddStepOf(lowering, name, x, spec, params, out, packed.view);
+  return lowering.PackView(out, format, name, &packed);
 }
 
 /// The addition that can happen in the epilogue of a product whose result is `value`.
@@ -77,6 +103,24 @@ const ir::Node* FindActivationOf(GraphLowering& lowering, const ir::Value* value
              : nullptr;
 }
 
+bool IsFloatMatrix(const ir::Value* weight) {
+  return weight != nullptr && weight->is_constant() && weight->constant()->dims().size() == 2 &&
+         IsFloat(weight->constant()->dtype());
+}
+
+/// How the rows of `value` are packed if nothing but one product reads it; else kF32.
+Result<RowFormat> FormatForProduct(GraphLowering& lowering, const ir::Value* value) {
+  if (value->uses().size() != 1 || lowering.IsGraphOutput(value)) return RowFormat::kF32;
+  const ir::Use& use = value->uses()[0];
+  if (!use.node->IsQeff("Linear") || use.input_index != 0 || !IsFloatMatrix(use.node->input(1))) {
+    return RowFormat::kF32;
+  }
+  QEFF_ASSIGN_OR_RETURN(
+      const ConstantPlace place,
+      lowering.constants().AddPanels({use.node->input(1)->constant()}, UseOfWeights(*use.node)));
+  return lowering.RowFormatFor(place.format);
+}
+
 /// Runs the last product of `node`, and the activation or the addition after it, if there is one.
 Status AddLastLinear(GraphLowering& lowering, const ir::Node& node, const PackedRows& x,
                      LinearSpec spec) {
@@ -86,6 +130,13 @@ Status AddLastLinear(GraphLowering& lowering, const ir::Node& node, const Packed
     spec.activation = *FindCpuActivation(activation->StringAttribute("kind", ""));
     result = activation->output();
     lowering.Skip(activation);
+  }
+  QEFF_ASSIGN_OR_RETURN(const RowFormat next, FormatForProduct(lowering, result));
+  if (next != RowFormat::kF32) {
+    QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, DimsOf(*result));
+    lowering.SetPacked(result, next,
+                       AddLinearForProducts(lowering, node.name(), x, spec, dims.back(), next));
+    return Status::Ok();
   }
   QEFF_ASSIGN_OR_RETURN(Residual residual, FindResidual(lowering, result));
   if (residual.add != nullptr) {
@@ -99,11 +150,7 @@ Status AddLastLinear(GraphLowering& lowering, const ir::Node& node, const Packed
 }
 
 Status CheckWeight(GraphLowering& lowering, const ir::Node& node, size_t input) {
-  const ir::Value* weight = node.input(input);
-  if (weight != nullptr && weight->is_constant() && weight->constant()->dims().size() == 2 &&
-      IsFloat(weight->constant()->dtype())) {
-    return Status::Ok();
-  }
+  if (IsFloatMatrix(node.input(input))) return Status::Ok();
   return lowering.Unsupported(
       node, fmt::format("expected input {} to be a constant float matrix", input));
 }
@@ -248,16 +295,18 @@ Status LowerGatedMlp(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(
       const PackedRows x,
       lowering.Pack(node.input(0), lowering.RowFormatFor(gated.format), node.name()));
-  const View hidden = lowering.builder().NewDense(DType::kF32, {x.rows, width});
-  AddLinearStep(lowering, node.name(), x, gated, hidden);
-
   QEFF_ASSIGN_OR_RETURN(const ConstantPlace down_place,
                         lowering.constants().AddPanels({weight(3)}, WeightUse::kProduct));
   LinearSpec down = {.weights = FlatView(lowering, down_place), .format = down_place.format};
   QEFF_ASSIGN_OR_RETURN(down.bias, AddBias(lowering, {node.input(6)}, {weight(3)->dims()[0]}));
-  const PackedRows packed =
-      lowering.PackView(hidden, lowering.RowFormatFor(down.format), node.name());
-  return AddLastLinear(lowering, node, packed, down);
+  const RowFormat next = lowering.RowFormatFor(down.format);
+  if (next != RowFormat::kF32) {
+    const PackedRows packed = AddLinearForProducts(lowering, node.name(), x, gated, width, next);
+    return AddLastLinear(lowering, node, packed, down);
+  }
+  const View hidden = lowering.builder().NewDense(DType::kF32, {x.rows, width});
+  AddLinearStep(lowering, node.name(), x, gated, hidden);
+  return AddLastLinear(lowering, node, lowering.PackView(hidden, next, node.name()), down);
 }
 
 }  // namespace qeff::cpu

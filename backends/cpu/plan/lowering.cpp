@@ -293,20 +293,25 @@ Result<PackedRows> GraphLowering::Pack(const ir::Value* value, RowFormat format,
   return packed;
 }
 
+PackedRows GraphLowering::NewPacked(int64_t rows, int64_t depth, RowFormat format) {
+  const int64_t row_floats = PackedRowBytes(format, depth) / 4;
+  return {builder_.NewDense(DType::kF32, {rows, row_floats}), rows, depth};
+}
+
 PackedRows GraphLowering::PackNormed(const DeferredNorm& norm, RowFormat format,
-                                     std::string_view name) {
+                                     std::string_view name, const PackedRows* by_product) {
   const Rows rows = RowsOrDie(norm.x);
   PackedRows packed = {norm.x, rows.count, rows.width};
   // One row packed is the row itself.
   if (rows.count != 1 || norm.kind != NormKind::kNone || format != RowFormat::kF32) {
-    packed.view =
-        builder_.NewDense(DType::kF32, {rows.count, PackedRowBytes(format, rows.width) / 4});
+    packed = by_product != nullptr ? *by_product : NewPacked(rows.count, rows.width, format);
     const PackRowsParams params = {.rows = rows.count,
                                    .depth = rows.width,
                                    .x_stride = rows.stride,
                                    .norm = norm.kind,
                                    .epsilon = norm.epsilon,
-                                   .format = format};
+                                   .format = format,
+                                   .after_product = by_product != nullptr ? 1 : 0};
     builder_.AddStep(StepOp::kPackRows, name, params,
                      {Reads(norm.x), Reads(norm.gamma), Reads(norm.beta), Writes(packed.view)},
                      {.units = (rows.count + kTileRows - 1) / kTileRows,

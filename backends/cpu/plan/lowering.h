@@ -74,9 +74,17 @@ class GraphLowering {
   void Defer(const ir::Value* value, DeferredNorm norm) { deferred_[value] = std::move(norm); }
   /// The rows of `value` for products with weights of `format`; made once for each format.
   Result<PackedRows> Pack(const ir::Value* value, RowFormat format, std::string_view name);
-  /// The same for rows that are no value of the graph.
-  PackedRows PackView(const View& x, RowFormat format, std::string_view name) {
-    return PackNormed({.x = x}, format, name);
+  /// The same for rows that are no value of the graph. `packed`: where the product that made them
+  /// has packed them perhaps.
+  PackedRows PackView(const View& x, RowFormat format, std::string_view name,
+                      const PackedRows* packed = nullptr) {
+    return PackNormed({.x = x}, format, name, packed);
+  }
+  /// A place for packed rows.
+  PackedRows NewPacked(int64_t rows, int64_t depth, RowFormat format);
+  /// The rows of `value`, which has no other place.
+  void SetPacked(const ir::Value* value, RowFormat format, PackedRows packed) {
+    packed_.emplace(std::make_pair(value, format), std::move(packed));
   }
   RowFormat RowFormatFor(WeightFormat weights) const;
 
@@ -95,7 +103,8 @@ class GraphLowering {
   Status Unsupported(const ir::Node& node, std::string message) const;
 
  private:
-  PackedRows PackNormed(const DeferredNorm& norm, RowFormat format, std::string_view name);
+  PackedRows PackNormed(const DeferredNorm& norm, RowFormat format, std::string_view name,
+                        const PackedRows* by_product = nullptr);
   /// Tells the builder whether the steps of `node` do the rows of tokens only.
   void FollowTokensIn(const ir::Node& node);
   Status PlaceInputs();

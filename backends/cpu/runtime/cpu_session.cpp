@@ -260,8 +260,8 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
       const auto count = static_cast<size_t>(params.batch * params.row_tokens);
       if (count > 0) live = CountMaskedRows({mask, count}, params.row_tokens);
     }
-    work.push_back(WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live,
-                              &kernels_ == &KernelsFor(Isa::amx)));
+    work.push_back(
+        WorkOfStep(program.steps[i], program, steps_[specialization][i].operands, live, kernels_));
   }
   return work;
 }

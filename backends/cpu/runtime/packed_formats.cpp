@@ -106,6 +106,12 @@ int64_t PackedRowBytes(RowFormat format, int64_t depth) {
   return layout == nullptr ? bf16_bytes : std::max(bf16_bytes, layout->row_bytes(depth));
 }
 
+bool HasBf16Rows(const Kernels& kernels, RowFormat format, int64_t rows) {
+  const QuantLayout* layout = QuantLayoutOf(WeightsOf(format));
+  if (layout == nullptr) return format == RowFormat::kBf16;
+  return &kernels == &KernelsFor(Isa::amx) && HasBf16QuantRows(*layout, rows);
+}
+
 bool IsProduct(RowFormat rows, WeightFormat weights) {
   const auto row_number = static_cast<int32_t>(rows);
   const auto weight_number = static_cast<int32_t>(weights);

@@ -22,6 +22,8 @@ inline bool IsQuantised(WeightFormat format) { return QuantLayoutOf(format) != n
 int64_t PanelBytes(WeightFormat format, int64_t depth);
 /// Bytes that a packed row takes at most, whatever the instruction set, a multiple of 4.
 int64_t PackedRowBytes(RowFormat format, int64_t depth);
+/// True if so many rows for `format` are bf16 rows with these kernels, which a product can write.
+bool HasBf16Rows(const Kernels& kernels, RowFormat format, int64_t rows);
 /// True if both are values of their enumerations and there is a kernel for such rows and weights.
 bool IsProduct(RowFormat rows, WeightFormat weights);
 

@@ -14,8 +14,11 @@
 
 namespace qeff::cpu {
 
-/// x (packed rows), weights (panels), bias? (in panel order), residual?, out. Units: panels (gated:
-/// pairs of them). Formats are those of IsProduct (packed_formats.h).
+/// x (packed rows), weights (panels), bias? (in panel order), residual?, out?, packed?. Units:
+/// panels (gated: pairs of them). Formats are those of IsProduct (packed_formats.h). With `packed`
+/// there is no residual, and a PackRows with after_product writes there, too: the product writes
+/// its rows packed where HasBf16Rows(packed_format), else to out, which is needed unless that is
+/// always so.
 struct LinearParams {
   int64_t rows = 0;
   int64_t depth = 0;
@@ -26,6 +29,8 @@ struct LinearParams {
   RowFormat row_format = RowFormat::kF32;
   LinearEpilogue epilogue = LinearEpilogue::kPlain;
   Activation activation = Activation::kNone;
+  RowFormat packed_format = RowFormat::kF32;  ///< of packed
+  int32_t reserved = 0;
 };
 
 enum class NormKind : int32_t { kNone, kRms, kLayer };
@@ -40,7 +45,7 @@ struct PackRowsParams {
   NormKind norm = NormKind::kNone;
   float epsilon = 0;
   RowFormat format = RowFormat::kF32;
-  int32_t reserved = 0;
+  int32_t after_product = 0;  ///< a Linear has packed the rows where HasBf16Rows(format)
 };
 
 /// x, gamma?, beta?, out; out may be x. Units: rows.

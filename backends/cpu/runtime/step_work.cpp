@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/step_params.h"
 
 namespace qeff::cpu {
@@ -16,7 +17,7 @@ struct Subject {
   const SpecializationProgram& program;
   std::span<std::byte* const> operands;
   const LiveRows& live;
-  bool has_matrix_tiles;
+  const Kernels& kernels;
 
   template <typename Params>
   Params params() const {
@@ -47,7 +48,7 @@ struct Subject {
 /// In which arithmetic a product with so many rows is computed.
 template <typename Params>
 Arithmetic ArithmeticOf(const Subject& subject, const Params& p, int64_t rows) {
-  const QuantLayout& layout = p.row_format == RowFormat::kInt8 ? kInt8Layout : kInt4Layout;
+  if (HasBf16Rows(subject.kernels, p.row_format, rows)) return Arithmetic::kBf16;
   switch (p.row_format) {
     case RowFormat::kF32:
       return p.weights == WeightFormat::kBf16 ? Arithmetic::kF32ByBf16 : Arithmetic::kF32;
@@ -56,8 +57,7 @@ Arithmetic ArithmeticOf(const Subject& subject, const Params& p, int64_t rows) {
     case RowFormat::kInt8:
     case RowFormat::kInt4:
     case RowFormat::kMxfp6:
-      return subject.has_matrix_tiles && HasBf16QuantRows(layout, rows) ? Arithmetic::kBf16
-                                                                        : Arithmetic::kInt8;
+      return Arithmetic::kInt8;
   }
   return Arithmetic::kF32;
 }
@@ -188,8 +188,8 @@ LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens) {
 
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live,
-                   bool has_matrix_tiles) {
-  const Subject subject = {step, program, operands, live, has_matrix_tiles};
+                   const Kernels& kernels) {
+  const Subject subject = {step, program, operands, live, kernels};
   switch (step.op) {
     case StepOp::kLinear:
       return LinearWork(subject);

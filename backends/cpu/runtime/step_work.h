@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/runtime/program.h"
 #include "lib/generation/run_profile.h"
 
@@ -26,7 +27,7 @@ LiveRows CountLiveRows(std::span<const int64_t> positions);
 LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 
 /// Returns the work of `step`, which has been checked; `operands` are its operands as addresses,
-/// inputs filled. Matrix tiles round rows of quantised weights to bf16 (kernels.h).
+/// inputs filled. `kernels` say which rows are bf16.
 ///   Linear: every byte of its weights and bias; 2 * rows * K * N, gated twice that, where rows are
 ///     the live ones if the step has B * T of them.
 ///   RoutedLinear: the weights of at most as many experts as there are choices of live rows.
@@ -39,6 +40,6 @@ LiveRows CountMaskedRows(std::span<const int64_t> mask, int64_t row_tokens);
 ///     2 * window - 1 pairs for each of them.
 RunWork WorkOfStep(const Step& step, const SpecializationProgram& program,
                    std::span<std::byte* const> operands, const LiveRows& live,
-                   bool has_matrix_tiles);
+                   const Kernels& kernels);
 
 }  // namespace qeff::cpu

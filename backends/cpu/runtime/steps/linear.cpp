@@ -7,9 +7,19 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kX, kWeights, kBias, kResidual, kOut, kOperandCount };
+enum { kX, kWeights, kBias, kResidual, kOut, kPacked, kOperandCount };
 
 int64_t UnitPanels(const LinearParams& p) { return p.epilogue == LinearEpilogue::kGated ? 2 : 1; }
+
+void CheckPacked(StepCheck& check, const LinearParams& p) {
+  check.Require(
+      p.packed_format > RowFormat::kF32 && static_cast<int32_t>(p.packed_format) < kRowFormatCount,
+      "rows that no product packs");
+  check.Require(check.has(kOut) || p.packed_format == RowFormat::kBf16,
+                "no place for a result that is not packed");
+  check.Require(!check.has(kResidual), "a product with a residual does not pack");
+  check.Write(kPacked, Product({p.rows, PackedRowBytes(p.packed_format, p.columns) / 4}), 4);
+}
 
 void Check(StepCheck& check) {
   const auto p = check.params_as<LinearParams>();
@@ -21,20 +31,25 @@ void Check(StepCheck& check) {
   check.Require(
       p.activation >= Activation::kNone && static_cast<int32_t>(p.activation) < kActivationCount,
       "unknown activation");
-  check.Require(p.columns <= p.out_stride || p.rows <= 1, "rows of the result overlap");
+  check.Require(!check.has(kOut) || p.columns <= p.out_stride || p.rows <= 1,
+                "rows of the result overlap");
+  if (check.has(kPacked)) CheckPacked(check, p);
+  check.Require(check.has(kOut) || check.has(kPacked), "no place for the result");
   const int64_t units = PanelCount(p.columns);
   const int64_t panels = units * UnitPanels(p);
   check.Read(kX, Product({p.rows, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
   check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
   check.ReadOptional(kBias, panels * kPanelColumns, 4);
   check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
-  check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
+  if (check.has(kOut)) check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
   check.Done(units, Product({LinearScratchFloats(p.rows), 4}));
 }
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<LinearParams>();
   const int64_t panels = UnitPanels(p);
+  const bool packs =
+      run.operands[kPacked] != nullptr && HasBf16Rows(run.kernels, p.packed_format, p.rows);
   const LinearArgs args = {.x = run.operands[kX],
                            .weights = run.operands[kWeights],
                            .rows = p.rows,
@@ -45,8 +60,9 @@ void Run(const StepRun& run) {
                            .bias = run.operand<float>(kBias),
                            .residual = run.operand<float>(kResidual),
                            .residual_stride = p.residual_stride,
-                           .out = run.operand<float>(kOut),
+                           .out = run.operand<float>(packs ? kPacked : kOut),
                            .out_stride = p.out_stride,
+                           .packs_out = packs,
                            .epilogue = p.epilogue,
                            .activation = p.activation,
                            .activate = run.kernels.activate,

@@ -28,6 +28,7 @@ void Check(StepCheck& check) {
 
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackRowsParams>();
+  if (p.after_product != 0 && HasBf16Rows(run.kernels, p.format, p.rows)) return;
   for (int64_t tile = run.begin; tile < run.end; ++tile) {
     const int64_t first = tile * kTileRows;
     const int64_t rows = std::min(kTileRows, p.rows - first);
