@@ -72,6 +72,22 @@ std::vector<std::byte> PackOrdered(const Floats& x, int64_t rows, int64_t depth,
   return PackTestRows(x, rows, depth, !IsF32(order));
 }
 
+/// Runs `args` again with packs_out: the rows that are in args.out now, rounded and packed.
+void CheckPackedOut(void (*kernel)(const LinearArgs&), LinearArgs args, const Kernels& kernels) {
+  Floats dense;
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const float* from = args.out + row * args.out_stride;
+    dense.insert(dense.end(), from, from + args.columns);
+  }
+  const auto expected =
+      PackOrdered(dense, args.rows, args.columns, OrderOf(RowFormat::kBf16, kernels));
+  std::vector<std::byte> packed(expected.size());
+  args.out = reinterpret_cast<float*>(packed.data());
+  args.packs_out = true;
+  kernel(args);
+  REQUIRE(packed == expected);
+}
+
 void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order,
                     const Kernels& kernels) {
   uint32_t seed = 1;
@@ -93,26 +109,28 @@ void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowO
     const int64_t out_stride = c.columns + 3;
     Floats out(static_cast<size_t>(c.rows * out_stride), -77.0f);
     std::vector<float> scratch(static_cast<size_t>(LinearScratchFloats(c.rows)) + 16);
-    kernel({.x = packed_x.data(),
-            .weights = packed_w.data(),
-            .rows = c.rows,
-            .depth = c.depth,
-            .columns = c.columns,
-            .panel_begin = 0,
-            .panel_end = PanelCount(c.columns) * kinds,
-            .bias = c.has_bias ? packed_bias.data() : nullptr,
-            .residual = c.has_residual ? residual.data() : nullptr,
-            .residual_stride = c.columns,
-            .out = out.data(),
-            .out_stride = out_stride,
-            .epilogue = c.is_gated       ? LinearEpilogue::kGated
-                        : c.is_activated ? LinearEpilogue::kActivated
-                                         : LinearEpilogue::kPlain,
-            .activation = Activation::kSilu,
-            .activate = kernels.activate,
-            .limit = c.limit,
-            .up_offset = c.up_offset,
-            .scratch = scratch.data()});
+    const LinearArgs args = {.x = packed_x.data(),
+                             .weights = packed_w.data(),
+                             .rows = c.rows,
+                             .depth = c.depth,
+                             .columns = c.columns,
+                             .panel_begin = 0,
+                             .panel_end = PanelCount(c.columns) * kinds,
+                             .bias = c.has_bias ? packed_bias.data() : nullptr,
+                             .residual = c.has_residual ? residual.data() : nullptr,
+                             .residual_stride = c.columns,
+                             .out = out.data(),
+                             .out_stride = out_stride,
+                             .epilogue = c.is_gated       ? LinearEpilogue::kGated
+                                         : c.is_activated ? LinearEpilogue::kActivated
+                                                          : LinearEpilogue::kPlain,
+                             .activation = Activation::kSilu,
+                             .activate = kernels.activate,
+                             .limit = c.limit,
+                             .up_offset = c.up_offset,
+                             .scratch = scratch.data()};
+    kernel(args);
+    if (!c.has_residual) CheckPackedOut(kernel, args, kernels);
     for (int64_t m = 0; m < c.rows; ++m) {
       for (int64_t n = 0; n < out_stride; ++n) {
         const std::string what = "rows " + std::to_string(c.rows) + " depth " +
