@@ -23,6 +23,7 @@ ResultFile::ResultFile(ResultFile&& other) noexcept
     : options_(std::move(other.options_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       rows_(other.rows_),
+      saved_rows_(other.saved_rows_),
       saved_bytes_(other.saved_bytes_),
       resumed_rows_(other.resumed_rows_),
       digest_(std::move(other.digest_)),
@@ -130,7 +131,9 @@ Status ResultFile::Save() {
                       {"bytes", saved_bytes_},
                       {"texts", digest},
                       {"settings", options_.settings}};
-  return WriteFileAtomically(state_path(), DumpPretty(state));
+  QEFF_RETURN_IF_ERROR(WriteFileAtomically(state_path(), DumpPretty(state)));
+  saved_rows_ = rows_;
+  return Status::Ok();
 }
 
 Status ResultFile::Finish() {

@@ -54,6 +54,8 @@ class ResultFile {
   Status Finish();
 
   int64_t rows() const { return rows_; }
+  /// Those that a later run finds, whatever happens now.
+  int64_t saved_rows() const { return saved_rows_; }
   std::string part_path() const { return options_.path.string() + ".part"; }
 
  private:
@@ -66,6 +68,7 @@ class ResultFile {
   ResultFileOptions options_;
   int descriptor_ = -1;
   int64_t rows_ = 0;
+  int64_t saved_rows_ = 0;
   int64_t saved_bytes_ = 0;
   int64_t resumed_rows_ = 0;
   std::string digest_;  ///< of the texts of all rows so far, in order

@@ -214,9 +214,9 @@ class EncoderRun {
     };
     Status status = RunAll(on_row, [&] { return output.EndWindow(); });
     if (status.ok()) return output.Finish();
-    if (output.file() == nullptr || output.rows() == 0) return status;
+    if (output.file() == nullptr || output.file()->saved_rows() == 0) return status;
     return std::move(status).WithNote(
-        fmt::format("{} rows are in '{}': --resume goes on after them", output.rows(),
+        fmt::format("{} rows are in '{}': --resume goes on after them", output.file()->saved_rows(),
                     output.file()->part_path()));
   }
 
