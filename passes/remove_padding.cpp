@@ -13,11 +13,13 @@
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
 // product with zero. So masks are applied outside, to restored rows; but for x times the mask,
-// which makes such zeros itself. Attention that PackedAttention does not compute gets its operands
-// with padding again, and its result loses it: causal attention whose positions show padding to no
-// token (padding_match.h), and that with sinks or slopes. What is between, the products with
-// weights, is most of the work. Leaves alone: graphs whose attentions do not all have the same mask
-// and no cache, and those with a fixed number of tokens. Requires: types.
+// which makes such zeros itself.
+// Attention that PackedAttention does not compute gets its operands with padding again, and its
+// result loses it: causal attention whose positions show padding to no token (padding_match.h),
+// and that with sinks or slopes. What is between, the products with weights, is most of the work.
+// Leaves alone: graphs whose attentions do not all have the same mask and no cache, and those with
+// a fixed number of tokens.
+// Requires: types.
 #include <algorithm>
 #include <array>
 #include <map>
