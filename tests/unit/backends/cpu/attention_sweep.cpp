@@ -240,6 +240,9 @@ void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding roun
                                       {1, 44, 3, 1, 40, 70, 300, 250},
                                       {1, 49, 1, 1, 64, 64, 90, 20, 17},
                                       {1, 1, 16, 1, 24, 24, 1030, 1029}};
+  for (int64_t rows = 1; rows <= kTileRows; ++rows) {  // of a tile
+    cases.push_back({1, rows, 1, 1, 33, 34, 70, 50});
+  }
   if (rounding == AttentionRounding::kNone) {
     cases.push_back({2, 3, 4, 2, 40, 36, 1100, 800, 0, 0, true, 256});
     cases.push_back({1, 1, 3, 3, 64, 64, 2000, 1700, 900, 0, false, 512});

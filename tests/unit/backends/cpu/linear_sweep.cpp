@@ -3,6 +3,8 @@
 #include "tests/unit/backends/cpu/linear_sweep.h"
 
 #include <algorithm>
+#include <bit>
+#include <iterator>
 #include <limits>
 
 #include "tests/unit/backends/cpu/panels.h"
@@ -199,6 +201,16 @@ void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, R
   }
 }
 
+/// Floats that are rounded to bf16 in other ways than most: NaNs, one of which would become an
+/// infinity if it were rounded, ties, the largest number.
+constexpr float kRoundingCases[] = {std::numeric_limits<float>::quiet_NaN(),
+                                    std::bit_cast<float>(0x7f800001u),
+                                    1 + 0x1p-8f,
+                                    1 + 0x3p-8f,
+                                    -1 - 0x1p-8f,
+                                    std::numeric_limits<float>::max(),
+                                    std::numeric_limits<float>::infinity()};
+
 }  // namespace
 
 void SweepLinear(void (*linear)(const LinearArgs&), WeightFormat format, RowFormat row_format,
@@ -215,7 +227,9 @@ void SweepPackRows(void (*pack)(const PackRowsArgs&), RowFormat format, const Ke
     for (const int64_t depth : {0, 1, 2, 15, 16, 17, 33}) {
       const int64_t stride = depth + 5;
       Floats x = RandomFloats(rows * stride, 3);
-      if (depth > 0) x[0] = std::numeric_limits<float>::quiet_NaN();
+      for (int64_t i = 0; i < std::ssize(kRoundingCases) && depth > 0; ++i) {
+        x[i % rows * stride + i * 5 % depth] = kRoundingCases[i];
+      }
       Floats dense;
       for (int64_t r = 0; r < rows; ++r) {
         dense.insert(dense.end(), x.begin() + r * stride, x.begin() + r * stride + depth);
