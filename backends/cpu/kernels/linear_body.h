@@ -112,6 +112,14 @@ QEFF_INLINE const char* FetchLines(const char* next, int64_t lines) {
   return next + lines * 64;
 }
 
+/// With so few tiles of rows, fetching between tiles comes in bursts that wait for memory:
+/// FetchingTile, if a Format has it, fetches while it multiplies.
+constexpr int64_t kFewTiles = 3;
+template <typename Format>
+concept HasFetchingTile = requires {
+  &Format::FetchingTile;
+};
+
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
 ///
@@ -128,12 +136,21 @@ void MultiplyPanelRows(const LinearArgs& args, int64_t row_begin, int64_t row_en
   const int64_t block_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(*w));
   const int64_t lines = (block_bytes / 64 + tiles - 1) / tiles;
   const char* fetched = reinterpret_cast<const char*>(next);
+  const auto tile = [&](int64_t rows, const typename Format::Row* rows_at, float* sums,
+                        bool is_first) {
+    if constexpr (HasFetchingTile<Format>) {
+      if (tiles <= kFewTiles) {
+        if (is_first) return Format::FetchingTile(rows, rows_at, w, depth, sums, k > 0);
+        return Format::Tile(rows, rows_at, w, depth, sums, k > 0);
+      }
+    }
+    fetched = FetchLines(fetched, lines);
+    Format::Tile(rows, rows_at, w, depth, sums, k > 0);
+  };
   for (int64_t row = row_begin; row < row_end; row += kTileRows) {
     const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
     const int64_t place = (row - row_begin) * kPanelColumns;
-    fetched = FetchLines(fetched, lines);
-    Format::Tile(rows, x + row * Format::RowDepth(args.depth) + k * rows, w, depth, strip + place,
-                 k > 0);
+    tile(rows, x + row * Format::RowDepth(args.depth) + k * rows, strip + place, row == row_begin);
     if (k + depth == args.depth) FinishTile(args, panel, row, rows, strip + place, gate + place);
   }
 }

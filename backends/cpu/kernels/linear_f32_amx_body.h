@@ -12,8 +12,9 @@
 // them.
 //
 // Weights are split while a panel is multiplied, rows once for each block of rows, so this pays
-// from some dozens of rows on. Numbers that have no such parts (NaN, infinity, 2^126 and more) make
-// their panel or block of rows run in fused multiply-adds; numbers below 2^-110 lose bits.
+// from some dozens of rows on (IsFasterUnsplit). Numbers that have no such parts (NaN, infinity,
+// 2^126 and more) make their panel or block of rows run in fused multiply-adds; numbers below
+// 2^-110 lose bits.
 //
 // Rows are as PackRowsF32Amx leaves them: row-major.
 #pragma once
@@ -21,6 +22,7 @@
 #include "backends/cpu/kernels/linear_amx_body.h"
 #include "backends/cpu/kernels/linear_f16_body.h"
 #include "backends/cpu/kernels/linear_f32_body.h"
+#include "backends/cpu/kernels/pack_rows_body.h"
 #include "backends/cpu/kernels/tile_bf16.h"
 
 namespace qeff::cpu {
@@ -360,13 +362,40 @@ inline void RunSplitLinear(const LinearArgs& args) {
   _tile_release();
 }
 
-/// Format: of the same weights, for the few rows whose weights take longer to read than to
-/// multiply.
+/// True if splitting the weights takes longer than tiles gain, as measured on a Xeon, and the rows
+/// fit the scratch.
+inline bool IsFasterUnsplit(const LinearArgs& args) {
+  constexpr int64_t kLongDepth = 1024;
+  const int64_t most_rows = args.depth < kLongDepth ? 48 : 160;
+  return args.rows <= most_rows && args.rows * args.depth * 4 <= kAmxRowBytes;
+}
+
+/// In fused multiply-adds, as other sets do it: with the rows packed here as they pack them.
+template <typename Format>
+inline void RunUnsplit(const LinearArgs& args) {
+  float* packed = args.scratch + kAmxStripFloats;
+  for (int64_t row = 0; row < args.rows; row += kTileRows) {
+    RunPackRowsF32({.x = static_cast<const float*>(args.x) + row * args.depth,
+                    .x_stride = args.depth,
+                    .row_begin = row,
+                    .rows = args.rows - row < kTileRows ? args.rows - row : kTileRows,
+                    .total_rows = args.rows,
+                    .depth = args.depth,
+                    .out = packed});
+  }
+  LinearArgs with_packed = args;
+  with_packed.x = packed;
+  RunLinear<Format>(with_packed);
+}
+
+/// Format: of the same weights, for rows of which there are few.
 template <typename Format, typename Weight>
 inline void RunF32RowsAmx(const LinearArgs& args) {
   constexpr int64_t kFewRows = 32;  // splitting the weights takes longer than multiplying them
   if (args.rows <= kPanelOrderRows) {
     RunStreamedLinear<Format>(args);
+  } else if (IsFasterUnsplit(args)) {
+    RunUnsplit<Format>(args);
   } else if (args.rows <= kFewRows || args.depth == 0) {
     RunPlainRows<Weight>(args, 0, args.rows, args.panel_begin, args.panel_end);
   } else {

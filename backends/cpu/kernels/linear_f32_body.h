@@ -23,6 +23,21 @@ struct LinearF32Format {
                    bool accumulate) {
     TileF32For(rows)(x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
   }
+#if defined(__AVX512F__)
+  /// The same, for weights that come from memory. 32 rows ahead were 12 % slower on a Xeon.
+  static void FetchingTile(int64_t rows, const float* x, const float* w, int64_t depth, float* sums,
+                           bool accumulate) {
+    SelectFetchingTile(rows, std::make_index_sequence<kTileRows>())(
+        x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
+  }
+  template <size_t... kIndex>
+  static TileF32Function SelectFetchingTile(int64_t rows, std::index_sequence<kIndex...>) {
+    constexpr int kAhead = 16;
+    static constexpr TileF32Function kTiles[] = {
+        &MicroTileF32<static_cast<int>(kIndex) + 1, 2, kAhead>...};
+    return kTiles[rows - 1];
+  }
+#endif
   template <int kRows, int kStreams>
   static void Stream(const float* x, const float* const* w, int64_t depth, float* const* sums) {
     Vec sum[kRows][kStreams][kPanelVectors] = {};

@@ -16,8 +16,8 @@ namespace {
 
 #if !defined(QEFF_NEON)
 /// acc[r][c] (+)= sum over k of a[k * a_stride + r] * b[k * b_stride + c] for r < kRows and
-/// kVectors vectors of columns.
-template <int kRows, int kVectors>
+/// kVectors vectors of columns. kAhead: rows of `b` that far ahead are fetched; 0: none.
+template <int kRows, int kVectors, int kAhead = 0>
 QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
                               int64_t depth, float* acc, int64_t acc_stride, bool accumulate) {
   Vec sum[kRows][kVectors];
@@ -31,7 +31,10 @@ QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, 
   for (int64_t k = 0; k < depth; ++k) {
     Vec w[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) w[v] = Load(b + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      w[v] = Load(b + v * kLanes);
+      if constexpr (kAhead > 0) __builtin_prefetch(b + kAhead * b_stride + v * kLanes);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const Vec x = Broadcast(a[r]);
