@@ -8,7 +8,7 @@ Usage: embeddings.py --bin build/bin --model FOLDER --work FOLDER [--rounds 3] [
 Texts: 1,000 of 5 to 60 words and 200 that are cut to 256 tokens, seeded (--short, --long: fewer of them). Every figure
 includes reading the texts, tokenization and pooling, not the start of the program (qeff-run says its own time; the
 others are timed in this process after one warm-up). "One text": median of 200 calls with one of the short texts each, in
-a process that runs already; ours by tests/benchmarks/embedding_bench, if it has been built. Two threads for all. The
+a process that runs already; ours by tests/benchmarks/embedding_bench, if it has been built, with a program for one text. Two threads for all. The
 other engines get batches of 32 texts sorted by length, padded to the longest; those that read ONNX read our file.
 
 OpenVINO int8 is nncf.quantize, calibrated on 64 other texts made of the same words; its weights alone in int8
@@ -49,10 +49,10 @@ def calibration_texts():
 
 
 class Qeff:
-    """Our programs: qeff-run for many texts, embedding_bench for one."""
+    """Our programs: qeff-run for many texts, embedding_bench for one, with a program for one."""
 
-    def __init__(self, args, qpc):
-        self.args, self.qpc = args, qpc
+    def __init__(self, args, qpc, qpc_of_one):
+        self.args, self.qpc, self.qpc_of_one = args, qpc, qpc_of_one
 
     def embed(self, name):
         import numpy
@@ -66,7 +66,7 @@ class Qeff:
         bench = self.args.bin.parent / "tests/benchmarks/embedding_bench"
         if not bench.exists():
             return None
-        ran = subprocess.run([bench, self.args.work / "one.txt", self.qpc], check=True, capture_output=True, text=True)
+        ran = subprocess.run([bench, self.args.work / "one.txt", self.qpc_of_one], check=True, capture_output=True, text=True)
         return float(re.search(r"median ([0-9.]+) ms", ran.stdout)[1])
 
 
@@ -126,12 +126,12 @@ def prepare(args, texts):
 
 def add_qeff(args, onnx, texts, engines):
     for weights, compute in [("f32", "f32"), ("bf16", "bf16"), ("int8", "bf16")]:
-        qpc = args.work / f"qpc-{weights}"
-        if not qpc.exists():
-            subprocess.run([args.bin / "qeff-compile", onnx, "-q", "--seq-len", LENGTHS, "--batch-size", str(BATCH),
+        programs = [args.work / f"qpc-{weights}-{batch}" for batch in (BATCH, 1)]
+        for qpc, batch in zip(programs, (BATCH, 1)):  # one that is up to date stays as it is
+            subprocess.run([args.bin / "qeff-compile", onnx, "-q", "--seq-len", LENGTHS, "--batch-size", str(batch),
                             "--num-cores", str(THREADS), "--weights", weights, "--compute", compute, "-o", qpc],
                            check=True, stdout=subprocess.DEVNULL)
-        engines.append((f"qeff {weights}", Qeff(args, qpc)))
+        engines.append((f"qeff {weights}", Qeff(args, *programs)))
 
 
 def add_onnxruntime(args, onnx, texts, engines):

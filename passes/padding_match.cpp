@@ -85,7 +85,7 @@ ir::Value* MaskOfOrder(const ir::Value* positions) {
                                IsRangeLess(of_padding->input(0), count->output()) &&
                                IsSumOfTokens(of_padding->input(1), cast->output());
   ir::Value* mask = padding_follows ? is_padding->input(0) : nullptr;
-  return Rank(mask) == 2 ? mask : nullptr;
+  return Rank(mask) == 2 && mask->type().dtype == DType::kI64 ? mask : nullptr;
 }
 
 }  // namespace qeff::passes

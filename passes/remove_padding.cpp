@@ -138,8 +138,7 @@ class PaddingRemoval {
     if (node.outputs().size() != 1 || !IsRowwise(node) || !HasTokens(node.output())) return false;
     const int rank = Rank(node.output());
     return std::all_of(node.inputs().begin(), node.inputs().end(), [&](const ir::Value* input) {
-      if (masks_.contains(input) && !node.IsOnnx("Gather"))
-        return node.IsOnnx("Mul") && IsTokenWeight(input);
+      if (masks_.contains(input) && !node.IsOnnx("Gather")) return MakesZeros(node, input);
       if (input == nullptr || IsSameForAll(node, input, rank)) return true;
       if (node.IsOnnx("Gather")) return HasTokens(input);
       return Rank(input) == rank && (HasTokens(input) || RepeatsTokens(input, rank));
@@ -152,7 +151,7 @@ class PaddingRemoval {
   bool FollowsInside(const ir::Node& node) const {
     bool follows = false;
     for (const ir::Value* input : node.inputs()) {
-      if (input == nullptr || IsTokenWeight(input)) continue;
+      if (input == nullptr || MakesZeros(node, input)) continue;
       if (IsFromInside(input)) {
         follows = true;
       } else if (HasTokens(input) || RepeatsTokens(input, Rank(node.output()))) {
@@ -181,13 +180,20 @@ class PaddingRemoval {
     return value == mask_;
   }
 
+  /// True if `node` multiplies states with the mask at `input`.
+  bool MakesZeros(const ir::Node& node, const ir::Value* input) const {
+    if (!node.IsOnnx("Mul") || node.inputs().size() != 2 || !IsTokenWeight(input)) return false;
+    const ir::Value* states = node.input(node.input(0) == input ? 1 : 0);
+    return HasTokens(states) && !masks_.contains(states);
+  }
+
   /// What is computed from the mask, other than by attention and by products that make zeros.
   void FindMasks() {
     masks_ = {mask_};
     for (const auto& node : graph_.nodes()) {
       if (node->IsQeff("Attention")) continue;
       const auto matters = [&](const ir::Value* input) {
-        return masks_.contains(input) && !(node->IsOnnx("Mul") && IsTokenWeight(input));
+        return masks_.contains(input) && !MakesZeros(*node, input);
       };
       const bool is_mask = std::any_of(node->inputs().begin(), node->inputs().end(), matters);
       if (is_mask) masks_.insert(node->outputs().begin(), node->outputs().end());

@@ -72,6 +72,9 @@ qeff::bench::Format FormatOf(const std::string& name) {
 qeff::Status Measure(Arguments& arguments, qeff::bench::Report& report) {
   using namespace qeff;
   if (arguments.only_limits) {
+    if (!arguments.options.isa.empty()) {
+      return UsageError(Location::Flag("--isa"), "--limits measures every instruction set");
+    }
     std::vector<int> threads = arguments.options.threads;
     if (threads.empty()) threads = {1, cpu::UsableProcessors()};
     threads.erase(std::unique(threads.begin(), threads.end()), threads.end());

@@ -213,8 +213,8 @@ class EncoderRun {
       return Status::Ok();
     };
     Status status = RunAll(on_row, [&] { return output.EndWindow(); });
-    if (status.ok()) return output.Finish();
-    if (output.file() == nullptr || output.file()->saved_rows() == 0) return status;
+    if (status.ok()) status = output.Finish();
+    if (status.ok() || output.file() == nullptr || output.file()->saved_rows() == 0) return status;
     return std::move(status).WithNote(
         fmt::format("{} rows are in '{}': --resume goes on after them", output.file()->saved_rows(),
                     output.file()->part_path()));

@@ -156,7 +156,7 @@ void RunLinearDequantised(const LinearArgs& args) {
   }
 }
 
-/// bf16 rows by weights of any format but f32.
+/// bf16 rows by weights in bf16 or quantised.
 template <typename Format, typename Ops>
 void RunLinearBf16Rows(const LinearArgs& args) {
   if (args.weight_format == WeightFormat::kBf16) {

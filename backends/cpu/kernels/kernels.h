@@ -57,7 +57,7 @@ namespace qeff::cpu {
 
 inline constexpr int64_t kPanelColumns = 32;
 inline constexpr int64_t kTileRows = 12;
-/// With so few f32 rows, sets with matrix tiles compute, and pack, as others do.
+/// So few f32 rows are packed for sets with matrix tiles as for others.
 inline constexpr int64_t kPanelOrderRows = 4;
 
 /// Number of panels of `columns` columns.
@@ -178,8 +178,8 @@ struct LinearArgs {
                                   ///< linear_bf16_dot, for the others quantised for their weights
   const void* weights = nullptr;  ///< packed panels, 64-byte aligned
   WeightFormat weight_format =
-      WeightFormat::kBf16;  ///< for linear_bf16_dot: any but kF32. A quantised weight is rounded to
-                            ///< bf16, number times scale to nearest even
+      WeightFormat::kBf16;  ///< for linear_bf16_dot: kBf16 or quantised. A quantised weight is
+                            ///< rounded to bf16, number times scale to nearest even
   int64_t rows = 0;
   int64_t depth = 0;
   int64_t columns = 0;  ///< of `out`
@@ -209,7 +209,8 @@ inline constexpr int64_t kUnpackFloats =
 inline constexpr int64_t kDequantDepth = 288;
 static_assert(kDequantDepth * kPanelColumns / 2 <= kUnpackFloats);
 /// Matrix tiles keep a block of rows, cut into parts, beside the sums of several panels: as much as
-/// a second-level cache of 2 MiB holds with the weights that stream through it.
+/// a second-level cache of 2 MiB holds with the weights that stream through it. f32 rows that meet
+/// no tiles are packed into the place of the rows, after the strips.
 inline constexpr int64_t kAmxRowBytes = 1280 * 1024;
 inline constexpr int64_t kAmxStripFloats = 192 * 1024;
 constexpr int64_t LinearScratchFloats(int64_t rows) {

@@ -43,9 +43,10 @@ QEFF_INLINE void LoadTileConfiguration(const TileConfiguration& configuration) {
 }
 
 /// Tiles 0..3: sums of rows {first, second} by columns {0..15, 16..31}; 4, 5: rows; 6, 7: weights.
-QEFF_INLINE void ConfigureTiles(int64_t count) {
-  const auto first = static_cast<uint8_t>(count < kAmxRows ? count : kAmxRows);
-  const auto second = static_cast<uint8_t>(count > kAmxRows ? count - kAmxRows : 1);
+/// No tile may be empty.
+inline void ConfigureTiles(int64_t first_rows, int64_t second_rows) {
+  const auto first = static_cast<uint8_t>(first_rows);
+  const auto second = static_cast<uint8_t>(second_rows > 0 ? second_rows : 1);
   TileConfiguration configuration;
   const uint8_t rows[8] = {first, first, second, second, first, second, kAmxRows, kAmxRows};
   for (int i = 0; i < 8; ++i) {
@@ -53,6 +54,11 @@ QEFF_INLINE void ConfigureTiles(int64_t count) {
     configuration.row_bytes[i] = 64;
   }
   LoadTileConfiguration(configuration);
+}
+/// For `count` rows, up to 32.
+inline void ConfigureTiles(int64_t count) {
+  const int64_t first = count < kAmxRows ? count : kAmxRows;
+  ConfigureTiles(first, count - first);
 }
 
 /// Up to 32 rows as one or two tiles for each block of 32 k. Counts are elements.

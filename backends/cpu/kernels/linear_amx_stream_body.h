@@ -118,20 +118,6 @@ struct Int4Source {
   }
 };
 
-/// Tiles 0..3: sums of two panels, or of one with two tiles of rows, by columns {0..15, 16..31}; 4,
-/// 5: rows; 6, 7: weights.
-inline void ConfigureStreamTiles(int64_t first_rows, int64_t second_rows) {
-  const auto first = static_cast<uint8_t>(first_rows);
-  const auto other = static_cast<uint8_t>(second_rows > 0 ? second_rows : first_rows);
-  TileConfiguration configuration;
-  const uint8_t rows[8] = {first, first, other, other, first, other, kAmxRows, kAmxRows};
-  for (int i = 0; i < 8; ++i) {
-    configuration.rows[i] = rows[i];
-    configuration.row_bytes[i] = 64;
-  }
-  LoadTileConfiguration(configuration);
-}
-
 /// sums[s] = the rows by the panel of sources[s], [32][32]. One source if there are two tiles of
 /// rows.
 template <typename Source, int kSources, bool kIsPair>
@@ -198,16 +184,16 @@ void RunSources(const LinearArgs& args, int64_t first) {
 template <typename Source>
 void RunStreamedAmx(const LinearArgs& args) {
   if (args.rows > kAmxRows) {
-    ConfigureStreamTiles(kAmxRows, args.rows - kAmxRows);
+    ConfigureTiles(kAmxRows, args.rows - kAmxRows);
     RunSources<Source, 1, true>(args, args.panel_begin);
   } else {
-    ConfigureStreamTiles(args.rows, 0);
+    ConfigureTiles(args.rows, args.rows);  // of two panels
     RunSources<Source, 2, false>(args, args.panel_begin);
   }
   _tile_release();
 }
 
-/// bf16 rows by weights of any format but f32 and f16.
+/// bf16 rows by weights in bf16 or quantised.
 inline void RunBf16RowsAmx(const LinearArgs& args) {
   if (args.rows > kPairRows) return RunLinearAmx<PackedAmxRows>(args);
   switch (args.weight_format) {

@@ -17,19 +17,6 @@ namespace {
 
 constexpr int64_t kInt8Step = 64;  ///< k of a tile
 
-/// Tiles 0..3: sums of rows {first, second} by columns {0..15, 16..31}; 4, 5: rows; 6, 7: weights.
-inline void ConfigureInt8Tiles(int64_t first_rows, int64_t second_rows) {
-  const auto first = static_cast<uint8_t>(first_rows);
-  const auto second = static_cast<uint8_t>(second_rows > 0 ? second_rows : 1);
-  TileConfiguration configuration;
-  const uint8_t rows[8] = {first, first, second, second, first, second, 16, 16};
-  for (int i = 0; i < 8; ++i) {
-    configuration.rows[i] = rows[i];
-    configuration.row_bytes[i] = 64;
-  }
-  LoadTileConfiguration(configuration);
-}
-
 /// A block of one or two packed row tiles; without rows, the second is a tile whose sums nobody
 /// reads.
 struct Int8RowBlocks {
@@ -106,7 +93,7 @@ inline void RunInt8Tiles(const LinearArgs& args) {
   const int64_t second_rows = args.rows - first_rows;
   const std::byte* second = second_rows > 0 ? x + kTileRows * kLayout.row_bytes(args.depth) : x;
   const int64_t depth = QuantDepth(args.depth);
-  ConfigureInt8Tiles(first_rows, second_rows);
+  ConfigureTiles(first_rows, second_rows);
   alignas(64) Int8Sums products;
   for (int64_t number = args.panel_begin; number < args.panel_end; ++number) {
     Int8Panel<QuantOps> panel(

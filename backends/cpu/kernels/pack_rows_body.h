@@ -5,7 +5,6 @@
 // which is what a transposition of so few rows costs anyway.
 #pragma once
 
-#include <cstring>
 #include <utility>
 
 #include "backends/cpu/kernels/kernels.h"

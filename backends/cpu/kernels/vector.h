@@ -38,6 +38,7 @@ QEFF_INLINE VecU LoadU(const void* from) {
   return value;
 }
 QEFF_INLINE void Store(float* to, Vec value) { std::memcpy(to, &value, sizeof(value)); }
+/// The bits stay as they are, whatever they are: compilers know that x - 0 is x.
 QEFF_INLINE Vec Broadcast(float value) { return value - Vec{}; }
 QEFF_INLINE VecI BroadcastI(int32_t value) { return value - VecI{}; }
 QEFF_INLINE Vec BitsToFloat(VecU bits) { return reinterpret_cast<Vec>(bits); }

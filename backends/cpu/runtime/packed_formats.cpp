@@ -120,7 +120,8 @@ bool IsProduct(RowFormat rows, WeightFormat weights) {
     return false;
   }
   if (rows == RowFormat::kF32) return !IsQuantised(weights);
-  return rows == RowFormat::kBf16 ? weights != WeightFormat::kF32 : weights == WeightsOf(rows);
+  if (rows == RowFormat::kBf16) return weights == WeightFormat::kBf16 || IsQuantised(weights);
+  return weights == WeightsOf(rows);
 }
 
 void RunLinear(const Kernels& kernels, RowFormat rows, WeightFormat weights, LinearArgs args) {

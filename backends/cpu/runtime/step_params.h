@@ -16,9 +16,9 @@ namespace qeff::cpu {
 
 /// x (packed rows), weights (panels), bias? (in panel order), residual?, out?, packed?. Units:
 /// panels (gated: pairs of them). Formats are those of IsProduct (packed_formats.h). With `packed`
-/// there is no residual, and a PackRows with after_product writes there, too: the product writes
-/// its rows packed where HasBf16Rows(packed_format), else to out, which is needed unless that is
-/// always so.
+/// there is no residual: the product writes its rows packed there where HasBf16Rows(packed_format),
+/// else to out, and a PackRows with after_product packs them. For kBf16, where that is always so,
+/// there is neither.
 struct LinearParams {
   int64_t rows = 0;
   int64_t depth = 0;

@@ -3,6 +3,7 @@
 #include "backends/cpu/runtime/step_work.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "backends/cpu/runtime/packed_formats.h"
@@ -90,7 +91,10 @@ RunWork RoutedLinearWork(const Subject& subject) {
     slots *= static_cast<double>(live.live) / static_cast<double>(live.rows);
   }
   const double share = std::min(1.0, slots / static_cast<double>(std::max<int64_t>(p.experts, 1)));
-  return Work(subject.ConstantBytes() * share, ArithmeticOf(subject, p, p.slots),
+  // Each expert that has rows computes them by itself; how many it has is not known here.
+  const double used = std::max(1.0, std::min(slots, static_cast<double>(p.experts)));
+  const auto rows_of_one = static_cast<int64_t>(std::ceil(slots / used));
+  return Work(subject.ConstantBytes() * share, ArithmeticOf(subject, p, rows_of_one),
               Matrices(p.epilogue) * ProductOperations(slots, p.depth, p.columns));
 }
 

@@ -236,10 +236,11 @@ class DecoderBuilder {
   Builder builder_;
   std::string prefix_;
   ir::Value* input_ids_ = nullptr;
-  ir::Value* attention_mask_ = nullptr;       // null: padding has negative positions
-  ir::Value* position_ids_ = nullptr;         // where rotation and position embedding have tokens
-  ir::Value* attention_positions_ = nullptr;  // where attention has them
-  ir::Value* is_padding_ = nullptr;           // bool [B, T], with attention_mask_
+  ir::Value* attention_mask_ = nullptr;  // null: padding has negative positions
+  ir::Value* position_ids_ = nullptr;    // where rotation and most position embeddings have tokens
+  ir::Value* attention_positions_ =
+      nullptr;  // where attention, and positions counted from the first token, have them
+  ir::Value* is_padding_ = nullptr;  // bool [B, T], with attention_mask_
   std::vector<RotaryValues> rotaries_;
   std::map<std::string, ir::Value*> shared_;
 };

@@ -48,6 +48,7 @@ void Check(StepCheck& check) {
 void Run(const StepRun& run) {
   const auto p = run.params_as<LinearParams>();
   const int64_t panels = UnitPanels(p);
+  if (p.rows == 0) return;
   const bool packs =
       run.operands[kPacked] != nullptr && HasBf16Rows(run.kernels, p.packed_format, p.rows);
   const LinearArgs args = {.x = run.operands[kX],

@@ -180,8 +180,9 @@ TEST_CASE("quantised weights change a decoder as little as their bits say, alike
   for (const Isa isa : SupportedIsas()) {
     INFO(IsaName(isa));
     const auto session = OpenCpu(graphs, {.weights = bound.storage}, {.isa = isa});
-    // Matrix tiles round rows to bf16, the others quantise them.
-    RequireClose(RunTinyModel(*session, 0, false), one, 0.05f);
+    // Matrix tiles round most rows to bf16, the others quantise them.
+    const bool rows_differ = (isa == Isa::amx) != (MachineIsa() == Isa::amx);
+    RequireClose(RunTinyModel(*session, 0, false), one, rows_differ ? 0.05f : 0.02f);
   }
 }
 

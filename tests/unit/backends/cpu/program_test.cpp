@@ -104,6 +104,25 @@ TEST_CASE("bad_steps are refused with what is wrong") {
             params.activation = static_cast<Activation>(99);
           });
         }) == "step 'linear': unknown activation");
+  const auto packing = [](RowFormat format, bool has_out) {
+    return [format, has_out](Program& p) {
+      Step& step = FirstStep(p, StepOp::kLinear);
+      constexpr int kOut = 4;
+      constexpr int kPacked = 5;
+      step.operands[kPacked] = step.operands[kOut];
+      if (!has_out) step.operands[kOut].buffer = -1;
+      ChangeParams<LinearParams>(step,
+                                 [&](LinearParams& params) { params.packed_format = format; });
+    };
+  };
+  CHECK(MessageAfter(packing(RowFormat::kF32, true)) ==
+        "step 'linear': rows that no product packs");
+  CHECK(MessageAfter(packing(static_cast<RowFormat>(9), true)) ==
+        "step 'linear': rows that no product packs");
+  CHECK(MessageAfter(packing(RowFormat::kInt8, false)) ==
+        "step 'linear': no place for a result that is not packed");
+  CHECK(MessageAfter([](Program& p) { FirstStep(p, StepOp::kLinear).operands[4].buffer = -1; }) ==
+        "step 'linear': no place for the result");
   CHECK(MessageAfter([](Program& p) {
           ChangeParams<AttentionParams>(
               FirstStep(p, StepOp::kAttention),
