@@ -249,7 +249,8 @@ Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSetti
   TextPair prepared{.first = first, .second = {}};
   if (text.second) prepared.second = second;
   BatchOptions options;
-  options.encode.parse_special = settings.keeps_only_masks;
+  // As sentence-transformers and pipelines read texts.
+  options.encode = {.parse_special = true, .doubles_start = true};
   // Spaces around a text stay, as sentence-transformers leaves them since 5.4; 5.1 took them away.
   QEFF_ASSIGN_OR_RETURN(std::vector<Encoding> encoded,
                         tokenizer_->EncodeBatch(std::span(&prepared, 1), options));

@@ -233,7 +233,7 @@ Result<Encoding> Tokenizer::Data::EncodePair(const TextPair& texts,
   QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> first, EncodeText(texts.first, parse_special));
   if (!options.encode.add_special_tokens) {
     parts = OnlyTexts(std::move(parts));
-  } else if (parse_special) {
+  } else if (parse_special && !options.encode.doubles_start) {
     parts = WithoutSecondStart(std::move(parts), first);
   }
   if (options.truncation.has_value()) {

@@ -22,11 +22,12 @@ namespace qeff {
 
 struct EncodeOptions {
   /// Adds what the file's post-processor adds (BOS, [CLS], ...). With `parse_special`, a text that
-  /// starts with the first of these tokens does not get them twice.
+  /// starts with the first of these tokens does not get them twice, unless `doubles_start`.
   bool add_special_tokens = true;
   /// Special tokens that stand in the text become their ids; else they are plain text, so that a
   /// user cannot forge them. Added tokens that are not special are always found.
   bool parse_special = false;
+  bool doubles_start = false;
 };
 
 /// One input of an encoder model. The views must stay valid during the call.
