@@ -41,15 +41,12 @@ Status CheckTensors(const std::vector<const TensorToWrite*>& tensors, const std:
 
 std::string HeaderText(const std::vector<const TensorToWrite*>& tensors,
                        const std::vector<std::pair<std::string, std::string>>& metadata) {
-  const auto quoted = [](const std::string& text) {
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  };
   std::string text = "{";
   if (!metadata.empty()) {
     text += "\"__metadata__\":{";
     for (size_t i = 0; i < metadata.size(); ++i) {
-      text += fmt::format("{}{}:{}", i > 0 ? "," : "", quoted(metadata[i].first),
-                          quoted(metadata[i].second));
+      text += fmt::format("{}{}:{}", i > 0 ? "," : "", DumpText(metadata[i].first),
+                          DumpText(metadata[i].second));
     }
     text += tensors.empty() ? "}" : "},";
   }
@@ -58,7 +55,7 @@ std::string HeaderText(const std::vector<const TensorToWrite*>& tensors,
     const TensorToWrite& tensor = *tensors[i];
     const int64_t end_bytes = offset_bytes + static_cast<int64_t>(tensor.data.size());
     text += fmt::format(R"({}{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
-                        i > 0 ? "," : "", quoted(tensor.name), SafetensorsName(tensor.dtype),
+                        i > 0 ? "," : "", DumpText(tensor.name), SafetensorsName(tensor.dtype),
                         fmt::join(tensor.shape, ","), offset_bytes, end_bytes);
     offset_bytes = end_bytes;
   }
