@@ -289,30 +289,66 @@ Status EncoderModel::Encode(std::span<const TextPair> texts, const EncodeSetting
   return Status::Ok();
 }
 
-Status EncoderModel::RunBatches(std::span<const TextPair> texts,
-                                std::span<const Encoding> encodings, const EncodeSettings& settings,
-                                const TextOrigin& origin, const OnRow& on_row) {
+Status EncoderModel::RunBatch(const Batch& batch, std::span<const Encoding> encodings,
+                              const EncodeSettings& settings,
+                              std::vector<std::vector<float>>& rows) {
+  const bool is_per_token =
+      output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
+  std::vector<const Encoding*> inputs;
+  for (const size_t item : batch.items) inputs.push_back(&encodings[item]);
+  QEFF_RETURN_IF_ERROR(program_->Run(batch.shape, inputs));
+  for (size_t i = 0; i < batch.items.size(); ++i) {
+    std::span<const float> row = program_->Row(i);
+    if (is_per_token) row = row.first(inputs[i]->ids.size() * static_cast<size_t>(features()));
+    std::vector<float>& kept = rows[batch.items[i]];
+    if (settings.keeps_only_masks) {
+      KeepMasks(row, inputs[i]->ids, *tokenizer_->mask_id(), kept);
+    } else {
+      kept.assign(row.begin(), row.end());
+    }
+  }
+  return Status::Ok();
+}
+
+Status EncoderModel::RunBatches(std::span<const Encoding> encodings, const EncodeSettings& settings,
+                                const TextOrigin& origin, std::vector<std::vector<float>>& rows) {
   std::vector<int64_t> lengths;
   for (const Encoding& encoding : encodings)
     lengths.push_back(static_cast<int64_t>(encoding.ids.size()));
-  const bool is_per_token =
-      output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
-  std::vector<std::vector<float>> rows(encodings.size());
-  for (const Batch& batch : PlanBatches(lengths, program_->shapes(), call_tokens_)) {
-    std::vector<const Encoding*> inputs;
-    for (const size_t item : batch.items) inputs.push_back(&encodings[item]);
-    QEFF_RETURN_IF_ERROR(program_->Run(batch.shape, inputs));
-    for (size_t i = 0; i < batch.items.size(); ++i) {
-      std::span<const float> row = program_->Row(i);
-      if (is_per_token) row = row.first(static_cast<size_t>(lengths[batch.items[i]] * features()));
-      std::vector<float>& kept = rows[batch.items[i]];
-      if (settings.keeps_only_masks) {
-        KeepMasks(row, inputs[i]->ids, *tokenizer_->mask_id(), kept);
-      } else {
-        kept.assign(row.begin(), row.end());
-      }
+  rows.assign(encodings.size(), {});
+  Status failure = Status::Ok();
+  for (Batch& batch : PlanBatches(lengths, program_->shapes(), call_tokens_)) {
+    std::erase_if(batch.items, [&](size_t item) { return item >= rows.size(); });
+    if (batch.items.empty()) continue;
+    Status together = RunBatch(batch, encodings, settings, rows);
+    if (together.ok()) continue;
+    failure = std::move(together);
+    if (failure.code() != ErrorCode::kInvalidInput) break;  // the next call would fail as well
+    // Which of the texts it was is only seen when they run alone.
+    std::ranges::sort(batch.items);
+    size_t refused = batch.items.front();
+    for (const size_t item : batch.items) {
+      Status alone = RunBatch({.shape = batch.shape, .items = {item}}, encodings, settings, rows);
+      if (alone.ok()) continue;
+      refused = item;
+      const int64_t line = origin.first_line + static_cast<int64_t>(item);
+      failure = std::move(alone).WithNote(
+          fmt::format("the text is {}", Location::Line(origin.name, line, 0).ToString()));
+      break;
     }
+    rows.resize(refused);
   }
+  const auto missing = std::ranges::find_if(rows, &std::vector<float>::empty);
+  rows.erase(missing, rows.end());
+  return failure;
+}
+
+Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& settings,
+                         const TextOrigin& origin, const OnRow& on_row) {
+  std::vector<Encoding> encodings;
+  Status encoded = Encode(texts, settings, origin, encodings);
+  std::vector<std::vector<float>> rows;
+  Status computed = RunBatches(encodings, settings, origin, rows);
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!std::ranges::all_of(rows[i], [](float value) { return std::isfinite(value); })) {
       return InvalidInput(
@@ -324,15 +360,7 @@ Status EncoderModel::RunBatches(std::span<const TextPair> texts,
                                  .encoding = encodings[i],
                                  .values = rows[i]}));
   }
-  return Status::Ok();
-}
-
-Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& settings,
-                         const TextOrigin& origin, const OnRow& on_row) {
-  std::vector<Encoding> encodings;
-  Status status = Encode(texts, settings, origin, encodings);
-  QEFF_RETURN_IF_ERROR(RunBatches(texts, encodings, settings, origin, on_row));
-  return status;
+  return computed.ok() ? std::move(encoded) : std::move(computed);
 }
 
 Status EncoderModel::RunAll(TextSource& source, const EncodeSettings& settings, const OnRow& on_row,

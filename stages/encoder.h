@@ -92,10 +92,10 @@ class EncoderModel {
   Result<std::string> Prompt(const std::string& name) const;
 
   /// Runs `texts` and gives their rows in order; batches are formed over all of them, so give many
-  /// at once, but not more than memory holds. An error in a text stops after the rows of those
-  /// before it. Errors: those of Tokenizer and Session; kInvalidInput at the text's line (too long,
-  /// no token at all, no mask where one is needed, a result that is not a finite number); those of
-  /// `on_row`.
+  /// at once, but not more than memory holds. An error in a text, also one that only the program
+  /// finds, stops after the rows of those before it. Errors: those of Tokenizer and Session;
+  /// kInvalidInput at the text's line (too long, no token at all, no mask where one is needed, a
+  /// result that is not a finite number); those of `on_row`.
   Status Run(std::span<const TextPair> texts, const EncodeSettings& settings,
              const TextOrigin& origin, const OnRow& on_row);
 
@@ -114,8 +114,12 @@ class EncoderModel {
                 const TextOrigin& origin, std::vector<Encoding>& encodings);
   Result<Encoding> EncodeOne(const TextPair& text, const EncodeSettings& settings,
                              const Location& where);
-  Status RunBatches(std::span<const TextPair> texts, std::span<const Encoding> encodings,
-                    const EncodeSettings& settings, const TextOrigin& origin, const OnRow& on_row);
+  /// Runs one batch and keeps the rows of its texts.
+  Status RunBatch(const Batch& batch, std::span<const Encoding> encodings,
+                  const EncodeSettings& settings, std::vector<std::vector<float>>& rows);
+  /// Computes rows, of all texts or, with an error, of those before the first that has none.
+  Status RunBatches(std::span<const Encoding> encodings, const EncodeSettings& settings,
+                    const TextOrigin& origin, std::vector<std::vector<float>>& rows);
 
   std::filesystem::path folder_;
   std::unique_ptr<Session> session_;
