@@ -156,7 +156,7 @@ WeightTable CollectWeights(const checkpoint::Checkpoint& checkpoint) {
 /// without "0.auto_model.", and without the others' tensors, which are read from their own files.
 WeightTable OfTransformer(WeightTable all) {
   for (const std::string_view module : {"0.auto_model.", "auto_model."}) {
-    WeightTable own{.path = all.path, .weights = {}};
+    WeightTable own{.path = all.path, .weights = {}, .prefix = std::string(module)};
     for (const auto& [name, weight] : all.weights) {
       if (name.starts_with(module)) own.weights.emplace(name.substr(module.size()), weight);
     }
@@ -169,7 +169,7 @@ WeightTable OfTransformer(WeightTable all) {
 /// transformers: "language_model.model.norm.weight" (4) and "model.language_model.norm.weight" (5).
 WeightTable OfTextPart(const WeightTable& all) {
   constexpr std::string_view kPart = "language_model.";
-  WeightTable text{.path = all.path, .weights = {}};
+  WeightTable text{.path = all.path, .weights = {}, .prefix = all.prefix};
   for (const auto& [name, weight] : all.weights) {
     const size_t at = name.find(kPart);
     if (name.starts_with("lm_head.")) text.weights.emplace(name, weight);

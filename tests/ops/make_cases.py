@@ -65,6 +65,8 @@ def unary():
     case("Neg", [ints([-128, 5], np.int8)], name="the lowest number wraps")
     case("Elu", [floats(6)], name="alpha", alpha=0.7)
     case("LeakyRelu", [floats(6)], name="alpha", alpha=0.3)
+    for alpha in [0.3, 0.0, -0.5, 3.0]:
+        case("LeakyRelu", [SPECIAL], name=f"special values, alpha {alpha}", alpha=alpha)
     case("IsInf", [SPECIAL], name="positive only", detect_negative=0)
     case("Not", [np.array([[True, False]])], name="bool")
 

@@ -138,12 +138,15 @@ Status LowerClip(GraphLowering& lowering, const ir::Node& node) {
   return Status::Ok();
 }
 
-// LeakyRelu is the larger of x and alpha x, for alpha > 1 the smaller.
+// LeakyRelu is the larger of x and alpha x, for alpha > 1 the smaller. For alpha = 0, min(x, 0)
+// takes the place of x in the product, which for infinity would be no number.
 Status LowerLeakyRelu(GraphLowering& lowering, const ir::Node& node) {
   const float alpha = node.FloatAttribute("alpha", 0.01F);
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.Get(node.input(0)));
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
-  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMul, {x, alpha}, out));
+  if (alpha == 0) QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMin, {x, 0}, out));
+  const View& scaled = alpha == 0 ? out : x;
+  QEFF_RETURN_IF_ERROR(AddScalarOp(lowering, node, BinaryOp::kMul, {scaled, alpha}, out));
   return AddBinary(lowering, node, alpha > 1 ? BinaryOp::kMin : BinaryOp::kMax, x, out, out);
 }
 

@@ -71,7 +71,7 @@ ir::Value* Builder::Weight(const std::string& name, const std::vector<int64_t>& 
 ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>& dims) {
   used_.insert(name);
   const auto found = weights_.weights.find(name);
-  const Location where = Location::Tensor(weights_.path, name);
+  const Location where = weights_.Place(name);
   if (found == weights_.weights.end()) {
     // Beyond the limit errors are only counted: no time for advice.
     if (diagnostics_.error_count() >= Diagnostics::kLimit) {
@@ -82,7 +82,7 @@ ir::WeightPtr Builder::Take(const std::string& name, const std::vector<int64_t>&
     for (const auto& [key, value] : weights_.weights) names.push_back(key);
     std::vector<std::string> notes;
     if (const auto nearest = Nearest(name, names))
-      notes.push_back(fmt::format("the checkpoint has '{}'", *nearest));
+      notes.push_back(fmt::format("the checkpoint has '{}{}'", weights_.prefix, *nearest));
     notes.push_back(
         "config.json asks for it: config and weights do not belong together, or the checkpoint is "
         "incomplete");
@@ -115,7 +115,7 @@ void Builder::IgnorePrefix(std::string_view prefix) {
 Result<ir::Graph> Builder::Finish() && {
   for (const auto& [name, weight] : weights_.weights) {
     if (used_.contains(name) || IsKnownBuffer(name, *weight)) continue;
-    diagnostics_.AddError(Location::Tensor(weights_.path, name),
+    diagnostics_.AddError(weights_.Place(name),
                           fmt::format("tensor {} [{}] has no place in this model",
                                       DTypeName(weight->dtype()), fmt::join(weight->dims(), ", ")),
                           {"config.json describes a model without it"});

@@ -21,9 +21,14 @@ namespace qeff::families {
 struct WeightTable {
   std::string path;  ///< the checkpoint folder, for messages
   std::map<std::string, ir::WeightPtr, std::less<>> weights;
+  std::string prefix = {};  ///< what the names begin with in the files, and not in `weights`
 
   /// True if a tensor's name ends so, whatever it begins with.
   bool HasEnding(std::string_view end) const;
+  /// The place of a tensor for messages, named as its file does it.
+  Location Place(std::string_view name) const {
+    return Location::Tensor(path, prefix + std::string(name));
+  }
 };
 
 class Builder {

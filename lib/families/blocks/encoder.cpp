@@ -13,7 +13,7 @@ namespace {
 
 /// Checkpoints that were converted from TensorFlow call the parameters of norms gamma and beta.
 WeightTable WithNewNormNames(const WeightTable& table) {
-  WeightTable renamed{.path = table.path, .weights = {}};
+  WeightTable renamed{.path = table.path, .weights = {}, .prefix = table.prefix};
   for (const auto& [name, weight] : table.weights) {
     std::string fixed = name;
     for (const auto& [older, newer] :
