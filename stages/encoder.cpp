@@ -224,7 +224,8 @@ Status EncoderModel::ReadSettings() {
   QEFF_ASSIGN_OR_RETURN(has_token_types_, ReadHasTokenTypes(folder_));
   similarity_ = SimilarityFromName(texts_.similarity).value_or(Similarity::kCosine);
   QEFF_ASSIGN_OR_RETURN(const auto modules, checkpoint::ReadSentenceModules(folder_));
-  pools_prompt_ = !modules || !modules->pooling || modules->pooling->includes_prompt;
+  pools_prompt_ = output() != EncoderOutput::kEmbedding || !modules || !modules->pooling ||
+                  modules->pooling->includes_prompt;
   QEFF_ASSIGN_OR_RETURN(const std::optional<int64_t> limit, MaxTextTokens(folder_));
   max_tokens_ = std::min(limit.value_or(program_->max_tokens()), program_->max_tokens());
   return Status::Ok();
@@ -233,9 +234,13 @@ Status EncoderModel::ReadSettings() {
 Result<std::string> EncoderModel::Prompt(const std::string& name) const {
   QEFF_ASSIGN_OR_RETURN(std::string prompt, texts_.Prompt(name));
   if (prompt.empty() || pools_prompt_) return prompt;
-  return Unsupported(Location::File((folder_ / "modules.json").string()),
-                     "the prompt's tokens must be left out of pooling ('include_prompt' is false), "
-                     "which is not supported");
+  return Unsupported(
+      Location::File((folder_ / "modules.json").string()),
+      "the prompt's tokens must be left out of pooling ('include_prompt' is false), "
+      "which is not supported",
+      {"with --pooling none, export makes a program that gives a vector for each "
+       "token: pool those after the prompt",
+       "a prompt typed in front of the texts counts, also in sentence-transformers"});
 }
 
 Result<Encoding> EncoderModel::EncodeOne(const TextPair& text, const EncodeSettings& settings,

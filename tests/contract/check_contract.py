@@ -449,6 +449,9 @@ def documentation():
         "",
         "Not compared: nodes between the compiler's ops (qeff writes fewer shape computations), bodies of layer",
         "functions, names of inner values.",
+        "",
+        "Pooling has `attention_mask` alone to tell tokens apart, as in QEfficient. What needs a second mask is refused: a prompt",
+        "that sentence-transformers would leave out of pooling (`include_prompt: false`).",
     ]
     return "\n".join(lines) + "\n"
 
