@@ -13,10 +13,12 @@
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
 // product with zero. So masks are applied outside, to restored rows; but for x times the mask,
-// which makes such zeros itself.
-// Attention that PackedAttention does not compute gets its operands with padding again, and its
-// result loses it: causal attention whose positions show padding to no token (padding_match.h),
-// and that with sinks or slopes. What is between, the products with weights, is most of the work.
+// which makes such zeros itself. What convolutions and delta rules read, which mix a row with those
+// before it, is only computed without padding up to where it is zero for padding anyway. If the
+// first token is read by its place, it is kept also where it is padding, as a query.
+// Attention is causal if its positions show padding to no token (padding_match.h). That with sinks,
+// slopes or chunks gets its operands with padding again, and its result loses it. What is between,
+// the products with weights, is most of the work.
 // Leaves alone: graphs whose attentions do not all have the same mask and no cache, and those with
 // a fixed number of tokens.
 // Requires: types.
@@ -78,11 +80,7 @@ class PaddingRemoval {
       if (inside_.contains(node.get())) inside.push_back(node.get());
     }
     if (inside.empty()) return Change::kNone;
-    const Emitter emit(graph_, inside.front(), "/padding");
-    ir::Node* index =
-        emit.Multi(ir::kQeffDomain, "TokenIndex", {mask_}, {}, {"token_index", "row_starts"});
-    token_index_ = index->output(0);
-    row_starts_ = index->output(1);
+    MakeTokenIndex(Emitter(graph_, inside.front(), "/padding"));
     std::vector<ir::Value*> results;
     for (ir::Node* node : inside) {
       TakeInside(node);
@@ -102,9 +100,34 @@ class PaddingRemoval {
     return mask != nullptr ? mask : MaskOfOrder(positions);
   }
   static bool CanBePacked(const ir::Node& node) {
-    return node.IsQeff("Attention") && node.input(kKeyMask) != nullptr &&
-           node.input(kSinks) == nullptr && node.FindAttribute("alibi_slopes") == nullptr &&
+    return node.IsQeff("Attention") && node.input(kSinks) == nullptr &&
+           node.FindAttribute("alibi_slopes") == nullptr &&
            node.IntAttribute("chunk_tokens", 0) == 0;
+  }
+  static bool IsCausal(const ir::Node& attention) { return attention.input(kKeyMask) == nullptr; }
+
+  /// True if `node`, outside, takes the first tokens of texts by their place.
+  static bool ReadsFirstToken(const ir::Node& node) {
+    if (node.IsOnnx("Slice")) return ir::ConstantInt(node.input(3)) == 1;
+    return node.IsOnnx("Gather") && node.IntAttribute("axis", 0) == 1 &&
+           ir::ConstantInt(node.input(1)) == 0;
+  }
+
+  void MakeTokenIndex(const Emitter& emit) {
+    for (const auto& node : graph_.nodes()) {
+      const bool is_outside = !inside_.contains(node.get());
+      if (is_outside && IsFromInside(node->input(0)) && ReadsFirstToken(*node)) keeps_first_ = 1;
+    }
+    std::vector<std::string> names = {"token_index", "row_starts"};
+    if (keeps_first_ != 0) names.emplace_back("key_starts");
+    const ir::Node* index =
+        emit.Multi(ir::kQeffDomain, "TokenIndex", {mask_}, KeepsFirst(), std::move(names));
+    token_index_ = index->output(0);
+    row_starts_ = index->output(1);
+    if (keeps_first_ != 0) key_starts_ = index->output(2);
+  }
+  ir::AttributeMap KeepsFirst() const {
+    return keeps_first_ != 0 ? ir::AttributeMap{{"keeps_first", keeps_first_}} : ir::AttributeMap();
   }
 
   /// True if the value has a row for each token of the batch.
@@ -214,6 +237,35 @@ class PaddingRemoval {
       for (ir::Node* node : candidates) {
         if (!FollowsInside(*node) && !LeadsInside(*node)) inside_.erase(node);
       }
+      std::set<const ir::Value*> seen;
+      for (const auto& node : graph_.nodes()) {
+        if (node->IsQeff("CausalConv") || node->IsQeff("GatedDeltaRule") || node->IsOnnx("Conv"))
+          LeaveToMixing(*node, seen);
+      }
+    }
+  }
+
+  /// True if rows of padding are zero with padding, too.
+  bool IsZeroAtPadding(const ir::Value* value) const {
+    const ir::Node* node = value->producer();
+    if (node == nullptr || !inside_.contains(node)) return false;
+    const auto is_zero = [&](const ir::Value* input) {
+      return input != nullptr && (MakesZeros(*node, input) || IsZeroAtPadding(input));
+    };
+    if (node->IsOnnx("Mul"))
+      return std::any_of(node->inputs().begin(), node->inputs().end(), is_zero);
+    const bool keeps_zero = (node->IsQeff("Linear") && node->inputs().size() == 2) ||
+                            node->IsQeff("RmsNorm") || node->IsOnnx("Cast");
+    return keeps_zero && is_zero(node->input(0));
+  }
+
+  /// Puts outside what `node`, which is, reads of rows of padding that are not zero.
+  void LeaveToMixing(const ir::Node& node, std::set<const ir::Value*>& seen) {
+    for (const ir::Value* input : node.inputs()) {
+      if (input == nullptr || input->producer() == nullptr || IsZeroAtPadding(input)) continue;
+      if (!seen.insert(input).second) continue;
+      inside_.erase(input->producer());
+      LeaveToMixing(*input->producer(), seen);
     }
   }
 
@@ -224,7 +276,8 @@ class PaddingRemoval {
     for (size_t i = 0; i < node->inputs().size(); ++i) {
       ir::Value* input = node->input(i);
       if (input == nullptr || IsFromInside(input) || replaced_.contains(input)) continue;
-      if (is_attention ? i >= kKeyMask : !HasTokens(input) && !RepeatsTokens(input, rank)) continue;
+      if (is_attention ? i >= kPositions : !HasTokens(input) && !RepeatsTokens(input, rank))
+        continue;
       ir::Value*& removed = removed_[input];
       if (removed == nullptr) {
         removed = Emitter(graph_, node, "/padding")
@@ -237,9 +290,12 @@ class PaddingRemoval {
 
   ir::Value* ReplaceAttention(ir::Node* node) {
     ir::AttributeMap attributes = node->attributes();
+    if (IsCausal(*node)) attributes["is_causal"] = int64_t{1};
     std::vector<ir::Value*> inputs = {node->input(0), node->input(1), node->input(2), token_index_,
                                       row_starts_};
-    if (node->input(kBias) != nullptr) inputs.push_back(node->input(kBias));
+    if (node->input(kBias) != nullptr || key_starts_ != nullptr)
+      inputs.push_back(node->input(kBias));
+    if (key_starts_ != nullptr) inputs.push_back(key_starts_);
     ir::Value* packed =
         Emitter(graph_, node)
             .Op("PackedAttention", std::move(inputs), std::move(attributes), ir::kQeffDomain);
@@ -261,7 +317,7 @@ class PaddingRemoval {
     ir::Value* restored = graph_.Add({.domain = ir::kQeffDomain,
                                       .op_type = "RestorePadding",
                                       .inputs = {value, row_starts_, mask_},
-                                      .attributes = {},
+                                      .attributes = KeepsFirst(),
                                       .name = "/padding/RestorePadding"});
     for (const ir::Use& use : uses) {
       if (!inside_.contains(use.node)) use.node->SetInput(use.input_index, restored);
@@ -275,6 +331,8 @@ class PaddingRemoval {
   ir::Value* mask_;
   ir::Value* token_index_ = nullptr;
   ir::Value* row_starts_ = nullptr;
+  ir::Value* key_starts_ = nullptr;  ///< null: those of rows
+  int64_t keeps_first_ = 0;
   std::set<const ir::Node*> inside_;
   std::set<const ir::Value*> masks_;
   std::set<const ir::Value*> replaced_;  ///< values without padding that this pass has made

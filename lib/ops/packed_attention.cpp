@@ -1,13 +1,16 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qeff.PackedAttention<num_heads, num_kv_heads, scale, softcap, window_tokens>(
+// qeff.PackedAttention<num_heads, num_kv_heads, scale, softcap, window_tokens, is_causal>(
 //     q [1, N, H * E], k [1, N, K * E], v [1, N, K * Ev], token_index i64 [1, N],
-//     row_starts i64 [B + 1], bias [1 or B, 1 or H, 1 or S, S]) -> [1, N, H * Ev]
-// Bidirectional attention of batches without their padding (padding.cpp; N = B * S): a token sees
-// the tokens of its batch row, with a window those with |t - t'| < window_tokens, where t =
-// token_index mod S. Scores and the bias as in qeff.Attention. Rows after the last token are
-// nobody's.
+//     row_starts i64 [B + 1], bias [1 or B, 1 or H, 1 or S, S], key_starts i64 [B])
+//   -> [1, N, H * Ev]
+// Attention of batches without their padding (padding.cpp; N = B * S): a token sees the tokens of
+// its batch row, with key_starts those from key_starts[b] on. Bidirectional, with a window it sees
+// those with |t - t'| < window_tokens, where t = token_index mod S. Causal, token n sees those with
+// n' <= n, with a window n' > n - window_tokens: the tokens count, not the padding between them.
+// Scores and the bias as in qeff.Attention. Rows that see nothing are NaN; those after the last
+// token are nobody's.
 #include <cmath>
 
 #include "lib/ops/attention.h"
@@ -16,7 +19,7 @@
 namespace qeff::ops {
 namespace {
 
-enum Input : size_t { kQuery, kKey, kValue, kTokenIndex, kRowStarts, kBias };
+enum Input : size_t { kQuery, kKey, kValue, kTokenIndex, kRowStarts, kBias, kKeyStarts };
 
 Status InferPackedAttention(InferContext& context) {
   const int64_t heads = context.Int("num_heads");
@@ -39,6 +42,10 @@ Status InferPackedAttention(InferContext& context) {
     QEFF_RETURN_IF_ERROR(context.ExpectFloat(kBias));
     QEFF_RETURN_IF_ERROR(context.ExpectRank(kBias, 4));
   }
+  if (context.Has(kKeyStarts)) {
+    QEFF_RETURN_IF_ERROR(context.ExpectDType(kKeyStarts, DType::kI64));
+    QEFF_RETURN_IF_ERROR(context.ExpectRank(kKeyStarts, 1));
+  }
   const ir::Dim& channels = context.shape(kKey)[2];
   const ir::Dim& value_channels = context.shape(kValue)[2];
   if (!query[2].is_number() || !channels.is_number() || !value_channels.is_number() ||
@@ -58,6 +65,7 @@ class PackedAttentionLoop {
         heads_(context.Int("num_heads")),
         group_(heads_ / context.Int("num_kv_heads")),
         window_(context.Int("window_tokens")),
+        is_causal_(context.Int("is_causal") != 0),
         key_size_(context.in(kQuery).dims[2] / heads_),
         value_size_(context.out().dims[2] / heads_),
         batch_(context.in(kRowStarts).dims[0] - 1),
@@ -68,16 +76,22 @@ class PackedAttentionLoop {
     if (batch_ < 1 || context_.in(kQuery).dims[1] % batch_ != 0)
       return context_.Invalid("expected N = B * S rows for row_starts [B + 1]");
     QEFF_RETURN_IF_ERROR(CheckBias());
+    if (context_.Has(kKeyStarts) && context_.in(kKeyStarts).dims[0] != batch_)
+      return context_.Invalid("expected key_starts [B]");
     for (int64_t b = 0; b < batch_; ++b) {
       const int64_t begin = starts[static_cast<size_t>(b)];
       const int64_t end = starts[static_cast<size_t>(b) + 1];
       if (begin < 0 || end > context_.in(kQuery).dims[1])
         return context_.Invalid(fmt::format("row {} has the tokens {} to {}", b, begin, end));
+      const int64_t keys =
+          context_.Has(kKeyStarts) ? context_.in(kKeyStarts).ints[static_cast<size_t>(b)] : begin;
+      if (keys < begin || keys > end)
+        return context_.Invalid(fmt::format("row {} has keys from {} on", b, keys));
       for (int64_t n = begin; n < end; ++n) {
         const int64_t token = context_.in(kTokenIndex).ints[static_cast<size_t>(n)];
         if (token < b * row_tokens_ || token >= (b + 1) * row_tokens_)
           return context_.Invalid(fmt::format("token {} is none of row {}", token, b));
-        for (int64_t head = 0; head < heads_; ++head) Attend(b, n, head, begin, end);
+        for (int64_t head = 0; head < heads_; ++head) Attend(b, n, head, keys, end);
       }
     }
     return Status::Ok();
@@ -111,6 +125,11 @@ class PackedAttentionLoop {
     return bias.floats[static_cast<size_t>(line * bias.dims[3] + key)];
   }
 
+  bool Sees(int64_t n, int64_t m) const {
+    if (is_causal_) return m <= n && (window_ == 0 || m > n - window_);
+    return window_ == 0 || std::abs(Token(n) - Token(m)) < window_;
+  }
+
   void Attend(int64_t b, int64_t n, int64_t head, int64_t begin, int64_t end) {
     const double softcap = context_.Float("softcap");
     const double* q = Row(kQuery, n, head, key_size_);
@@ -119,7 +138,7 @@ class PackedAttentionLoop {
     for (int64_t m = begin; m < end; ++m) {
       double& score = scores[static_cast<size_t>(m - begin)];
       score = -INFINITY;
-      if (window_ > 0 && std::abs(Token(n) - Token(m)) >= window_) continue;
+      if (!Sees(n, m)) continue;
       const double* k = Row(kKey, m, head / group_, key_size_);
       score = 0;
       for (int64_t e = 0; e < key_size_; ++e) score += q[e] * k[e];
@@ -143,6 +162,7 @@ class PackedAttentionLoop {
   const int64_t heads_;
   const int64_t group_;
   const int64_t window_;
+  const bool is_causal_;
   const int64_t key_size_;
   const int64_t value_size_;
   const int64_t batch_;
@@ -159,11 +179,12 @@ std::vector<OpDefinition> PackedAttentionOps() {
   return {{{.domain = ir::kQeffDomain,
             .op_type = "PackedAttention",
             .min_inputs = 5,
-            .max_inputs = 6,
+            .max_inputs = 7,
             .attributes = {RequiredAttribute("num_heads", AttributeKind::kInt),
                            RequiredAttribute("num_kv_heads", AttributeKind::kInt),
                            RequiredAttribute("scale", AttributeKind::kFloat),
-                           FloatAttribute("softcap", 0), IntAttribute("window_tokens", 0)}},
+                           FloatAttribute("softcap", 0), IntAttribute("window_tokens", 0),
+                           IntAttribute("is_causal", 0)}},
            InferPackedAttention,
            EvaluatePackedAttention}};
 }

@@ -441,6 +441,9 @@ def padding():
     add(QEFF, "TokenIndex", "gaps", [mask], [index, starts])
     add(QEFF, "TokenIndex", "no tokens", [0 * mask], [0 * index - 1, 0 * starts])
     add(QEFF, "TokenIndex", "no padding", [0 * mask + 1], [np.arange(8).reshape(1, 8), ints([0, 4, 8])])
+    late = ints([[0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]])
+    late_index = ints([[0, 2, 3, 4, 6, -1, -1, -1, -1, -1, -1, -1]])
+    add(QEFF, "TokenIndex", "first token is padding", [late], [late_index, ints([0, 3, 5, 5]), ints([1, 3, 5])], keeps_first=1)
 
     def remove(x):
         rows = np.broadcast_to(x, (2, *x.shape[1:])).reshape(8, *x.shape[2:])
@@ -453,7 +456,14 @@ def padding():
         keep = mask.reshape(2, 4, *[1] * (value.ndim - 2))
         add(QEFF, "RestorePadding", name, [remove(value), starts, mask], [value * keep])
 
-    def attend(q, k, v, bias, heads, kv_heads, scale, window=0, softcap=0):
+    late_x = np.arange(1, 25, dtype=np.float32).reshape(3, 4, 2)
+    rows = np.stack([late_x.reshape(12, 2)[i] if i >= 0 else np.zeros(2, np.float32) for i in late_index[0]])[None]
+    kept = late.copy()
+    kept[0, 0] = 1
+    add(QEFF, "RestorePadding", "first token is padding", [rows, ints([0, 3, 5, 5]), late], [late_x * kept[..., None]],
+        keeps_first=1)
+
+    def attend(q, k, v, bias, heads, kv_heads, scale, window=0, softcap=0, is_causal=False, key_starts=None):
         out = np.zeros((1, 8, v.shape[2] // kv_heads * heads))
         split = lambda y, n: y[0].reshape(8, n, -1).astype(float)
         q, k, v = split(q, heads), split(k, kv_heads), split(v, kv_heads)
@@ -467,8 +477,11 @@ def padding():
                     scores = softcap * np.tanh(scores / softcap)
                 if bias is not None:
                     scores = scores + np.broadcast_to(bias, (2, heads, 4, 4))[b, h][np.ix_(t, t)]
-                if window:
-                    scores = np.where(np.abs(t[:, None] - t[None]) < window, scores, -np.inf)
+                apart = np.arange(len(rows))[:, None] - np.arange(len(rows)) if is_causal else np.abs(t[:, None] - t)
+                hidden = (apart < 0) | ((apart >= window) if window else False)
+                if key_starts is not None:
+                    hidden = hidden | (rows < key_starts[b])
+                scores = np.where(hidden, -np.inf, scores)
                 weights = np.exp(scores - scores.max(-1, keepdims=True))
                 size = v.shape[2]
                 out[0, rows, h * size:(h + 1) * size] = weights / weights.sum(-1, keepdims=True) @ v[rows, g]
@@ -483,6 +496,12 @@ def padding():
         add(QEFF, "PackedAttention", name, inputs,
             [attend(q, k, v, bias, 4, 2, 0.5, extra.get("window_tokens", 0), extra.get("softcap", 0))],
             num_heads=4, num_kv_heads=2, scale=0.5, **extra)
+    common = {"num_heads": 4, "num_kv_heads": 2, "scale": 0.5}
+    for window in [0, 2]:
+        add(QEFF, "PackedAttention", f"causal, window {window}", [q, k, v, index, starts],
+            [attend(q, k, v, None, 4, 2, 0.5, window, is_causal=True)], window_tokens=window, is_causal=1, **common)
+        add(QEFF, "PackedAttention", f"first tokens are padding, window {window}", [q, k, v, index, starts, None, ints([1, 3])],
+            [attend(q, k, v, None, 4, 2, 0.5, window, key_starts=[1, 3])], window_tokens=window, **common)
 
 
 def encoders():

@@ -353,9 +353,10 @@ struct CacheRowArgs {
 /// Attention of the rows [row_begin, row_end) to each other, one head: rows of a batch without its
 /// padding. packed_attention_bf16 may round queries (times scale), keys, values and weights
 /// e^(score - max) to bf16; sums are f32. Row n is token tokens[n] of its text; with a window it
-/// sees those with |t - t'| < window. Row t of `bias`, bias_stride apart (0: the same for all),
-/// holds what is added to the scores of t'. Scores as in AttentionArgs. All pointers are of row 0
-/// and this head.
+/// sees those with |t - t'| < window; causal, the rows before it and itself, with a window as many.
+/// The first `query_rows` rows are seen by none. Each row must see one. Row t of `bias`,
+/// bias_stride apart (0: the same for all), holds what is added to the scores of t'. Scores as in
+/// AttentionArgs. All pointers are of row 0 and this head.
 struct PackedAttentionArgs {
   const float* q = nullptr;  ///< [E], rows q_stride apart, and so on
   int64_t q_stride = 0;
@@ -376,6 +377,8 @@ struct PackedAttentionArgs {
   float scale = 1;
   float softcap = 0;   ///< 0: none
   int64_t window = 0;  ///< 0: none
+  bool is_causal = false;
+  int64_t query_rows = 0;
   float* scratch =
       nullptr;  ///< 64-byte aligned, PackedAttentionScratchFloats of them, this thread's own
 };

@@ -54,9 +54,13 @@ struct SeenRows {
 };
 inline SeenRows RowsSeenBy(const PackedAttentionArgs& args, int64_t n, SeenRows before) {
   const int64_t rows = args.row_end - args.row_begin;
-  if (args.window == 0) return {0, rows};
+  if (args.is_causal) {
+    const int64_t first = args.window == 0 ? 0 : n - args.window + 1;
+    return {first > args.query_rows ? first : args.query_rows, n + 1};
+  }
+  if (args.window == 0) return {args.query_rows, rows};
   const int64_t* tokens = args.tokens + args.row_begin;
-  SeenRows seen = before;
+  SeenRows seen = {before.begin > args.query_rows ? before.begin : args.query_rows, before.end};
   while (tokens[seen.begin] <= tokens[n] - args.window) ++seen.begin;
   while (seen.end < rows && tokens[seen.end] < tokens[n] + args.window) ++seen.end;
   return seen;

@@ -39,11 +39,17 @@ Status LowerTokenIndex(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View mask, lowering.GetDense(node.input(0)));
   if (mask.dtype != DType::kI64 || mask.dims.size() != 2)
     return lowering.Unsupported(node, "expected an i64 mask [B, S]");
-  const TokenIndexParams params = {.batch = mask.dims[0], .row_tokens = mask.dims[1]};
+  const TokenIndexParams params = {.batch = mask.dims[0],
+                                   .row_tokens = mask.dims[1],
+                                   .keeps_first = node.IntAttribute("keeps_first", 0)};
   QEFF_ASSIGN_OR_RETURN(const View index, lowering.NewOutput(node.output(0)));
   QEFF_ASSIGN_OR_RETURN(const View starts, lowering.NewOutput(node.output(1)));
+  View key_starts;
+  if (node.outputs().size() > 2) {
+    QEFF_ASSIGN_OR_RETURN(key_starts, lowering.NewOutput(node.output(2)));
+  }
   lowering.builder().AddStep(StepOp::kTokenIndex, node.name(), params,
-                             {Reads(mask), Writes(index), Writes(starts)},
+                             {Reads(mask), Writes(index), Writes(starts), Writes(key_starts)},
                              {.units = 1, .amount = static_cast<double>(ElementCount(mask))});
   View count = starts;
   count.dims = {1};
@@ -75,7 +81,8 @@ Status LowerRestorePadding(GraphLowering& lowering, const ir::Node& node) {
     return lowering.Unsupported(node, "expected i64 row_starts [B + 1] and an i64 mask [B, S]");
   const RestorePaddingParams params = {.batch = mask.dims[0],
                                        .row_tokens = mask.dims[1],
-                                       .row_bytes = RowBytes(x, ElementCount(mask))};
+                                       .row_bytes = RowBytes(x, ElementCount(mask)),
+                                       .keeps_first = node.IntAttribute("keeps_first", 0)};
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
   lowering.builder().AddStep(
       StepOp::kRestorePadding, node.name(), params,
@@ -107,17 +114,25 @@ Status LowerPackedAttention(GraphLowering& lowering, const ir::Node& node) {
                                   .k_stride = RowsOrDie(k).stride,
                                   .v_stride = RowsOrDie(v).stride,
                                   .window = node.IntAttribute("window_tokens", 0),
+                                  .is_causal = node.IntAttribute("is_causal", 0),
                                   .scale = node.FloatAttribute("scale", 1),
                                   .softcap = node.FloatAttribute("softcap", 0)};
   View bias;
   QEFF_RETURN_IF_ERROR(ReadBias(lowering, node, params, &bias));
+  View key_starts;
+  if (node.input(6) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(key_starts, lowering.GetDense(node.input(6)));
+    if (key_starts.dtype != DType::kI64 || ElementCount(key_starts) != batch)
+      return lowering.Unsupported(node, "expected i64 key_starts [B]");
+  }
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
   params.out_stride = RowsOrDie(out).stride;
   const double rows = static_cast<double>(q.dims[1]);
   const bool rounds = lowering.options().compute == ComputeType::kBf16;
   lowering.builder().AddStep(
       rounds ? StepOp::kPackedAttentionBf16 : StepOp::kPackedAttention, node.name(), params,
-      {Reads(q), Reads(k), Reads(v), Reads(index), Reads(starts), Reads(bias), Writes(out)},
+      {Reads(q), Reads(k), Reads(v), Reads(index), Reads(starts), Reads(bias), Reads(key_starts),
+       Writes(out)},
       {.units = batch * heads,
        .amount = rows * static_cast<double>(params.row_tokens * heads * params.key_size)});
   return Status::Ok();

@@ -265,11 +265,12 @@ struct DeltaRuleParams {
   int64_t out_stride = 0;
 };
 
-/// mask i64 [batch, row_tokens], token_index i64 [N], row_starts i64 [batch + 1]: qeff.TokenIndex,
-/// N = batch * row_tokens. Units: 1.
+/// mask i64 [batch, row_tokens], token_index i64 [N], row_starts i64 [batch + 1], key_starts? i64
+/// [batch]: qeff.TokenIndex, N = batch * row_tokens. Units: 1.
 struct TokenIndexParams {
   int64_t batch = 0;
   int64_t row_tokens = 0;
+  int64_t keeps_first = 0;  ///< 0 or 1
 };
 
 /// x (rows of row_bytes), token_index i64 [rows], out [rows, row_bytes]: qeff.RemovePadding; x has
@@ -287,11 +288,12 @@ struct RestorePaddingParams {
   int64_t batch = 0;
   int64_t row_tokens = 0;
   int64_t row_bytes = 0;
+  int64_t keeps_first = 0;  ///< 0 or 1
 };
 
 /// q, k, v (rows of heads), token_index i64 [N], row_starts i64 [batch + 1], bias? [bias_batch,
-/// bias_heads, bias_rows, row_tokens], out: qeff.PackedAttention. Units: (row of the batch, head),
-/// divided anew by the lengths of the rows.
+/// bias_heads, bias_rows, row_tokens], key_starts? i64 [batch], out: qeff.PackedAttention. Units:
+/// (row of the batch, head), divided anew by the lengths of the rows.
 struct PackedAttentionParams {
   int64_t batch = 0;
   int64_t row_tokens = 0;
@@ -307,6 +309,7 @@ struct PackedAttentionParams {
   int64_t bias_heads = 0;  ///< 1 or heads
   int64_t bias_rows = 0;   ///< 1 or row_tokens
   int64_t window = 0;
+  int64_t is_causal = 0;  ///< 0 or 1
   float scale = 1;
   float softcap = 0;
 };

@@ -154,11 +154,12 @@ RunWork DeltaRuleWork(const Subject& subject) {
 
 RunWork PackedAttentionWork(const Subject& subject, Arithmetic arithmetic) {
   const auto p = subject.params<PackedAttentionParams>();
+  const auto live = static_cast<double>(subject.live.live);
+  const auto window = static_cast<double>(p.window);
+  const bool is_causal = p.is_causal != 0;
   double pairs = static_cast<double>(subject.live.pairs);
-  if (p.window > 0) {
-    pairs = std::min(
-        pairs, static_cast<double>(subject.live.live) * (2 * static_cast<double>(p.window) - 1));
-  }
+  if (is_causal) pairs = (pairs + live) / 2;
+  if (p.window > 0) pairs = std::min(pairs, live * (is_causal ? window : 2 * window - 1));
   return Work(0, arithmetic,
               2.0 * static_cast<double>(p.heads * (p.key_size + p.value_size)) * pairs);
 }

@@ -8,7 +8,7 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kQ, kK, kV, kTokenIndex, kRowStarts, kBias, kOut, kOperandCount };
+enum { kQ, kK, kV, kTokenIndex, kRowStarts, kBias, kKeyStarts, kOut, kOperandCount };
 
 /// packed_attention_f32 or packed_attention_bf16: the same but for the scratch.
 struct PackedAttentionKind {
@@ -34,6 +34,7 @@ void Check(StepCheck& check) {
   check.Read(kV, StridedExtent(rows, p.v_stride, Product({p.kv_heads, p.value_size})), 4);
   check.Read(kTokenIndex, rows, 8);
   check.Read(kRowStarts, p.batch + 1, 8);
+  if (check.has(kKeyStarts)) check.Read(kKeyStarts, p.batch, 8);
   if (check.has(kBias)) {
     check.Require((p.bias_batch == 1 || p.bias_batch == p.batch) &&
                       (p.bias_heads == 1 || p.bias_heads == p.heads) &&
@@ -97,6 +98,17 @@ bool IsSound(const PackedAttentionParams& p, const int64_t* tokens, const int64_
   return true;
 }
 
+/// How many of the first rows of `b` no row sees; -1 if one of them sees none: it would see
+/// padding.
+int64_t QueryRows(const PackedAttentionParams& p, const int64_t* tokens, const int64_t* starts,
+                  const int64_t* key_starts, int64_t b) {
+  if (key_starts == nullptr || key_starts[b] == starts[b]) return 0;
+  const int64_t rows = key_starts[b] - starts[b];
+  if (rows < 0 || key_starts[b] >= starts[b + 1] || p.is_causal != 0) return -1;
+  const bool is_seen = p.window == 0 || tokens[key_starts[b]] - tokens[starts[b]] < p.window;
+  return is_seen ? rows : -1;
+}
+
 template <const PackedAttentionKind& kKind>
 void Run(const StepRun& run) {
   const auto p = run.params_as<PackedAttentionParams>();
@@ -113,6 +125,14 @@ void Run(const StepRun& run) {
       continue;
     }
     if (starts[b] == starts[b + 1]) continue;
+    const int64_t query_rows = QueryRows(p, tokens, starts, run.operand<int64_t>(kKeyStarts), b);
+    if (query_rows < 0) {
+      const int64_t key = run.operand<int64_t>(kKeyStarts)[b];
+      const int64_t first = key >= 0 && key < p.batch * p.row_tokens ? tokens[key] : key;
+      run.fault.Report(run.step_index, first - b * p.row_tokens,
+                       p.is_causal != 0 || p.window == 0 ? 1 : p.window);
+      continue;
+    }
     const float* bias = run.operand<float>(kBias);
     if (bias != nullptr) {
       bias += ((p.bias_batch == 1 ? 0 : b) * p.bias_heads + (p.bias_heads == 1 ? 0 : head)) *
@@ -137,6 +157,8 @@ void Run(const StepRun& run) {
                                  .scale = p.scale,
                                  .softcap = p.softcap,
                                  .window = p.window,
+                                 .is_causal = p.is_causal != 0,
+                                 .query_rows = query_rows,
                                  .scratch = reinterpret_cast<float*>(run.scratch)});
   }
 }

@@ -26,11 +26,14 @@ void Run(const StepRun& run) {
   const int64_t rows = p.batch * p.row_tokens;
   const auto row_bytes = static_cast<size_t>(p.row_bytes);
   for (int64_t b = run.begin; b < run.end; ++b) {
-    int64_t n = run.operand<int64_t>(kRowStarts)[b];
+    const int64_t* starts = run.operand<int64_t>(kRowStarts) + b;
+    const bool keeps_first = p.keeps_first != 0 && starts[1] > starts[0];
+    int64_t n = starts[0];
     for (int64_t i = b * p.row_tokens; i < (b + 1) * p.row_tokens; ++i) {
       std::byte* out = run.operands[kOut] + i * p.row_bytes;
-      if (mask[i] != 0 && (n < 0 || n >= rows)) run.fault.Report(run.step_index, n, rows);
-      if (mask[i] != 0 && n >= 0 && n < rows) {
+      const bool is_token = mask[i] != 0 || (keeps_first && i == b * p.row_tokens);
+      if (is_token && (n < 0 || n >= rows)) run.fault.Report(run.step_index, n, rows);
+      if (is_token && n >= 0 && n < rows) {
         std::memcpy(out, run.operands[kX] + n++ * p.row_bytes, row_bytes);
       } else {
         std::memset(out, 0, row_bytes);

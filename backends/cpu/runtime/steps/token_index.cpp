@@ -8,7 +8,7 @@
 namespace qeff::cpu {
 namespace {
 
-enum { kMask, kTokenIndex, kRowStarts, kOperandCount };
+enum { kMask, kTokenIndex, kRowStarts, kKeyStarts, kOperandCount };
 
 void Check(StepCheck& check) {
   const auto p = check.params_as<TokenIndexParams>();
@@ -16,6 +16,7 @@ void Check(StepCheck& check) {
   check.Read(kMask, Product({p.batch, p.row_tokens}), 8);
   check.Write(kTokenIndex, Product({p.batch, p.row_tokens}), 8);
   check.Write(kRowStarts, p.batch + 1, 8);
+  if (check.has(kKeyStarts)) check.Write(kKeyStarts, p.batch, 8);
   check.Done(1);
 }
 
@@ -24,11 +25,19 @@ void Run(const StepRun& run) {
   const int64_t* mask = run.operand<int64_t>(kMask);
   int64_t* index = run.operand<int64_t>(kTokenIndex);
   int64_t* starts = run.operand<int64_t>(kRowStarts);
+  int64_t* key_starts = run.operand<int64_t>(kKeyStarts);
   const int64_t rows = p.batch * p.row_tokens;
   int64_t count = 0;
   for (int64_t b = 0; b < p.batch; ++b) {
+    const int64_t first = b * p.row_tokens;
+    const int64_t end = first + p.row_tokens;
     starts[b] = count;
-    for (int64_t i = b * p.row_tokens; i < (b + 1) * p.row_tokens; ++i) {
+    if (p.keeps_first != 0 && first < end && mask[first] == 0 &&
+        std::any_of(mask + first, mask + end, [](int64_t m) { return m != 0; })) {
+      index[count++] = first;
+    }
+    if (key_starts != nullptr) key_starts[b] = count;
+    for (int64_t i = first; i < end; ++i) {
       if (mask[i] != 0) index[count++] = i;
     }
   }

@@ -159,6 +159,8 @@ struct PackedAttentionCase {
   float softcap = 0;
   bool has_bias = false;
   bool has_gaps = false;  ///< between the tokens of the rows
+  bool is_causal = false;
+  int64_t query_rows = 0;
 };
 
 void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionRounding rounding,
@@ -202,12 +204,15 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionR
           .scale = scale,
           .softcap = c.softcap,
           .window = c.window,
+          .is_causal = c.is_causal,
+          .query_rows = c.query_rows,
           .scratch = scratch.data()});
   for (int64_t n = 0; n < rows; ++n) {
     std::vector<double> weights(static_cast<size_t>(rows));
     double total = 0;
-    for (int64_t m = kBefore; m < rows && n >= kBefore; ++m) {
-      if (c.window > 0 && std::abs(tokens[n] - tokens[m]) >= c.window) continue;
+    for (int64_t m = kBefore + c.query_rows; m < rows && n >= kBefore; ++m) {
+      const int64_t apart = c.is_causal ? n - m : std::abs(tokens[n] - tokens[m]);
+      if (apart < 0 || (c.window > 0 && apart >= c.window)) continue;
       double score = 0;
       for (int64_t e = 0; e < c.key_size; ++e)
         score += double{scale} * q[n * stride + e] * k[m * stride + e];
@@ -238,6 +243,13 @@ void SweepPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionR
       CheckPackedAttention(kernel, rounding, {rows, size, size, 0, 2.5f, true});
       CheckPackedAttention(kernel, rounding, {rows, size, size, 1, 0, false, true});
       CheckPackedAttention(kernel, rounding, {rows, size, size, 20, 0, true, true});
+      for (const int64_t window : {0, 1, 20}) {
+        CheckPackedAttention(kernel, rounding, {rows, size, size, window, 0, false, true, true});
+        if (rows > 1 && window != 1)
+          CheckPackedAttention(kernel, rounding,
+                               {rows, size, size, window, 0, true, true, false, 1});
+      }
+      CheckPackedAttention(kernel, rounding, {rows, size, size, 0, 2.5f, true, true, true});
     }
   }
 }
