@@ -20,7 +20,16 @@ export PATH="$PWD/$build/bin:$PATH"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-show() { echo "\$ $*" >&2; "$@"; }
+# Prints a command as it can be typed, then runs it.
+show() {
+  local word line='$'
+  for word; do
+    [[ $word =~ ^[A-Za-z0-9_./:=@%+,-]+$ ]] || word=${word@Q}
+    line+=" $word"
+  done
+  echo "$line" >&2
+  "$@"
+}
 
 echo >&2
 checkpoint=$(show qeff-fetch configs/demo-model)
