@@ -13,9 +13,9 @@
 //            y = qeff.RestorePadding(Add(x, Linear(o)), starts, mask)
 // Rows of padding become zeros, whatever they were: nothing may depend on them but through a
 // product with zero. So masks are applied outside, to restored rows; but for x times the mask,
-// which makes such zeros itself. What convolutions and delta rules read, which mix a row with those
-// before it, is only computed without padding up to where it is zero for padding anyway. If the
-// first token is read by its place, it is kept also where it is padding, as a query.
+// which makes such zeros itself. Convolutions and delta rules mix a row with those before it: what
+// they read is computed without padding only as far as it is zero for padding anyway. If the first
+// token is read by its place, it is kept also where it is padding, as a query.
 // Attention is causal if its positions show padding to no token (padding_match.h). That with sinks,
 // slopes or chunks gets its operands with padding again, and its result loses it. What is between,
 // the products with weights, is most of the work.
@@ -115,8 +115,8 @@ class PaddingRemoval {
 
   void MakeTokenIndex(const Emitter& emit) {
     for (const auto& node : graph_.nodes()) {
-      const bool is_outside = !inside_.contains(node.get());
-      if (is_outside && IsFromInside(node->input(0)) && ReadsFirstToken(*node)) keeps_first_ = 1;
+      if (inside_.contains(node.get()) || !ReadsFirstToken(*node)) continue;
+      if (IsFromInside(node->input(0))) keeps_first_ = 1;
     }
     std::vector<std::string> names = {"token_index", "row_starts"};
     if (keeps_first_ != 0) names.emplace_back("key_starts");

@@ -115,6 +115,11 @@ TEST_CASE("bad ranks, sizes and element types") {
   CHECK(Message("", "Conv", {{kF32, {1, 3, 8}}, {kF32, {2, 3, 3}}},
                 {{"strides", std::vector<int64_t>{0}}}) ==
         "Conv: attribute 'strides': expected 1 numbers of at least 1, got [0]");
+  const InputType rows = {kF32, {1, 4, 8}};
+  CHECK(Message("qeff", "PackedAttention",
+                {rows, rows, rows, {kI64, {1, 4}}, {kI64, {3}}, {.is_missing = true}, {kF32, {2}}},
+                {{"num_heads", int64_t{2}}, {"num_kv_heads", int64_t{2}}, {"scale", 1.0F}}) ==
+        "qeff.PackedAttention: input 6: expected element type i64, got f32 [2]");
   CHECK(Message("qeff", "Linear", {{kF32, {2, 3}}, {kF32, {5, 4}}}) ==
         "qeff.Linear: input 0: expected size 4 on axis 1, got f32 [2, 3]");
   CHECK(Message("qeff", "Rope", {{kF32, {1, 2, 8}}, {kF32, {1, 2, 6}}, {kF32, {1, 2, 6}}},
