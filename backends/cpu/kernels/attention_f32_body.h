@@ -9,90 +9,13 @@
 
 #include <type_traits>
 
+#include "backends/cpu/kernels/attention_decode_body.h"
 #include "backends/cpu/kernels/cache_columns.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/kernels/tile_f32.h"
 
 namespace qeff::cpu {
 namespace {
-
-/// What is worked on at a time.
-struct AttentionTile {
-  int64_t batch;
-  int64_t kv_head;
-  int64_t cache_row;
-  int64_t first_row;  ///< of the T * H / K rows that share the kv head
-  int64_t rows;
-  const std::byte* keys;    ///< of the kv head
-  const std::byte* values;  ///< of the kv head
-  int64_t position[kTileRows];
-  int64_t begin;  ///< slots that any row sees: [begin, end)
-  int64_t end;
-};
-
-/// The first slot that a query at `position` >= 0 sees.
-inline int64_t OldestSeen(const AttentionArgs& args, int64_t position) {
-  int64_t oldest = args.window > 0 && position >= args.window ? position - args.window + 1 : 0;
-  if (args.chunk > 0) {
-    const int64_t first_of_chunk = position - position % args.chunk;
-    if (first_of_chunk > oldest) oldest = first_of_chunk;
-  }
-  return oldest;
-}
-
-/// The tile that begins `skipped` rows after the first row of a unit of `unit_rows`; without rows
-/// if the unit ends before.
-inline AttentionTile MakeTile(const AttentionArgs& args, int64_t unit, int64_t unit_rows,
-                              int64_t skipped) {
-  const int64_t group = args.heads / args.kv_heads;
-  const int64_t tiles = AttentionTiles(args.tokens, args.heads, args.kv_heads, unit_rows);
-  AttentionTile tile;
-  tile.batch = unit / (args.kv_heads * tiles);
-  tile.kv_head = unit / tiles % args.kv_heads;
-  tile.cache_row = args.cache_rows == nullptr ? tile.batch : args.cache_rows[tile.batch];
-  tile.first_row = unit % tiles * unit_rows + skipped;
-  const int64_t left_of_rows = args.tokens * group - tile.first_row;
-  const int64_t left_of_unit = unit_rows - skipped;
-  const int64_t left = left_of_rows < left_of_unit ? left_of_rows : left_of_unit;
-  tile.rows = left < kTileRows ? left : kTileRows;
-  const int64_t cache = tile.cache_row * args.kv_heads + tile.kv_head;
-  tile.keys = args.keys + cache * args.key_capacity * CacheSlotBytes(args.format, args.key_size);
-  tile.values =
-      args.values + cache * args.value_capacity * CacheSlotBytes(args.format, args.value_size);
-  tile.begin = args.slots;
-  tile.end = 0;
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    const int64_t token = (tile.first_row + r) / group;
-    int64_t position = args.positions[tile.batch * args.tokens + token];
-    if (position >= args.slots) position = args.slots - 1;
-    tile.position[r] = position;
-    if (position < 0) continue;
-    const int64_t oldest = OldestSeen(args, position);
-    if (oldest < tile.begin) tile.begin = oldest;
-    if (position + 1 > tile.end) tile.end = position + 1;
-  }
-  return tile;
-}
-
-/// Row r of a tile belongs to this row of q and out, and this head.
-struct RowPlace {
-  int64_t row;
-  int64_t head;
-};
-inline RowPlace PlaceOfRow(const AttentionArgs& args, const AttentionTile& tile, int64_t r) {
-  const int64_t group = args.heads / args.kv_heads;
-  const int64_t index = tile.first_row + r;
-  return {tile.batch * args.tokens + index / group, tile.kv_head * group + index % group};
-}
-
-/// [E][rows], times scale.
-inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, float* packed) {
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    const RowPlace place = PlaceOfRow(args, tile, r);
-    const float* q = args.q + place.row * args.q_stride + place.head * args.key_size;
-    for (int64_t e = 0; e < args.key_size; ++e) packed[e * tile.rows + r] = q[e] * args.scale;
-  }
-}
 
 QEFF_INLINE Vec CapScores(Vec value, float softcap) {
   return softcap * (2.0f / (1.0f + Exp(-2.0f * (value / softcap))) - 1.0f);
@@ -145,64 +68,59 @@ inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, 
   return SumLanes(sum);
 }
 
-struct AttentionScratch {
-  float* queries;
-  float* scores;   ///< [rows][256]
-  float* weights;  ///< [256][rows]
-  float* sums;     ///< [rows][sum_stride]
-  int64_t sum_stride;
-  float max[kTileRows];
-  float total[kTileRows];
+/// The products of a block for many rows. Keys sets scores, Values adds weights times values to
+/// sums.
+template <typename Cache>
+struct TileProducts {
+  static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
+                   const AttentionScratch& scratch) {
+    const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
+    for (int64_t c = 0; c < block.count; c += kPanelColumns) {
+      const std::byte* panel = tile.keys + (block.begin + c) * slot_bytes;
+      if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
+        TileF32For(tile.rows)(scratch.queries, kTileRows, reinterpret_cast<const float*>(panel),
+                              kPanelColumns, args.key_size, scratch.scores + c,
+                              kAttentionBlockSlots, false);
+      } else {
+        for (int64_t e = 0; e < args.key_size; e += Cache::kKeyDepth) {
+          auto columns = Cache::Keys(panel, args.key_size, e);
+          TileColumnsFor<decltype(columns)>(tile.rows)(
+              scratch.queries + e * kTileRows, kTileRows, columns,
+              KeyDepth<Cache>(args.key_size, e), scratch.scores + c, kAttentionBlockSlots, e > 0);
+        }
+      }
+    }
+  }
+  static void Values(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
+                     const AttentionScratch& scratch) {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      const float* scores = scratch.scores + r * kAttentionBlockSlots;
+      for (int64_t j = 0; j < block.count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
+    }
+    for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
+      if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
+        const auto* values = reinterpret_cast<const float*>(tile.values);
+        TileF32For(tile.rows)(scratch.weights, tile.rows,
+                              values + block.begin * args.value_size + c, args.value_size,
+                              block.count, scratch.sums + c, scratch.sum_stride, true);
+      } else {
+        CacheScratch scales;
+        auto columns = Cache::Values(tile.values, args, block.begin, block.count, c, scales);
+        TileColumnsFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns,
+                                                     block.count, scratch.sums + c,
+                                                     scratch.sum_stride, true);
+      }
+    }
+  }
 };
 
-/// Scores of the 32 slots of a panel of keys, in rows 256 apart.
-template <typename Cache>
-inline void MultiplyKeys(const AttentionArgs& args, const AttentionTile& tile,
-                         const std::byte* panel, const float* queries, float* scores) {
-  if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
-    TileF32For(tile.rows)(queries, tile.rows, reinterpret_cast<const float*>(panel), kPanelColumns,
-                          args.key_size, scores, kAttentionBlockSlots, false);
-  } else {
-    for (int64_t e = 0; e < args.key_size; e += Cache::kKeyDepth) {
-      const int64_t left = args.key_size - e;
-      auto columns = Cache::Keys(panel, args.key_size, e);
-      TileColumnsFor<decltype(columns)>(tile.rows)(
-          queries + e * tile.rows, tile.rows, columns,
-          left < Cache::kKeyDepth ? left : Cache::kKeyDepth, scores, kAttentionBlockSlots, e > 0);
-    }
-  }
-}
-
-/// Adds weights times the values of `count` slots from `slot` on to the sums.
-template <typename Cache>
-inline void AddValues(const AttentionArgs& args, const AttentionTile& tile, int64_t slot,
-                      int64_t count, const AttentionScratch& scratch) {
-  for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-    if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
-      TileF32For(tile.rows)(
-          scratch.weights, tile.rows,
-          reinterpret_cast<const float*>(tile.values) + slot * args.value_size + c, args.value_size,
-          count, scratch.sums + c, scratch.sum_stride, true);
-    } else {
-      CacheScratch scales;
-      auto columns = Cache::Values(tile.values, args, slot, count, c, scales);
-      TileColumnsFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns, count,
-                                                   scratch.sums + c, scratch.sum_stride, true);
-    }
-  }
-}
-
-template <typename Cache>
-inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64_t begin,
+template <typename Cache, typename Products>
+inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                      AttentionScratch& scratch) {
-  const int64_t left = tile.end - begin;
-  const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
+  const int64_t begin = block.begin;
+  const int64_t count = block.count;
   const int64_t padded = PanelCount(count) * kPanelColumns;
-  const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
-  for (int64_t c = 0; c < padded; c += kPanelColumns) {
-    MultiplyKeys<Cache>(args, tile, tile.keys + (begin + c) * slot_bytes, scratch.queries,
-                        scratch.scores + c);
-  }
+  Products::Keys(args, tile, block, scratch);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t position = tile.position[r];
     const int64_t oldest = position < 0 ? 0 : OldestSeen(args, position);
@@ -210,7 +128,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
     const int64_t high = position + 1 - begin < count ? position + 1 - begin : count;
     float* scores = scratch.scores + r * kAttentionBlockSlots;
     if (low >= high) {
-      for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = 0;
+      for (int64_t j = 0; j < count; ++j) scores[j] = 0;
       continue;
     }
     if (args.alibi_slopes != nullptr)
@@ -224,9 +142,8 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, int64
       for (int64_t c = 0; c < scratch.sum_stride; ++c) sums[c] *= factor;
     }
     scratch.total[r] += sum;
-    for (int64_t j = 0; j < count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
   }
-  AddValues<Cache>(args, tile, begin, count, scratch);
+  Products::Values(args, tile, block, scratch);
 }
 
 /// What the sum of e^(score - max) * v is multiplied by.
@@ -239,7 +156,7 @@ inline float RowFactor(const AttentionArgs& args, int64_t head, float max, float
   return shrunk / (total * shrunk + 1.0f);
 }
 
-template <typename Cache>
+template <typename Cache, typename Products>
 inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
                     AttentionScratch& scratch) {
   PackQueries(args, tile, scratch.queries);
@@ -250,7 +167,10 @@ inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
   }
   const int64_t begin = tile.begin - tile.begin % kPanelColumns;
   for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
-    AddBlock<Cache>(args, tile, slot, scratch);
+    const int64_t left = tile.end - slot;
+    const bool is_last = left <= kAttentionBlockSlots;
+    AddBlock<Cache, Products>(args, tile, {slot, is_last ? left : kAttentionBlockSlots, is_last},
+                              scratch);
   }
 }
 
@@ -286,7 +206,7 @@ inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& s
   const int64_t end = begin + args.split_slots;
   if (tile.begin < begin) tile.begin = begin;
   if (tile.end > end) tile.end = end;
-  RunTile<Cache>(args, tile, scratch);
+  RunTile<Cache, DecodeProducts<Cache>>(args, tile, scratch);
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* partial = args.partial + (place * kTileRows + r) * (args.value_size + 2);
     const float* sums = scratch.sums + r * scratch.sum_stride;
@@ -314,7 +234,7 @@ inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
     for (int64_t skipped = 0; skipped < unit_rows; skipped += kTileRows) {
       const AttentionTile tile = MakeTile(args, unit, unit_rows, skipped);
       if (tile.rows <= 0) break;
-      RunTile<Cache>(args, tile, scratch);
+      RunTile<Cache, TileProducts<Cache>>(args, tile, scratch);
       WriteTile(args, tile, scratch);
     }
   }

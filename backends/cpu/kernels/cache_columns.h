@@ -16,6 +16,7 @@ constexpr float kMxint8Unit = 0x1p-6f;  // what the number 1 stands for, at the 
 
 /// One block of channels of MXINT8 keys: a scale for each column.
 struct MxKeyColumns {
+  static constexpr int kElementBytes = 1;
   const int8_t* at;
   const uint8_t* scales;
   QEFF_INLINE Vec Get(int v) const {
@@ -27,6 +28,7 @@ struct MxKeyColumns {
 
 /// One block of channels of MXINT8 values: a scale for each k.
 struct MxValueColumns {
+  static constexpr int kElementBytes = 1;
   const int8_t* at;
   int64_t stride;
   const float* scale;
@@ -34,6 +36,9 @@ struct MxValueColumns {
   QEFF_INLINE void Next() {
     at += stride;
     ++scale;
+  }
+  QEFF_INLINE MxValueColumns Skip(int64_t count) const {
+    return {at + count * stride, stride, scale + count};
   }
   QEFF_INLINE MxValueColumns From(int64_t column) const { return {at + column, stride, scale}; }
 };
@@ -46,7 +51,9 @@ struct CacheScratch {
 /// The columns of a format without scales.
 template <typename Element>
 struct PlainCache {
-  static constexpr int64_t kKeyDepth = int64_t{1} << 40;  ///< channels that Keys serves
+  static constexpr bool kHasScales = false;
+  static constexpr int64_t kKeyDepth = int64_t{1} << 40;    ///< channels that Keys serves
+  static constexpr int64_t kValueWidth = int64_t{1} << 40;  ///< and Values
   static PlainColumns<Element> Keys(const std::byte* panel, int64_t, int64_t channel) {
     return {reinterpret_cast<const Element*>(panel) + channel * kPanelColumns, kPanelColumns};
   }
@@ -58,7 +65,9 @@ struct PlainCache {
 };
 
 struct Mxint8Cache {
+  static constexpr bool kHasScales = true;
   static constexpr int64_t kKeyDepth = kMxBlock;
+  static constexpr int64_t kValueWidth = kMxBlock;
   static MxKeyColumns Keys(const std::byte* panel, int64_t size, int64_t channel) {
     const auto* scales = reinterpret_cast<const uint8_t*>(panel) + size * kPanelColumns;
     return {reinterpret_cast<const int8_t*>(panel) + channel * kPanelColumns,
@@ -82,6 +91,12 @@ struct Mxint8Cache {
             args.value_size, scratch.scales};
   }
 };
+
+/// Of `size` channels, those that Keys(_, size, channel) serves.
+template <typename Cache>
+constexpr int64_t KeyDepth(int64_t size, int64_t channel) {
+  return size - channel < Cache::kKeyDepth ? size - channel : Cache::kKeyDepth;
+}
 
 }  // namespace
 }  // namespace qeff::cpu

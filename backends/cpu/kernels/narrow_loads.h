@@ -19,8 +19,8 @@ using VecU16 = uint16_t __attribute__((vector_size(kLanes * 2)));
 using VecI8 = int8_t __attribute__((vector_size(kLanes)));
 using VecU8 = uint8_t __attribute__((vector_size(kLanes)));
 
+// The compiler takes vectors apart to widen them, in 512 bits also those of 16 bits.
 #if defined(__AVX512F__)
-// The compiler takes vectors of bytes apart to widen them by four.
 QEFF_INLINE VecI WidenI8(const int8_t* from) {
   __m128i bytes;
   std::memcpy(&bytes, from, sizeof(bytes));
@@ -70,6 +70,18 @@ QEFF_INLINE VecU WidenU8(const uint8_t* from) {
 #if defined(__aarch64__)
 QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
   return BitsToFloat(reinterpret_cast<VecU>(vshll_n_u16(vld1_u16(from), 16)));
+}
+#elif defined(__AVX512F__)
+QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
+  __m256i halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  return BitsToFloat(reinterpret_cast<VecU>(_mm512_maskz_cvtepu16_epi32(0xffff, halves)) << 16);
+}
+#elif defined(__AVX2__)
+QEFF_INLINE Vec LoadBf16(const uint16_t* from) {
+  const __m256i wide =
+      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  return BitsToFloat(reinterpret_cast<VecU>(wide) << 16);
 }
 #else
 QEFF_INLINE Vec LoadBf16(const uint16_t* from) {

@@ -29,11 +29,13 @@ QEFF_INLINE Vec LoadElement(const F16Element* from) { return LoadF16(&from->bits
 /// Rows of elements that need no scale.
 template <typename Element>
 struct PlainColumns {
+  static constexpr int kElementBytes = sizeof(Element);
   const Element* at;
   int64_t stride;
   QEFF_INLINE Vec Get(int v) const { return LoadElement(at + v * kLanes); }
   QEFF_INLINE void Next() { at += stride; }
   QEFF_INLINE PlainColumns From(int64_t column) const { return {at + column, stride}; }
+  QEFF_INLINE PlainColumns Skip(int64_t count) const { return {at + count * stride, stride}; }
 };
 
 #if !defined(QEFF_NEON)

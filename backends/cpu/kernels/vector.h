@@ -7,8 +7,13 @@
 // with code for another.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace qeff::cpu {
 namespace {
@@ -48,23 +53,40 @@ QEFF_INLINE VecI LaneIndex() {
   for (int i = 0; i < kLanes; ++i) index[i] = i;
   return index;
 }
+
+/// The larger of each lane; `b` where one of them is NaN, as x86 has it in one instruction.
+#if defined(__AVX512F__)
+QEFF_INLINE Vec Max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+#elif defined(__AVX2__)
+QEFF_INLINE Vec Max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+#else
 QEFF_INLINE Vec Max(Vec a, Vec b) { return a > b ? a : b; }
 QEFF_INLINE Vec Min(Vec a, Vec b) { return a < b ? a : b; }
+#endif
 
-QEFF_INLINE float SumLanes(Vec value) {
-  float lanes[kLanes];
-  std::memcpy(lanes, &value, sizeof(lanes));
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0];
+/// Lane i is lane i + kBy, from the first on again after the last.
+template <int kBy, size_t... kIndex>
+QEFF_INLINE Vec Rotate(Vec value, std::index_sequence<kIndex...>) {
+  return __builtin_shufflevector(value, value, (static_cast<int>(kIndex) + kBy) % kLanes...);
 }
+template <int kBy>
+QEFF_INLINE Vec Rotate(Vec value) {
+  return Rotate<kBy>(value, std::make_index_sequence<kLanes>());
+}
+/// Halves are added until one lane is left.
+template <int kBy = kLanes / 2>
+QEFF_INLINE float SumLanes(Vec value) {
+  value += Rotate<kBy>(value);
+  if constexpr (kBy > 1) return SumLanes<kBy / 2>(value);
+  return value[0];
+}
+template <int kBy = kLanes / 2>
 QEFF_INLINE float MaxLane(Vec value) {
-  float lanes[kLanes];
-  std::memcpy(lanes, &value, sizeof(lanes));
-  float result = lanes[0];
-  for (int i = 1; i < kLanes; ++i) result = lanes[i] > result ? lanes[i] : result;
-  return result;
+  value = Max(Rotate<kBy>(value), value);
+  if constexpr (kBy > 1) return MaxLane<kBy / 2>(value);
+  return value[0];
 }
 
 /// e^x with a relative error below 2e-7: x = n ln 2 + r, Taylor in r up to r^7, exponent added.
