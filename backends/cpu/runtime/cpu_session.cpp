@@ -3,6 +3,7 @@
 #include "backends/cpu/runtime/cpu_session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "backends/cpu/runtime/cache_rows.h"
@@ -28,6 +29,8 @@ struct BoundStep {
   int64_t row_total = 0;
   const RowLimit* row_limit = nullptr;
   size_t params_bytes = 0;
+  /// Threads take at least so many units at a time, in turn; 0: each does its parts.
+  int64_t least_taken = 0;
 };
 
 /// The units of a step that are left of [begin, end) when only some of its rows are done, and its
@@ -42,6 +45,22 @@ struct LimitedStep {
   }
   std::byte params[kMostParamsBytes];
 };
+
+/// True if more than one part has units. Later steps without a barrier rely on the parts of others.
+bool IsDivided(const Step& step) {
+  return std::count_if(step.part_begin.begin(), step.part_begin.end(), [&](int64_t begin) {
+           return begin > 0 && begin < step.part_begin.back();
+         }) > 0;
+}
+
+/// For BoundStep::least_taken.
+int64_t LeastTaken(const Step& step) {
+  const auto least = FindStep(step.op)->least_taken;
+  const int64_t units = step.part_begin.back();
+  const int64_t taken = least == nullptr ? 0 : least(step.params.data());
+  const auto parts = static_cast<int64_t>(step.part_begin.size()) - 1;
+  return 2 * parts * taken <= units ? taken : 0;
+}
 
 class CpuSession : public Session {
  public:
@@ -68,7 +87,9 @@ class CpuSession : public Session {
   void Describe();
   void Bind();
   std::byte* AreaData(size_t specialization, Area area) const;
-  void RunParts(const std::vector<BoundStep>& steps, int thread, RunProfile* profile);
+  void RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile);
+  bool RunParts(const BoundStep& step, size_t index, int thread);
+  void TakeUnits(const BoundStep& step, size_t index, int thread);
   void DescribeSteps(RunProfile& profile) const;
   std::vector<RunWork> WorkOfSteps(size_t specialization) const;
   std::span<std::byte> Find(size_t specialization, const std::vector<IoTensor>& tensors,
@@ -86,7 +107,8 @@ class CpuSession : public Session {
   std::vector<std::vector<BoundStep>> steps_;
   RunFault fault_;
   Barrier step_barrier_;
-  std::shared_ptr<RunProfile> profile_;  ///< may be null
+  std::vector<std::atomic<int64_t>> taken_;  ///< of each step, units that have a thread
+  std::shared_ptr<RunProfile> profile_;      ///< may be null
   ThreadPool pool_;
 };
 
@@ -168,6 +190,7 @@ std::byte* CpuSession::AreaData(size_t specialization, Area area) const {
 }
 
 void CpuSession::Bind() {
+  size_t most_steps = 0;
   for (size_t index = 0; index < program_.specializations.size(); ++index) {
     const SpecializationProgram& specialization = program_.specializations[index];
     std::vector<BoundStep>& steps = steps_.emplace_back();
@@ -190,34 +213,66 @@ void CpuSession::Bind() {
         bound.row_total = step.row_total;
         bound.row_limit = &*FindStep(step.op)->row_limit;
         bound.params_bytes = step.params.size();
+      } else if (IsDivided(step)) {
+        bound.least_taken = LeastTaken(step);
       }
       steps.push_back(std::move(bound));
     }
+    most_steps = std::max(most_steps, steps.size());
+  }
+  taken_ = std::vector<std::atomic<int64_t>>(most_steps);
+}
+
+/// Returns false if the thread has no part in the step.
+bool CpuSession::RunParts(const BoundStep& step, size_t index, int thread) {
+  const int threads = pool_.thread_count();
+  const auto parts = static_cast<int>(program_.part_count);
+  bool has_work = false;
+  for (int part = thread; part < parts; part += threads) {
+    int64_t begin = step.part_begin[part];
+    int64_t end = step.part_begin[part + 1];
+    if (begin == end) continue;
+    has_work = true;
+    if (step.row_count != nullptr) {
+      const LimitedStep limited(step, step.part_begin[parts], begin, end);
+      if (begin == end) continue;
+      step.run({kernels_, limited.params, step.operands.data(), begin, end, scratch_[thread].data(),
+                fault_, static_cast<int64_t>(index)});
+      continue;
+    }
+    step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
+              fault_, static_cast<int64_t>(index)});
+  }
+  return has_work;
+}
+
+/// Takes less the less is left, so that all threads end at nearly the same time.
+void CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
+  const int64_t units = step.part_begin[program_.part_count];
+  std::atomic<int64_t>& taken = taken_[index];
+  int64_t begin = taken.load(std::memory_order_relaxed);
+  while (begin < units) {
+    const int64_t left = units - begin;
+    const int64_t share = left / (2 * pool_.thread_count());
+    const int64_t count = std::min(std::max(share, step.least_taken), left);
+    if (!taken.compare_exchange_weak(begin, begin + count, std::memory_order_relaxed)) continue;
+    step.run({kernels_, step.params, step.operands.data(), begin, begin + count,
+              scratch_[thread].data(), fault_, static_cast<int64_t>(index)});
+    begin = taken.load(std::memory_order_relaxed);
   }
 }
 
-void CpuSession::RunParts(const std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
-  const int threads = pool_.thread_count();
-  const auto parts = static_cast<int>(program_.part_count);
+void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
+  const bool is_alone = pool_.thread_count() == 1;
   for (size_t index = 0; index < steps.size(); ++index) {
     const BoundStep& step = steps[index];
-    if (step.has_barrier && threads > 1) step_barrier_.Wait();
+    if (step.has_barrier && !is_alone) step_barrier_.Wait();
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
-    bool has_work = false;
-    for (int part = thread; part < parts; part += threads) {
-      int64_t begin = step.part_begin[part];
-      int64_t end = step.part_begin[part + 1];
-      if (begin == end) continue;
-      has_work = true;
-      if (step.row_count != nullptr) {
-        const LimitedStep limited(step, step.part_begin[parts], begin, end);
-        if (begin == end) continue;
-        step.run({kernels_, limited.params, step.operands.data(), begin, end,
-                  scratch_[thread].data(), fault_, static_cast<int64_t>(index)});
-        continue;
-      }
-      step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
-                fault_, static_cast<int64_t>(index)});
+    bool has_work = true;
+    if (step.least_taken > 0 && !is_alone) {
+      TakeUnits(step, index, thread);
+    } else {
+      has_work = RunParts(step, index, thread);
     }
     if (profile != nullptr && has_work) {
       profile->Add(thread, static_cast<int32_t>(index), start_ns, profile->Now());
@@ -272,7 +327,8 @@ Status CpuSession::Run(size_t specialization) {
   RunProfile* profile =
       profile_ != nullptr && profile_->WantsRun(steps.size()) ? profile_.get() : nullptr;
   if (profile != nullptr) profile->BeginRun(specialization, WorkOfSteps(specialization));
-  pool_.Run([&](int thread) { RunParts(steps, thread, profile); });
+  for (std::atomic<int64_t>& taken : taken_) taken.store(0, std::memory_order_relaxed);
+  pool_.Run([&](int thread) { RunSteps(steps, thread, profile); });
   if (profile != nullptr) profile->EndRun();
   if (!fault_.reported()) return Status::Ok();
   const SpecializationProgram& program = program_.specializations[specialization];

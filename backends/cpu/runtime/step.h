@@ -152,6 +152,10 @@ struct StepDefinition {
   void (*run)(const StepRun&);
   /// Set if the step can leave out rows at the end.
   std::optional<RowLimit> row_limit = std::nullopt;
+  /// Null, or the least units that are worth taking one after the other instead of dividing all of
+  /// them beforehand, 0 if none: then no thread waits for one that was held up. Only for steps
+  /// whose units any thread may do.
+  int64_t (*least_taken)(const std::byte* params) = nullptr;
 };
 /// No step has more bytes of parameters.
 inline constexpr size_t kMostParamsBytes = 512;

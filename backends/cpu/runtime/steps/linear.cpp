@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
 #include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
@@ -73,10 +75,26 @@ void Run(const StepRun& run) {
 
 int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 
+/// With few rows weights are only read, and those of a large product so long that another process
+/// gets in between. With many rows a thread gains from having panels for itself.
+int64_t LeastTaken(const std::byte* params) {
+  constexpr int64_t kMostRows = 4;
+  constexpr int64_t kLeastBytes = int64_t{1} << 19;  // smaller ones pay for stopping to read ahead
+  LinearParams p;
+  std::memcpy(&p, params, sizeof(p));
+  if (p.rows > kMostRows || p.depth == 0) return 0;
+  const int64_t unit_bytes = UnitPanels(p) * PanelBytes(p.weights, p.depth);
+  return (kLeastBytes + unit_bytes - 1) / unit_bytes;
+}
+
 }  // namespace
 
-extern constexpr StepDefinition kLinearStep = {"linear",      sizeof(LinearParams),
-                                               kOperandCount, Check,
-                                               Run,           LimitOfRows<LinearParams, UnitsOf>()};
+extern constexpr StepDefinition kLinearStep = {.name = "linear",
+                                               .params_bytes = sizeof(LinearParams),
+                                               .operand_count = kOperandCount,
+                                               .check = Check,
+                                               .run = Run,
+                                               .row_limit = LimitOfRows<LinearParams, UnitsOf>(),
+                                               .least_taken = LeastTaken};
 
 }  // namespace qeff::cpu
