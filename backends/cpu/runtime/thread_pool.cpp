@@ -10,8 +10,11 @@
 namespace qeff::cpu {
 namespace {
 
-/// Longer than the gap between the parts of one step, far shorter than a scheduler's time slice.
-constexpr std::chrono::microseconds kSpinTime{50};
+/// Most waits are over by then. With two processes on a machine, spinning for 50 microseconds cost
+/// each of them half of its speed: the thread that is waited for had no processor.
+constexpr std::chrono::microseconds kSpinTime{4};
+/// Then other threads go first if there are any; sleeping and waking takes longer than a small step.
+constexpr std::chrono::microseconds kYieldTime{100};
 constexpr int kPausesPerClock = 32;
 
 void Pause() {
@@ -24,12 +27,17 @@ void Pause() {
 
 void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old) {
   const auto start = std::chrono::steady_clock::now();
+  const auto waited = [start] { return std::chrono::steady_clock::now() - start; };
   do {
     for (int i = 0; i < kPausesPerClock; ++i) {
       if (value.load(std::memory_order_acquire) != old) return;
       Pause();
     }
-  } while (std::chrono::steady_clock::now() - start < kSpinTime);
+  } while (waited() < kSpinTime);
+  do {
+    sched_yield();
+    if (value.load(std::memory_order_acquire) != old) return;
+  } while (waited() < kYieldTime);
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A fixed set of threads that run one function together, and the barrier inside it. Waiting threads
-// spin for a few tens of microseconds (a step of a small model takes about that) and then sleep, so
-// that an idle or crowded machine is not kept busy.
+// spin for a few microseconds, let others run for some tens, and then sleep, so that an idle machine
+// is not kept busy and several processes on one machine share it.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 
 namespace qeff::cpu {
 
-/// Waits until `value` differs from `old`: spins first, then sleeps. Writers must call
+/// Waits until `value` differs from `old`: spins, yields, then sleeps. Writers must call
 /// value.notify_all().
 void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old);
 
