@@ -137,17 +137,22 @@ class PaddingRemoval {
     return shape && shape->size() >= 2 && ir::SameSize((*shape)[0], batch[0]) &&
            ir::SameSize((*shape)[1], batch[1]);
   }
-  /// True if it has a row for each token, the same for each row of the batch.
+  /// True if it has a row for each token, the same for each row of the batch: [1, S, ..], or
+  /// [S, ..] where that broadcasts to `rank` dimensions.
   bool RepeatsTokens(const ir::Value* value, int rank) const {
     const auto& shape = value->type().shape;
-    return shape && static_cast<int>(shape->size()) == rank && (*shape)[0] == ir::Dim(1) &&
-           ir::SameSize((*shape)[1], (*mask_->type().shape)[1]);
+    const ir::Dim& tokens = (*mask_->type().shape)[1];
+    if (!shape) return false;
+    const int missing = rank - static_cast<int>(shape->size());
+    if (missing == 1) return rank == 3 && ir::SameSize((*shape)[0], tokens);
+    return missing == 0 && (*shape)[0] == ir::Dim(1) && ir::SameSize((*shape)[1], tokens);
+  }
+  static bool Broadcasts(const ir::Node& node) {
+    return node.domain().empty() && !node.IsOnnx("LayerNormalization") && !node.IsOnnx("Gather");
   }
   /// True if every row sees the same elements of it.
   static bool IsSameForAll(const ir::Node& node, const ir::Value* value, int rank) {
-    const bool broadcasts =
-        node.domain().empty() && !node.IsOnnx("LayerNormalization") && !node.IsOnnx("Gather");
-    if (!broadcasts) return value->is_constant();
+    if (!Broadcasts(node)) return value->is_constant();
     if (!value->type().shape) return false;
     const ir::Shape& shape = *value->type().shape;
     for (int axis = rank - static_cast<int>(shape.size()); axis < 2; ++axis) {
@@ -164,7 +169,8 @@ class PaddingRemoval {
       if (masks_.contains(input) && !node.IsOnnx("Gather")) return MakesZeros(node, input);
       if (input == nullptr || IsSameForAll(node, input, rank)) return true;
       if (node.IsOnnx("Gather")) return HasTokens(input);
-      return Rank(input) == rank && (HasTokens(input) || RepeatsTokens(input, rank));
+      if (Rank(input) != rank) return Broadcasts(node) && RepeatsTokens(input, rank);
+      return HasTokens(input) || RepeatsTokens(input, rank);
     });
   }
   bool IsFromInside(const ir::Value* value) const {
@@ -280,8 +286,10 @@ class PaddingRemoval {
         continue;
       ir::Value*& removed = removed_[input];
       if (removed == nullptr) {
-        removed = Emitter(graph_, node, "/padding")
-                      .Op("RemovePadding", {input, token_index_}, {}, ir::kQeffDomain);
+        const Emitter emit(graph_, node, "/padding");
+        ir::Value* batch =
+            HasTokens(input) || Rank(input) == rank ? input : emit.Unsqueeze(input, {0});
+        removed = emit.Op("RemovePadding", {batch, token_index_}, {}, ir::kQeffDomain);
         replaced_.insert(removed);
       }
       node->SetInput(i, removed);

@@ -71,9 +71,9 @@ struct Bf16Pairs {
   }
 };
 
-/// Blocks of about the same size, a multiple of 32 each.
-constexpr int64_t DequantDepth(int64_t depth) {
-  const int64_t count = depth < 1 ? 1 : (depth + kDequantDepth - 1) / kDequantDepth;
+/// Blocks of about the same size, a multiple of 32 each and at most `most`, which is one.
+constexpr int64_t DequantDepth(int64_t depth, int64_t most = kDequantDepth) {
+  const int64_t count = depth < 1 ? 1 : (depth + most - 1) / most;
   return Bf16RowDepth((depth + count - 1) / count);
 }
 
@@ -104,8 +104,7 @@ void DequantisePanel(const std::byte* from, int64_t panel_depth, int64_t k, int6
 }
 
 /// k [k, k + depth) of a panel of `args` as bf16 pairs: where they are, or made in `scratch`,
-/// [kDequantDepth / 2][32][2]. k is a multiple of 32 and depth at most kDequantDepth if they are
-/// quantised.
+/// [ceil(depth / 32) * 16][32][2]. k is a multiple of 32 if they are quantised.
 template <typename Ops>
 const uint16_t* Bf16Block(const LinearArgs& args, int64_t panel, int64_t k, int64_t depth,
                           uint16_t* scratch) {

@@ -390,15 +390,19 @@ constexpr int64_t PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
          kTileRows * (key_size + columns + PanelCount(value_size) * kPanelColumns);
 }
 
-/// For packed_attention_bf16, not less than the above: scores of 32 rows and their weights in bf16,
-/// sums; queries, keys and values in bf16.
+/// Floats from a row of scores to the next, for packed_attention_bf16 in tiles: not a power of two,
+/// for 16 rows of a tile to lie in different sets of a cache.
+constexpr int64_t AmxScoreStride(int64_t columns) { return columns + 16; }
+
+/// For packed_attention_bf16, not less than the above: scores of 32 rows, sums; queries, keys and
+/// values in bf16.
 constexpr int64_t Bf16PackedAttentionScratchFloats(int64_t tokens, int64_t key_size,
                                                    int64_t value_size) {
   const int64_t columns = PanelCount(tokens) * kPanelColumns;
   const int64_t values = PanelCount(value_size) * kPanelColumns;
   const int64_t depth = Bf16RowDepth(key_size);
   const int64_t rounded =
-      32 * (columns + values) + (32 * (columns + depth) + columns * (depth + values)) / 2;
+      32 * (AmxScoreStride(columns) + values) + (32 * depth + columns * (depth + values)) / 2;
   const int64_t plain = PackedAttentionScratchFloats(tokens, key_size, value_size);
   return rounded > plain ? rounded : plain;
 }

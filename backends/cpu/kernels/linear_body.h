@@ -56,6 +56,16 @@ inline void StorePacked(const LinearArgs& args, int64_t row, int64_t rows, int64
   }
 }
 
+/// Writes one row of a panel: `count` sums, plus the residual if there is one. Panels are whole but
+/// for the last: with a constant the loop is a few vectors.
+QEFF_INLINE void StoreRow(const float* sums, const float* residual, int64_t count, float* out) {
+  if (residual == nullptr) {
+    for (int64_t c = 0; c < count; ++c) out[c] = sums[c];
+  } else {
+    for (int64_t c = 0; c < count; ++c) out[c] = sums[c] + residual[c];
+  }
+}
+
 /// Finishes the sums of one tile whose first row is `row`; `gate` holds the finished gate sums of
 /// the tile if gated.
 inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
@@ -89,11 +99,13 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
   for (int64_t r = 0; r < rows; ++r) {
     float* out = args.out + (row + r) * args.out_stride + column;
     const float* from = sums + r * kPanelColumns;
-    if (args.residual == nullptr) {
-      for (int64_t c = 0; c < count; ++c) out[c] = from[c];
+    const float* residual = args.residual == nullptr
+                                ? nullptr
+                                : args.residual + (row + r) * args.residual_stride + column;
+    if (count == kPanelColumns) {
+      StoreRow(from, residual, kPanelColumns, out);
     } else {
-      const float* residual = args.residual + (row + r) * args.residual_stride + column;
-      for (int64_t c = 0; c < count; ++c) out[c] = from[c] + residual[c];
+      StoreRow(from, residual, count, out);
     }
   }
 }

@@ -3,7 +3,8 @@
 //
 // Attention of one text to itself in matrix tiles: both products are of bf16 with sums in f32, the
 // softmax between them is f32. Keys and values of the text are converted once; then 32 queries at a
-// time meet all of them, and their scores never leave the first cache levels.
+// time meet all of them, and their scores never leave the first cache levels: the weights take
+// their places.
 #pragma once
 
 #include "backends/cpu/kernels/linear_amx_body.h"
@@ -16,13 +17,13 @@ namespace {
 /// Pointers into scratch. Tiles of left operands always have 16 rows; what is in those that are too
 /// many does not matter.
 struct AmxTextScratch {
-  float* scores;      ///< [32][columns]
+  float* scores;      ///< [32][score_stride]; after the softmax, bf16 weights at the start of a row
   float* sums;        ///< [32][sum_stride]
-  uint16_t* weights;  ///< two tiles of rows, each [columns / 32][16][32]
   uint16_t* queries;  ///< two tiles of rows, each [key_depth / 32][16][32]
   uint16_t* keys;     ///< panels of 32 rows, each [key_depth / 2][32][2]
   uint16_t* values;   ///< panels of 32 channels, each [columns / 2][32][2]
   int64_t columns;    ///< rows of the text, in whole panels
+  int64_t score_stride;
   int64_t key_depth;
   int64_t sum_stride;
 };
@@ -33,9 +34,9 @@ inline AmxTextScratch DivideAmxScratch(const PackedAttentionArgs& args) {
   scratch.key_depth = Bf16RowDepth(args.key_size);
   scratch.sum_stride = PanelCount(args.value_size) * kPanelColumns;
   scratch.scores = args.scratch;
-  scratch.sums = scratch.scores + kPairRows * scratch.columns;
-  scratch.weights = reinterpret_cast<uint16_t*>(scratch.sums + kPairRows * scratch.sum_stride);
-  scratch.queries = scratch.weights + kPairRows * scratch.columns;
+  scratch.score_stride = AmxScoreStride(scratch.columns);
+  scratch.sums = scratch.scores + kPairRows * scratch.score_stride;
+  scratch.queries = reinterpret_cast<uint16_t*>(scratch.sums + kPairRows * scratch.sum_stride);
   scratch.keys = scratch.queries + kPairRows * scratch.key_depth;
   scratch.values = scratch.keys + scratch.columns * scratch.key_depth;
   return scratch;
@@ -104,24 +105,33 @@ inline void PackAmxTextQueries(const PackedAttentionArgs& args, const AmxTextScr
   }
 }
 
-/// sums [32][32] = one or two tiles of 16 rows, tile_step elements apart, by `depth` k of a panel.
+/// One or two tiles of 16 rows by 32 k each. Counts are elements.
+struct AmxTextRows {
+  const uint16_t* first;
+  int64_t row_step;   ///< from a row to the next
+  int64_t k_step;     ///< from one block of 32 k to the next
+  int64_t tile_step;  ///< from the first 16 rows to the others
+};
+
+/// sums [32][32] = the rows by `depth` k of a panel.
 template <bool kIsPair>
-inline void MultiplyTextTiles(const uint16_t* rows, int64_t tile_step, const uint16_t* panel,
-                              int64_t depth, const AmxSums& sums) {
+inline void MultiplyTextTiles(const AmxTextRows& rows, const uint16_t* panel, int64_t depth,
+                              const AmxSums& sums) {
   _tile_zero(0);
   _tile_zero(1);
   if constexpr (kIsPair) {
     _tile_zero(2);
     _tile_zero(3);
   }
-  for (int64_t k = 0; k < depth; k += kAmxDepth) {
+  const uint16_t* from = rows.first;
+  for (int64_t k = 0; k < depth; k += kAmxDepth, from += rows.k_step) {
     _tile_loadd(6, panel + k * kPanelColumns, 128);
     _tile_loadd(7, panel + k * kPanelColumns + 32, 128);
-    _tile_loadd(4, rows + k * kAmxRows, 64);
+    _tile_loadd(4, from, rows.row_step * 2);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     if constexpr (kIsPair) {
-      _tile_loadd(5, rows + tile_step + k * kAmxRows, 64);
+      _tile_loadd(5, from + rows.tile_step, rows.row_step * 2);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
@@ -136,38 +146,71 @@ inline void MultiplyTextTiles(const uint16_t* rows, int64_t tile_step, const uin
   }
 }
 
-/// e^x with a relative error below 4e-6, which bf16 does not see, for x <= 0; 0 below -87.3; NaN
-/// stays NaN. 2^n times the minimax polynomial of degree 4 of 2^f, |f| <= 1/2.
-QEFF_INLINE __m512 ExpOfWeight(__m512 x) {
-  const __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(1.44269504f));
+/// e^(x - max), given max times log2 e, of vectors side by side, x <= max: relative error below
+/// 4e-6, which bf16 does not see; 0 where x - max < -87.3; NaN stays NaN. 2^n times the minimax
+/// polynomial of degree 4 of 2^f, |f| <= 1/2.
+template <int kCount>
+QEFF_INLINE void ExpOfScores(__m512 (&x)[kCount], __m512 scaled_max) {
+  const __m512 log2_e = _mm512_set1_ps(1.44269504f);
   const __m512 round = _mm512_set1_ps(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  const __m512 shifted = _mm512_add_ps(t, round);
-  const __m512 f = _mm512_sub_ps(t, _mm512_sub_ps(shifted, round));
-  __m512 p = _mm512_set1_ps(9.5701019e-3f);
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5917860e-2f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.24024745f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.69312181f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.99999926f));
-  const __mmask16 is_normal = _mm512_cmp_ps_mask(t, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
-  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
-  return _mm512_castsi512_ps(_mm512_maskz_add_epi32(is_normal, _mm512_castps_si512(p), exponent));
+  __m512 shifted[kCount];
+  __mmask16 is_normal[kCount];
+  __m512 p[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    x[i] = _mm512_fmsub_ps(x[i], log2_e, scaled_max);
+    shifted[i] = _mm512_add_ps(x[i], round);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    is_normal[i] = _mm512_cmp_ps_mask(x[i], _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
+    x[i] = _mm512_sub_ps(x[i], _mm512_sub_ps(shifted[i], round));
+    p[i] = _mm512_set1_ps(9.5701019e-3f);
+  }
+  constexpr float kFactors[] = {5.5917860e-2f, 0.24024745f, 0.69312181f, 0.99999926f};
+#pragma GCC unroll 4
+  for (const float factor : kFactors) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) p[i] = _mm512_fmadd_ps(p[i], x[i], _mm512_set1_ps(factor));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted[i]), 23);
+    x[i] = _mm512_castsi512_ps(
+        _mm512_maskz_add_epi32(is_normal[i], _mm512_castps_si512(p[i]), exponent));
+  }
 }
 
-/// Writes e^(score - max) of `columns` scores to `out` in tiles; returns their sum.
+/// Replaces 16 * kCount scores by what ExpOfScores makes of them, as bf16 at `out`, which may lie
+/// before them; adds it to `sum`.
+template <int kCount>
+QEFF_INLINE void WeighRun(const float* scores, __m512 scaled_max, uint16_t* out, __m512 (&sum)[2]) {
+  __m512 x[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) x[i] = _mm512_loadu_ps(scores + 16 * i);
+  ExpOfScores(x, scaled_max);
+#pragma GCC unroll 2
+  for (int i = 0; i < kCount; i += 2) {
+    sum[0] = _mm512_add_ps(sum[0], x[i]);
+    sum[1] = _mm512_add_ps(sum[1], x[i + 1]);
+    _mm512_storeu_si512(out + 16 * i, RoundToBf16(x[i], x[i + 1]));
+  }
+}
+
+/// Writes e^(score - max) of `columns` scores, a multiple of 32, to `out`, as WeighRun; returns
+/// their sum.
 inline float WeighScores(const float* scores, int64_t columns, uint16_t* out) {
-  __m512 largest = _mm512_loadu_ps(scores);
-  for (int64_t j = 16; j < columns; j += 16) {
-    largest = _mm512_max_ps(_mm512_loadu_ps(scores + j), largest);
+  __m512 largest[2] = {_mm512_loadu_ps(scores), _mm512_loadu_ps(scores + 16)};
+  for (int64_t j = 32; j < columns; j += 32) {
+    largest[0] = _mm512_max_ps(_mm512_loadu_ps(scores + j), largest[0]);
+    largest[1] = _mm512_max_ps(_mm512_loadu_ps(scores + j + 16), largest[1]);
   }
-  const __m512 max = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
+  const float max = _mm512_reduce_max_ps(_mm512_max_ps(largest[0], largest[1]));
+  const __m512 scaled_max = _mm512_set1_ps(max * 1.44269504f);
   __m512 sum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-  for (int64_t j = 0; j < columns; j += kAmxDepth, out += kAmxRows * kAmxDepth) {
-    const __m512 low = ExpOfWeight(_mm512_sub_ps(_mm512_loadu_ps(scores + j), max));
-    const __m512 high = ExpOfWeight(_mm512_sub_ps(_mm512_loadu_ps(scores + j + 16), max));
-    sum[0] = _mm512_add_ps(sum[0], low);
-    sum[1] = _mm512_add_ps(sum[1], high);
-    _mm512_storeu_si512(out, RoundToBf16(low, high));
-  }
+  int64_t j = 0;
+  for (; j + 64 <= columns; j += 64) WeighRun<4>(scores + j, scaled_max, out + j, sum);
+  if (j < columns) WeighRun<2>(scores + j, scaled_max, out + j, sum);
   return _mm512_reduce_add_ps(_mm512_add_ps(sum[0], sum[1]));
 }
 
@@ -181,27 +224,31 @@ inline void AttendRows(const PackedAttentionArgs& args, const AmxTextScratch& sc
   const int64_t begin = of_row[0].begin / kPanelColumns * kPanelColumns;
   const int64_t end = PanelCount(seen->end) * kPanelColumns;
   for (int64_t c = begin; c < end; c += kPanelColumns) {
-    MultiplyTextTiles<kIsPair>(scratch.queries, kAmxRows * scratch.key_depth,
-                               scratch.keys + c * scratch.key_depth, scratch.key_depth,
-                               {scratch.scores + c, scratch.columns});
+    MultiplyTextTiles<kIsPair>(
+        {scratch.queries, kAmxDepth, kAmxRows * kAmxDepth, kAmxRows * scratch.key_depth},
+        scratch.keys + c * scratch.key_depth, scratch.key_depth,
+        {scratch.scores + c, scratch.score_stride});
   }
   float factor[kPairRows];
   for (int64_t r = 0; r < count; ++r) {
-    float* scores = scratch.scores + r * scratch.columns;
+    float* scores = scratch.scores + r * scratch.score_stride;
     FinishScores(args, first + r, of_row[r], {begin, end}, scores);
-    uint16_t* out =
-        scratch.weights + r / kAmxRows * kAmxRows * scratch.columns + r % kAmxRows * kAmxDepth;
-    factor[r] = 1.0f / WeighScores(scores + begin, end - begin, out);
+    factor[r] =
+        1.0f / WeighScores(scores + begin, end - begin, reinterpret_cast<uint16_t*>(scores));
   }
   for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-    MultiplyTextTiles<kIsPair>(scratch.weights, kAmxRows * scratch.columns,
-                               scratch.values + c * scratch.columns + begin * kPanelColumns,
-                               end - begin, {scratch.sums + c, scratch.sum_stride});
+    MultiplyTextTiles<kIsPair>(
+        {reinterpret_cast<const uint16_t*>(scratch.scores), 2 * scratch.score_stride, kAmxDepth,
+         2 * kAmxRows * scratch.score_stride},
+        scratch.values + c * scratch.columns + begin * kPanelColumns, end - begin,
+        {scratch.sums + c, scratch.sum_stride});
   }
   for (int64_t r = 0; r < count; ++r) {
     float* out = args.out + (args.row_begin + first + r) * args.out_stride;
     const float* sums = scratch.sums + r * scratch.sum_stride;
-    for (int64_t e = 0; e < args.value_size; ++e) out[e] = sums[e] * factor[r];
+    int64_t e = 0;
+    for (; e + kLanes <= args.value_size; e += kLanes) Store(out + e, Load(sums + e) * factor[r]);
+    for (; e < args.value_size; ++e) out[e] = sums[e] * factor[r];
   }
 }
 

@@ -119,18 +119,56 @@ QEFF_INLINE void ForEachVec(const ActivateArgs& args, const Function& f) {
   }
 }
 
-/// x * (1 + erf(x / sqrt 2)) / 2 by erfc(z) = (a1 t + ... + a5 t^5) e^(-z^2), t = 1 / (1 + p z), z
-/// >= 0: Abramowitz and Stegun 7.1.26, absolute error of erfc below 2e-7.
-QEFF_INLINE Vec GeluErf(Vec x) {
-  const Vec z = (x < 0.0f ? -x : x) * 0.70710678f;
-  const Vec t = 1.0f / (1.0f + 0.3275911f * z);
-  Vec p = Broadcast(1.061405429f);
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  const Vec tail = p * t * Exp(-(z * z));
-  return 0.5f * x * (x < 0.0f ? tail : 2.0f - tail);
+/// So many vectors go through a long formula side by side: a scheduler of a hundred instructions
+/// finds enough of them that do not wait for each other.
+constexpr int kSideBySide = 4;
+
+/// x * (1 + erf(x / sqrt 2)) / 2 = x * (1/2 + x g(x^2)), g of degree 14 in t = 2 x^2 / 5.2^2 - 1,
+/// fitted on |x| <= 5.2 for the least error of the result over max(1, |x|): 1.4e-7 with the
+/// rounding of f32 (8e5 values in [-8, 8] against erf in double). From 5.2 on, 1/2 + x g is cut at
+/// 0 and 1.
+template <int kCount>
+QEFF_INLINE void GeluErf(Vec (&x)[kCount]) {
+  constexpr float kFactors[] = {0.000195088549f, -0.00055549125f, 0.000621320622f, -0.000997330411f,
+                                0.00264026644f,  -0.00504758582f, 0.00802156702f,  -0.0123632029f,
+                                0.0181310065f,   -0.0247611087f,  0.0319626555f,   -0.0399256311f,
+                                0.0500260964f,   -0.0677438006f,  0.135949984f};
+  Vec t[kCount];
+  Vec g[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    t[i] = Min(x[i] * x[i] * 0.0739644989f - 1.0f, Broadcast(1.0f));
+    g[i] = Broadcast(kFactors[0]);
+  }
+#pragma GCC unroll 14
+  for (int k = 1; k < 15; ++k) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) g[i] = g[i] * t[i] + kFactors[k];
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    x[i] *= Min(Max(0.5f + x[i] * g[i], Broadcast(0.0f)), Broadcast(1.0f));
+  }
+}
+
+/// Runs GeluErf over several vectors at a time, the rest one by one.
+inline void RunGelu(const ActivateArgs& args) {
+  constexpr int64_t kRun = kSideBySide * kLanes;
+  const int64_t whole = args.count - args.count % kRun;
+  for (int64_t i = 0; i < whole; i += kRun) {
+    Vec x[kSideBySide];
+#pragma GCC unroll 4
+    for (int j = 0; j < kSideBySide; ++j) x[j] = Load(args.x + i + j * kLanes);
+    GeluErf(x);
+#pragma GCC unroll 4
+    for (int j = 0; j < kSideBySide; ++j) Store(args.out + i + j * kLanes, x[j]);
+  }
+  ForEachVec({.x = args.x + whole, .out = args.out + whole, .count = args.count - whole},
+             [](Vec value) {
+               Vec x[1] = {value};
+               GeluErf(x);
+               return x[0];
+             });
 }
 
 /// max(x, 0) that keeps NaN.
@@ -143,7 +181,7 @@ inline void RunActivate(const ActivateArgs& args) {
     case Activation::kSilu:
       return ForEachVec(args, [](Vec x) { return x / (1.0f + Exp(-x)); });
     case Activation::kGelu:
-      return ForEachVec(args, [](Vec x) { return GeluErf(x); });
+      return RunGelu(args);
     case Activation::kGeluTanh:
       return ForEachVec(args, [](Vec x) {
         return 0.5f * x * (1.0f + TanhVec(0.79788456f * (x + 0.044715f * x * x * x)));

@@ -3,7 +3,8 @@
 //
 // Batches without their padding: which rows there are, taking them out of a batch and putting them
 // back, and the attention between. Steps between do as many rows as there are tokens
-// (GraphLowering::FollowTokens).
+// (GraphLowering::FollowTokens). Where only the sum of each text's rows is read of what has got its
+// padding back, as in mean pooling, the rows are summed where they are.
 #include "backends/cpu/plan/lowering.h"
 
 namespace qeff::cpu {
@@ -30,6 +31,29 @@ Status ReadBias(GraphLowering& lowering, const ir::Node& node, PackedAttentionPa
   params.bias_batch = bias->dims[0];
   params.bias_heads = bias->dims[1];
   params.bias_rows = bias->dims[2];
+  return Status::Ok();
+}
+
+/// The sum over the tokens of each row that is all that is read of a result of RestorePadding, or
+/// null. Rows of padding are zeros: a sum does not need them.
+const ir::Node* FindSumOfTokens(GraphLowering& lowering, const ir::Value* restored) {
+  if (restored->uses().size() != 1 || lowering.IsGraphOutput(restored)) return nullptr;
+  const ir::Node* node = restored->uses()[0].node;
+  if (!node->IsOnnx("ReduceSum") || node->input(1) == nullptr) return nullptr;
+  const auto axes = ir::ConstantInts(node->input(1));
+  return axes && *axes == std::vector<int64_t>{1} ? node : nullptr;
+}
+
+/// x [1, B * S, D] without padding to `sum` [B, D] or [B, 1, D].
+Status AddSumOfTokens(GraphLowering& lowering, const ir::Node& sum, const View& x,
+                      const View& starts, const View& mask) {
+  const SumTokensParams params = {
+      .batch = mask.dims[0], .row_tokens = mask.dims[1], .width = x.dims.back()};
+  QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(sum.output()));
+  lowering.builder().AddStep(
+      StepOp::kSumTokens, sum.name(), params, {Reads(x), Reads(starts), Writes(out)},
+      {.units = params.width, .amount = static_cast<double>(ElementCount(x))});
+  lowering.Skip(&sum);
   return Status::Ok();
 }
 
@@ -79,6 +103,10 @@ Status LowerRestorePadding(GraphLowering& lowering, const ir::Node& node) {
   QEFF_ASSIGN_OR_RETURN(const View mask, lowering.GetDense(node.input(2)));
   if (mask.dtype != DType::kI64 || mask.dims.size() != 2 || starts.dtype != DType::kI64)
     return lowering.Unsupported(node, "expected i64 row_starts [B + 1] and an i64 mask [B, S]");
+  const ir::Node* sum = FindSumOfTokens(lowering, node.output());
+  if (sum != nullptr && x.dtype == DType::kF32 && x.dims.size() == 3) {
+    return AddSumOfTokens(lowering, *sum, x, starts, mask);
+  }
   const RestorePaddingParams params = {.batch = mask.dims[0],
                                        .row_tokens = mask.dims[1],
                                        .row_bytes = RowBytes(x, ElementCount(mask)),

@@ -291,6 +291,15 @@ struct RestorePaddingParams {
   int64_t keeps_first = 0;  ///< 0 or 1
 };
 
+/// x f32 [batch * row_tokens, width], row_starts i64 [batch + 1], out f32 [batch, width]: row b is
+/// the sum of the rows row_starts[b] .. row_starts[b + 1] - 1 of x, in this order; zeros if there
+/// are none. Units: columns.
+struct SumTokensParams {
+  int64_t batch = 0;
+  int64_t row_tokens = 0;
+  int64_t width = 0;
+};
+
 /// q, k, v (rows of heads), token_index i64 [N], row_starts i64 [batch + 1], bias? [bias_batch,
 /// bias_heads, bias_rows, row_tokens], key_starts? i64 [batch], out: qeff.PackedAttention. Units:
 /// (row of the batch, head), divided anew by the lengths of the rows.
