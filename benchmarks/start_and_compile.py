@@ -21,6 +21,8 @@ from pathlib import Path
 
 import performance
 
+BLOCK_BYTES = 2 << 20
+
 
 def run(command, stdout=subprocess.PIPE):
     """Returns seconds, the largest resident size in bytes, and standard output."""
@@ -47,14 +49,24 @@ def show(name, values, unit, scale=1.0):
     print(f"{name}: {statistics.median(values):.3f} {unit} ({min(values):.3f}-{max(values):.3f}, {len(values)} runs)")
 
 
+def copy_in_blocks(source, target):
+    """As qeff-compile writes: the page cache then keeps the file in large pages, which makes running faster."""
+    with open(source, "rb", buffering=0) as reader, open(target, "wb", buffering=0) as writer:
+        while block := reader.read(BLOCK_BYTES):
+            writer.write(block)
+    return target
+
+
 def measure_compile(options, checkpoint, onnx):
     weights = checkpoint / "model.safetensors"
     size = weights.stat().st_size
     copy, program = options.work / "copy.bin", options.work / "compiled"
-    copies, compiles, resident = [], [], []
+    copies, block_copies, compiles, resident = [], [], [], []
     run(["cat", weights], subprocess.DEVNULL)  # into the page cache, not into this process
     for _ in range(options.repetitions):
         copies.append(flushed(lambda: shutil.copyfile(weights, copy)))
+        copy.unlink()
+        block_copies.append(flushed(lambda: copy_in_blocks(weights, copy)))
         copy.unlink()
 
         def compile_once():
@@ -63,8 +75,10 @@ def measure_compile(options, checkpoint, onnx):
         compiles.append(flushed(compile_once))
         shutil.rmtree(program)
     show("plain copy", [size / seconds for seconds in copies], "GB/s", 1e-9)
+    show("copy in blocks of 2 MiB", [size / seconds for seconds in block_copies], "GB/s", 1e-9)
     show("compilation", [size / seconds for seconds in compiles], "GB/s", 1e-9)
-    show("compilation over copy", [a / b for a, b in zip(copies, compiles)], "times as fast")
+    show("compilation over plain copy", [a / b for a, b in zip(copies, compiles)], "times as fast")
+    show("compilation over copy in blocks", [a / b for a, b in zip(block_copies, compiles)], "times as fast")
     show("largest resident size", resident, "MiB", 2**-20)
 
 
