@@ -47,10 +47,15 @@ inline void AddAlibi(const AttentionArgs& args, float slope, int64_t begin, int6
 inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, int64_t low,
                        int64_t high, float* max) {
   const Vec lowest = Broadcast(-__builtin_inff());
+  const bool is_capped = args.softcap > 0 && args.alibi_slopes == nullptr;
+  const bool sees_all = low == 0 && high == count && !is_capped;
   Vec largest = Broadcast(*max);
-  for (int64_t j = 0; j < count; j += kLanes) {
+  for (int64_t j = 0; sees_all && j < count; j += kLanes) {
+    largest = Max(Load(scores + j), largest);
+  }
+  for (int64_t j = 0; !sees_all && j < count; j += kLanes) {
     Vec value = Load(scores + j);
-    if (args.softcap > 0 && args.alibi_slopes == nullptr) value = CapScores(value, args.softcap);
+    if (is_capped) value = CapScores(value, args.softcap);
     const VecI slot = LaneIndex() + static_cast<int32_t>(j);
     const VecI seen = (slot >= static_cast<int32_t>(low)) & (slot < static_cast<int32_t>(high));
     value = seen ? value : lowest;

@@ -54,10 +54,11 @@ QEFF_INLINE VecI LaneIndex() {
   return index;
 }
 
-/// The larger of each lane; `b` where one of them is NaN, as x86 has it in one instruction.
+/// The larger of each lane; `b` where one of them is NaN, as x86 has it in one instruction. gcc 12
+/// warns of its own header in the unmasked form.
 #if defined(__AVX512F__)
-QEFF_INLINE Vec Max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
-QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+QEFF_INLINE Vec Max(Vec a, Vec b) { return _mm512_maskz_max_ps(0xffff, a, b); }
+QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm512_maskz_min_ps(0xffff, a, b); }
 #elif defined(__AVX2__)
 QEFF_INLINE Vec Max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
 QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
