@@ -106,7 +106,7 @@ double ExpectedActivation(Activation kind, double x) {
     case Activation::kSilu:
       return Silu(x);
     case Activation::kGelu:
-      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
+      return Gelu(x);
     case Activation::kGeluTanh:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case Activation::kQuickGelu:
@@ -138,6 +138,15 @@ void SweepActivate(void (*kernel)(const ActivateArgs&)) {
         x[3] = 0;
         x[4] = -0.0f;
         x[5] = 1e-30f;
+        int64_t i = 6;
+        for (const float edge : {5.19f, 5.2f, 5.21f}) {  // of the formula of GELU
+          x[i++] = edge;
+          x[i++] = -edge;
+        }
+        if (kind == Activation::kGelu) {
+          x[i++] = std::numeric_limits<float>::infinity();
+          x[i++] = -std::numeric_limits<float>::infinity();  // 0 times it is no number
+        }
       }
       const Floats original = x;
       kernel({kind, x.data(), x.data(), count});
@@ -161,6 +170,7 @@ struct PackedAttentionCase {
   bool has_gaps = false;  ///< between the tokens of the rows
   bool is_causal = false;
   int64_t query_rows = 0;
+  float equal_bias = 0;  ///< of all; not 0: so large that it alone is left of a score in f32
 };
 
 void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionRounding rounding,
@@ -180,7 +190,8 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionR
   for (int64_t i = 0; i < c.rows; ++i)
     tokens[kBefore + i] = kFirstToken + i + (c.has_gaps ? i / 3 : 0);
   const int64_t bias_stride = 2 * c.rows + 1;
-  const Floats bias = RandomFloats(bias_stride * bias_stride, 34);
+  Floats bias = RandomFloats(bias_stride * bias_stride, 34);
+  if (c.equal_bias != 0) std::fill(bias.begin(), bias.end(), c.equal_bias);
   Floats out(static_cast<size_t>(rows * stride), -77.0f);
   const auto scratch_floats =
       rounds ? Bf16PackedAttentionScratchFloats : PackedAttentionScratchFloats;
@@ -217,8 +228,11 @@ void CheckPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionR
       for (int64_t e = 0; e < c.key_size; ++e)
         score += double{scale} * q[n * stride + e] * k[m * stride + e];
       if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
-      if (c.has_bias)
+      if (c.equal_bias != 0) {
+        score = 0;
+      } else if (c.has_bias) {
         score += bias[(tokens[n] - kFirstToken) * bias_stride + tokens[m] - kFirstToken];
+      }
       total += weights[m] = std::exp(score);
     }
     for (int64_t e = 0; e < stride; ++e) {
@@ -250,6 +264,10 @@ void SweepPackedAttention(void (*kernel)(const PackedAttentionArgs&), AttentionR
                                {rows, size, size, window, 0, true, true, false, 1});
       }
       CheckPackedAttention(kernel, rounding, {rows, size, size, 0, 2.5f, true, true, true});
+      for (const float bias : {std::numeric_limits<float>::lowest(), -1e10f, 1e9f, 1e10f}) {
+        CheckPackedAttention(kernel, rounding,
+                             {rows, size, size, 20, 0, true, true, false, 0, bias});
+      }
     }
   }
 }

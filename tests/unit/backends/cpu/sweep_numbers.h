@@ -45,5 +45,6 @@ inline void RequireNear(double got, double expected, double relative, double abs
 }
 
 inline double Silu(double x) { return x / (1 + std::exp(-x)); }
+inline double Gelu(double x) { return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0))); }
 
 }  // namespace qeff::cpu
