@@ -31,6 +31,7 @@ struct LinearCase {
   float limit = 0;  // of gate and up
   float up_offset = 0;
   bool is_activated = false;
+  Activation activation = Activation::kSilu;  // if gated or activated
 };
 
 std::vector<LinearCase> LinearCases() {
@@ -57,6 +58,19 @@ std::vector<LinearCase> LinearCases() {
   cases.push_back({32, 10300, 33});
   cases.push_back({64, 130, 70, true, false, false, 0, 0, true});
   cases.push_back({64, 130, 70, true, false, true, 1.5f, 1.0f});
+  // Sums that are finished between the steps of later tiles: more than two pairs of tiles of rows,
+  // fewer and more than eight steps, several blocks of k; whole panels and part of one.
+  constexpr Activation kGelu = Activation::kGelu;
+  cases.push_back({97, 290, 70, true, false, false, 0, 0, true});
+  cases.push_back({97, 290, 70, true, false, false, 0, 0, true, kGelu});
+  cases.push_back({97, 290, 70, true, true, true, 0, 0, false, kGelu});
+  cases.push_back({130, 255, 70, true, true});
+  cases.push_back({130, 255, 70, false, false, false, 0, 0, true, kGelu});
+  cases.push_back({130, 256, 70, true});
+  cases.push_back({130, 256, 70, true, true, false, 0, 0, true, kGelu});
+  cases.push_back({130, 800, 70, true, true});
+  cases.push_back({130, 800, 70, true, false, false, 0, 0, true, kGelu});
+  cases.push_back({130, 800, 70, true, false, true});
   return cases;
 }
 
@@ -139,7 +153,7 @@ void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowO
                              .epilogue = c.is_gated       ? LinearEpilogue::kGated
                                          : c.is_activated ? LinearEpilogue::kActivated
                                                           : LinearEpilogue::kPlain,
-                             .activation = Activation::kSilu,
+                             .activation = c.activation,
                              .activate = kernels.activate,
                              .limit = c.limit,
                              .up_offset = c.up_offset,
@@ -171,8 +185,11 @@ void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowO
           sums[1] = std::clamp<double>(sums[1], -c.limit, c.limit);
         }
         sums[1] += c.up_offset;
-        double expected = c.is_gated ? Silu(sums[0]) * sums[1] : sums[0];
-        if (c.is_activated) expected = Silu(sums[0]);
+        double expected = sums[0];
+        if (c.is_gated || c.is_activated) {
+          expected = c.activation == Activation::kGelu ? Gelu(sums[0]) : Silu(sums[0]);
+        }
+        if (c.is_gated) expected *= sums[1];
         if (c.is_gated) scale *= 1 + std::abs(sums[0]) + std::abs(sums[1]);
         if (c.has_residual) expected += residual[m * c.columns + n];
         RequireNear(got, expected, 0, 3e-7 * scale, what);
