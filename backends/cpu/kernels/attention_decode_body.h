@@ -6,8 +6,6 @@
 // weights are (linear_stream_body.h).
 #pragma once
 
-#include <utility>
-
 #include "backends/cpu/kernels/attention_tile.h"
 #include "backends/cpu/kernels/cache_columns.h"
 
@@ -19,12 +17,13 @@ constexpr int kDecodeSums = 24;  // of 32 registers
 #else
 constexpr int kDecodeSums = 8;  // of 16: narrow columns also need their scales
 #endif
-constexpr int kKeyRows = kDecodeSums == 24 ? 4 : 2;    ///< that share a pass over keys
+constexpr int kKeyVectors = static_cast<int>(kPanelColumns) / kLanes;
+/// Rows that share a pass over keys: with more places fewer would fit the registers.
+constexpr int kKeyRows = kDecodeSums / kKeyVectors < 4 ? kDecodeSums / kKeyVectors : 4;
 constexpr int kValueRows = kDecodeSums == 24 ? 6 : 4;  ///< and over values
-constexpr int kPlaces = 4;                             ///< that are read side by side
+constexpr int kMostPlaces = 4;                         ///< that are read side by side
 /// How far ahead of what is read memory is asked for, as in streams of weights.
 constexpr int kDecodeAheadBytes = 1024;
-constexpr int kKeyVectors = static_cast<int>(kPanelColumns) / kLanes;
 
 template <int kBytes>
 QEFF_INLINE void FetchColumns(const void* from) {
@@ -82,7 +81,7 @@ QEFF_INLINE void ScorePanels(const float* queries, Columns* keys, int64_t depth,
 /// Panels that are read side by side for a group of `rows` rows.
 template <typename Cache>
 constexpr int KeyPlaces(int64_t rows) {
-  int places = Cache::kHasScales ? 2 : kPlaces;
+  int places = Cache::kHasScales ? 2 : kMostPlaces;
   while (places > 1 && rows * places * kKeyVectors > kDecodeSums) places /= 2;
   return places;
 }
@@ -99,7 +98,8 @@ template <typename Cache, int kMost, int kPlaces, bool kFetches>
 QEFF_INLINE void ScoreRows(const AttentionArgs& args, int64_t rows, const float* queries,
                            const std::byte* keys, int64_t stride, float* const* scores) {
   if constexpr (kMost > 1) {
-    if (rows < kMost) {
+    constexpr bool kFits = kMost * kPlaces * kKeyVectors <= kDecodeSums;
+    if (!kFits || rows < kMost) {
       return ScoreRows<Cache, kMost - 1, kPlaces, kFetches>(args, rows, queries, keys, stride,
                                                             scores);
     }
@@ -192,18 +192,20 @@ QEFF_INLINE void AddColumns(const float* weights, const Columns& values, int64_t
   constexpr int kWidth = kVectors * kLanes;
   if constexpr (kRows * kVectors <= kDecodeSums) {
     for (; first + kWidth <= width; first += kWidth) {
-      if (count == kAttentionBlockSlots)
-        AddValues<kRows, kVectors, kPlaces, kFetches>(weights, values.From(first), count,
-                                                      sums + first, sum_stride);
-      else
+      if (count == kAttentionBlockSlots) {
+        AddValues<kRows, kVectors, kMostPlaces, kFetches>(weights, values.From(first), count,
+                                                          sums + first, sum_stride);
+      } else {
         AddValues<kRows, kVectors, 1, kFetches>(weights, values.From(first), count, sums + first,
                                                 sum_stride);
+      }
     }
   }
   if constexpr (kVectors > 1) {
-    if (first < width)
+    if (first < width) {
       AddColumns<kRows, kVectors / 2, kFetches>(weights, values, first, width, count, sums,
                                                 sum_stride);
+    }
   }
 }
 

@@ -173,9 +173,8 @@ inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
   const int64_t begin = tile.begin - tile.begin % kPanelColumns;
   for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
     const int64_t left = tile.end - slot;
-    const bool is_last = left <= kAttentionBlockSlots;
-    AddBlock<Cache, Products>(args, tile, {slot, is_last ? left : kAttentionBlockSlots, is_last},
-                              scratch);
+    const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
+    AddBlock<Cache, Products>(args, tile, {slot, count}, scratch);
   }
 }
 

@@ -102,7 +102,6 @@ struct AttentionScratch {
 struct SlotBlock {
   int64_t begin;
   int64_t count;
-  bool is_last;
 };
 
 }  // namespace

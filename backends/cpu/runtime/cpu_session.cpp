@@ -46,7 +46,8 @@ struct LimitedStep {
   std::byte params[kMostParamsBytes];
 };
 
-/// True if more than one part has units. Later steps without a barrier rely on the parts of others.
+/// True if more than one part has units. A step whose units all lie in one part may be followed by
+/// others of that part without a barrier (ProgramBuilder::FindBarriers), so it has to stay there.
 bool IsDivided(const Step& step) {
   return std::count_if(step.part_begin.begin(), step.part_begin.end(), [&](int64_t begin) {
            return begin > 0 && begin < step.part_begin.back();
@@ -89,7 +90,7 @@ class CpuSession : public Session {
   std::byte* AreaData(size_t specialization, Area area) const;
   void RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile);
   bool RunParts(const BoundStep& step, size_t index, int thread);
-  void TakeUnits(const BoundStep& step, size_t index, int thread);
+  bool TakeUnits(const BoundStep& step, size_t index, int thread);
   void DescribeSteps(RunProfile& profile) const;
   std::vector<RunWork> WorkOfSteps(size_t specialization) const;
   std::span<std::byte> Find(size_t specialization, const std::vector<IoTensor>& tensors,
@@ -246,20 +247,24 @@ bool CpuSession::RunParts(const BoundStep& step, size_t index, int thread) {
   return has_work;
 }
 
-/// Takes less the less is left, so that all threads end at nearly the same time.
-void CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
+/// Takes less the less is left, so that all threads end at nearly the same time. Returns false if
+/// the others took everything.
+bool CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
   const int64_t units = step.part_begin[program_.part_count];
   std::atomic<int64_t>& taken = taken_[index];
+  bool has_work = false;
   int64_t begin = taken.load(std::memory_order_relaxed);
   while (begin < units) {
     const int64_t left = units - begin;
     const int64_t share = left / (2 * pool_.thread_count());
     const int64_t count = std::min(std::max(share, step.least_taken), left);
     if (!taken.compare_exchange_weak(begin, begin + count, std::memory_order_relaxed)) continue;
+    has_work = true;
     step.run({kernels_, step.params, step.operands.data(), begin, begin + count,
               scratch_[thread].data(), fault_, static_cast<int64_t>(index)});
     begin = taken.load(std::memory_order_relaxed);
   }
+  return has_work;
 }
 
 void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
@@ -268,12 +273,9 @@ void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunPr
     const BoundStep& step = steps[index];
     if (step.has_barrier && !is_alone) step_barrier_.Wait();
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
-    bool has_work = true;
-    if (step.least_taken > 0 && !is_alone) {
-      TakeUnits(step, index, thread);
-    } else {
-      has_work = RunParts(step, index, thread);
-    }
+    const bool takes_turns = step.least_taken > 0 && !is_alone;
+    const bool has_work =
+        takes_turns ? TakeUnits(step, index, thread) : RunParts(step, index, thread);
     if (profile != nullptr && has_work) {
       profile->Add(thread, static_cast<int32_t>(index), start_ns, profile->Now());
     }

@@ -154,7 +154,7 @@ struct StepDefinition {
   std::optional<RowLimit> row_limit = std::nullopt;
   /// Null, or the least units that are worth taking one after the other instead of dividing all of
   /// them beforehand, 0 if none: then no thread waits for one that was held up. Only for steps
-  /// whose units any thread may do.
+  /// whose results do not depend on which units a call gets together.
   int64_t (*least_taken)(const std::byte* params) = nullptr;
 };
 /// No step has more bytes of parameters.

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A fixed set of threads that run one function together, and the barrier inside it. Waiting threads
-// spin for a few microseconds, let others run for some tens, and then sleep, so that an idle machine
-// is not kept busy and several processes on one machine share it.
+// spin for a few microseconds, let others run for a tenth of a millisecond, and then sleep, so that
+// an idle machine is not kept busy and several processes on one machine share it.
 #pragma once
 
 #include <atomic>

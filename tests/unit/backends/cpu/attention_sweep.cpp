@@ -246,6 +246,10 @@ void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding roun
   if (rounding == AttentionRounding::kNone) {
     cases.push_back({2, 3, 4, 2, 40, 36, 1100, 800, 0, 0, true, 256});
     cases.push_back({1, 1, 3, 3, 64, 64, 2000, 1700, 900, 0, false, 512});
+    cases.push_back({1, 1, 4, 2, 96, 130, 800, 777, 0, 2.0f, false, 256});
+    for (int64_t rows = 1; rows <= kTileRows; ++rows) {  // groups of rows, blocks that end early
+      cases.push_back({1, 1, rows, 1, 33, 70, 1100, 999 + rows, 0, 0, false, 256});
+    }
   }
   for (const CacheFormat format : kFormats) {
     for (const AttentionCase& c : cases) RunAttentionCase(kernel, rounding, format, c);

@@ -97,6 +97,26 @@ TEST_CASE("results do not depend on the number of threads or of parts") {
   }
 }
 
+TEST_CASE("results do not depend on which thread takes which panels of a large product") {
+  // 1,250 panels of 3 KiB, of which at least 171 are taken at a time.
+  const auto graphs = One({.batch = 2, .tokens = 1, .vocabulary = 40000});
+  const auto one = OpenCpu(graphs, {.part_count = 1});
+  const std::vector<float> expected = RunTinyModel(*one, 0, false);
+  for (const Isa isa : SupportedIsas()) {
+    const auto alone = OpenCpu(graphs, {.part_count = 3}, {.thread_count = 1, .isa = isa});
+    const std::vector<float> logits = RunTinyModel(*alone, 0, false);
+    RequireClose(logits, expected, 2e-5f);
+    for (const int threads : {2, 3}) {
+      const auto session =
+          OpenCpu(graphs, {.part_count = 3}, {.thread_count = threads, .isa = isa});
+      for (int run = 0; run < 5; ++run) {
+        REQUIRE(session->ResetState().ok());
+        CHECK(RunTinyModel(*session, 0, false) == logits);
+      }
+    }
+  }
+}
+
 TEST_CASE("prefill and decode share state and constants") {
   std::vector<SpecializedGraph> graphs = One({.tokens = 6});
   graphs.push_back(MakeTinyModel({.tokens = 1}));

@@ -19,7 +19,7 @@ class TinyModelBuilder {
     const ir::Shape ids = {options_.batch, options_.tokens};
     ir::Value* input_ids = graph_.AddInput("input_ids", {DType::kI64, ids});
     positions_ = graph_.AddInput("position_ids", {DType::kI64, ids});
-    ir::Value* embedding = Weight({kTinyVocabulary, kTinyWidth}, "embed");
+    ir::Value* embedding = Weight({options_.vocabulary, kTinyWidth}, "embed");
     ir::Value* x = graph_.Add({.op_type = "Gather", .inputs = {embedding, input_ids}});
     const int64_t rows = options_.context;
     const std::vector<float> frequencies = {1.0f, 0.3f, 0.1f, 0.03f};
@@ -29,7 +29,8 @@ class TinyModelBuilder {
     x = Norm(x, "final");
     x = graph_.Add(
         {.domain = ir::kQeffDomain, .op_type = "SelectLastToken", .inputs = {x, positions_}});
-    ir::Value* head = options_.is_tied ? embedding : Weight({kTinyVocabulary, kTinyWidth}, "head");
+    ir::Value* head =
+        options_.is_tied ? embedding : Weight({options_.vocabulary, kTinyWidth}, "head");
     graph_.AddOutput("logits", Op("Linear", {x, head}));
     for (const auto& [name, value] : states_) graph_.AddOutput(name, value);
     const auto facts = ops::InferTypes(graph_);
@@ -182,7 +183,7 @@ std::vector<float> RunTinyModel(Session& session, int64_t first_position, bool h
     std::memcpy(bytes.data(), values.data(), bytes.size());
   };
   fill("input_ids", [&](int64_t b, int64_t t, bool) {
-    return (17 * b + 5 * (t + first_position) + 3) % kTinyVocabulary;
+    return (17 * b + 5 * (t + first_position) + 3) % kTinyIds;
   });
   fill("position_ids", [&](int64_t, int64_t t, bool is_last) {
     return has_padding && is_last ? -1 : first_position + t;

@@ -22,10 +22,11 @@ struct TinyModelOptions {
   bool is_tied = true;
   bool has_bias = false;
   int64_t window = 0;
+  int64_t vocabulary = 50;
   int64_t experts = 0;  ///< 0: a gated block; else two of so many experts a token, with a limit
 };
 
-inline constexpr int64_t kTinyVocabulary = 50;
+inline constexpr int64_t kTinyIds = 50;  ///< that inputs have
 inline constexpr int64_t kTinyHeads = 4;
 inline constexpr int64_t kTinyKvHeads = 2;
 inline constexpr int64_t kTinyHeadSize = 8;
