@@ -11,19 +11,6 @@
 namespace qeff::cpu {
 namespace {
 
-/// 32 finished columns of a row from `column` on, rounded and packed as by StorePacked.
-QEFF_INLINE void StorePackedRow(const LinearArgs& args, int64_t row, int64_t column,
-                                const Vec* value) {
-  constexpr int64_t kTile = 16;
-  const int64_t tile = row & -kTile;
-  const int64_t height = args.rows - tile < kTile ? args.rows - tile : kTile;
-  auto* to = reinterpret_cast<uint16_t*>(args.out) + tile * Bf16RowDepth(args.columns) +
-             column * height + (row - tile) * kPanelColumns;
-  _mm512_storeu_si512(
-      to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(value[1]),
-                                                        reinterpret_cast<__m512>(value[0]))));
-}
-
 /// kRows rows of a whole panel whose column 0 is `column`, neither gate nor up. GELU if kIsGelu,
 /// else no activation.
 template <int kRows, bool kIsGelu>
@@ -37,7 +24,8 @@ QEFF_INLINE void FinishRun(const LinearArgs& args, int64_t row, int64_t column,
   for (int r = 0; r < kRows; ++r) {
     Vec* of_row = value + 2 * r;
     if (args.packs_out) {
-      StorePackedRow(args, row + r, column, of_row);
+      StorePackedRow(args, row + r, column, reinterpret_cast<__m512>(of_row[0]),
+                     reinterpret_cast<__m512>(of_row[1]));
       continue;
     }
     float* out = args.out + (row + r) * args.out_stride + column;

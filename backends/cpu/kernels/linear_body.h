@@ -26,34 +26,44 @@ inline void AddPanelBias(const LinearArgs& args, int64_t panel, int64_t rows, fl
   }
 }
 
+#if defined(__AMX_BF16__)
+/// 32 columns of a finished row from `column` on, a multiple of 32, rounded and packed as by
+/// StorePacked.
+QEFF_INLINE void StorePackedRow(const LinearArgs& args, int64_t row, int64_t column, __m512 low,
+                                __m512 high) {
+  constexpr int64_t kTile = 16;
+  const int64_t tile = row & -kTile;
+  const int64_t height = args.rows - tile < kTile ? args.rows - tile : kTile;
+  auto* to = reinterpret_cast<uint16_t*>(args.out) + tile * Bf16RowDepth(args.columns) +
+             column * height + (row - tile) * kPanelColumns;
+  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+}
+#endif
+
 /// `count` columns from `column` on, a multiple of 32, of finished rows, rounded and packed for the
 /// product that reads them. The order is that of the set's pack_rows_bf16.
 inline void StorePacked(const LinearArgs& args, int64_t row, int64_t rows, int64_t column,
                         int64_t count, const float* sums) {
 #if defined(__AMX_BF16__)
-  constexpr int64_t kTile = 16;
+  const uint32_t mask = count < kPanelColumns ? (uint32_t{1} << count) - 1 : ~uint32_t{0};
+  for (int64_t at = row; at < row + rows; ++at, sums += kPanelColumns) {
+    StorePackedRow(args, at, column, _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), sums),
+                   _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), sums + 16));
+  }
 #else
   constexpr int64_t kTile = kTileRows;
-#endif
   const int64_t depth = Bf16RowDepth(args.columns);
   for (int64_t at = row; at < row + rows; ++at, sums += kPanelColumns) {
     const int64_t tile = at / kTile * kTile;
     const int64_t height = args.rows - tile < kTile ? args.rows - tile : kTile;
     auto* to = reinterpret_cast<uint16_t*>(args.out) + tile * depth + column * height;
-#if defined(__AMX_BF16__)
-    const uint32_t mask = count < kPanelColumns ? (uint32_t{1} << count) - 1 : ~uint32_t{0};
-    const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), sums);
-    const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), sums + 16);
-    _mm512_storeu_si512(to + (at - tile) * kPanelColumns,
-                        reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
-#else
     for (int64_t c = 0; c < count; c += 2) {
       uint16_t* pair = to + c * height + 2 * (at - tile);
       pair[0] = RoundToBf16(sums[c]);
       pair[1] = c + 1 < count ? RoundToBf16(sums[c + 1]) : uint16_t{0};
     }
-#endif
   }
+#endif
 }
 
 /// Writes one row of a panel: `count` sums, plus the residual if there is one. Panels are whole but
