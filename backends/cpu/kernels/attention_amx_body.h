@@ -235,14 +235,14 @@ inline void WeighBlock(const AttentionArgs& args, AmxAttention& unit, int64_t r,
   unit.total[r] += sum;
 }
 
-/// sums (+)= the rows by `depth` k of a panel.
+/// sums (+)= the rows by `depth` k of a panel. The next panel meets the same rows, so they stay.
 inline void MultiplyRowsOfPair(const AmxRows& rows, int64_t count, const uint16_t* panel,
                                int64_t depth, bool accumulate, const AmxSums& sums) {
   AmxFetch none = {nullptr, 0};
   if (count > kAmxRows) {
-    MultiplyTiles<1, true>(rows, panel, depth, accumulate, none, sums);
+    MultiplyTiles<1, true, false>(rows, panel, depth, accumulate, none, sums);
   } else {
-    MultiplyTiles<1, false>(rows, panel, depth, accumulate, none, sums);
+    MultiplyTiles<1, false, false>(rows, panel, depth, accumulate, none, sums);
   }
 }
 

@@ -73,17 +73,17 @@ struct AmxRows {
   int64_t part_step;  ///< from one part of the values to the next
 };
 
-/// A tile of rows. In parts they are used three times, so that they may as well stay.
+/// A tile of rows, which need not stay in the first level if they stream.
 #define QEFF_LOAD_ROWS(tile, from)        \
   do {                                    \
-    if constexpr (kParts == 1) {          \
+    if constexpr (kStreamsRows) {         \
       _tile_stream_loadd(tile, from, 64); \
     } else {                              \
       _tile_loadd(tile, from, 64);        \
     }                                     \
   } while (false)
 
-template <int kParts, bool kIsPair>
+template <int kParts, bool kIsPair, bool kStreamsRows>
 QEFF_INLINE void MultiplyStep(const AmxRows& rows, const uint16_t* w) {
   _tile_loadd(6, w, 128);
   _tile_loadd(7, w + 32, 128);
@@ -171,7 +171,8 @@ struct FetchAndFinish {
 };
 
 /// sums (+)= the rows by `depth` k of one panel. Calls between.Step() between products.
-template <int kParts, bool kIsPair, typename Between>
+/// kStreamsRows: the rows are not used again before they have left the first-level cache.
+template <int kParts, bool kIsPair, bool kStreamsRows, typename Between>
 inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool accumulate,
                           Between& between, const AmxSums& to) {
   const int64_t stride = to.stride * 4;
@@ -193,7 +194,7 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
     }
   }
   for (; depth >= kAmxDepth; depth -= kAmxDepth) {
-    MultiplyStep<kParts, kIsPair>(rows, w);
+    MultiplyStep<kParts, kIsPair, kStreamsRows>(rows, w);
     between.Step();
     w += kAmxDepth * kPanelColumns;
     rows.first += rows.first_step;
@@ -202,7 +203,7 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
   if (depth > 0) {
     alignas(64) uint16_t block[kAmxDepth * kPanelColumns];
     FillLastBlock(w, depth, block);
-    MultiplyStep<kParts, kIsPair>(rows, block);
+    MultiplyStep<kParts, kIsPair, kStreamsRows>(rows, block);
   }
   _tile_stored(0, sums, stride);
   _tile_stored(1, sums + 16, stride);
@@ -215,6 +216,7 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
 /// bf16 rows as pack_rows_bf16 leaves them: nothing to prepare.
 struct PackedAmxRows {
   static constexpr int kParts = 1;
+  static constexpr bool kStreams = true;
   static void Prepare(const LinearArgs&, int64_t, int64_t, int64_t, int64_t, uint16_t*) {}
   /// Rows [row, row + count) from k + done on.
   static AmxRows At(const LinearArgs& args, const uint16_t*, int64_t, int64_t row, int64_t count,
@@ -233,6 +235,7 @@ struct PackedAmxRows {
 /// f32 rows, cut into parts in scratch: for each 32 rows [ceil(depth / 32)][3][2][16][32].
 struct SplitAmxRows {
   static constexpr int kParts = 3;
+  static constexpr bool kStreams = false;  ///< the parts fill the first level in any case
   static constexpr int64_t kStep = kParts * 2 * kAmxTile;
 
   /// Up to 16 k of a row. What is no number or infinite has only a first part.
@@ -294,8 +297,7 @@ struct AmxBlocks {
 
 inline AmxBlocks ChooseBlocks(const LinearArgs& args, int64_t parts) {
   constexpr int64_t kLongestDepth = 3072;
-  // Rows in parts fill the first level.
-  const int64_t inner_depth = parts > 1 ? kDequantDepth : 384;
+  const int64_t inner_depth = parts > 1 ? kDequantDepth : kTileDequantDepth;
   constexpr int64_t kBlockDepth = 2048;
   AmxBlocks blocks;
   blocks.depth = args.depth <= kLongestDepth ? args.depth : kBlockDepth;
@@ -366,11 +368,11 @@ inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin
           strip + (keeps_sums ? row - begin : (row - begin) % (2 * kPairRows)) * kPanelColumns;
       if (count < kPairRows) ConfigureTiles(count);
       if (count > kAmxRows) {
-        MultiplyTiles<Rows::kParts, true>(rows, w, count_k, k + done > 0, between,
-                                          {sums, kPanelColumns});
+        MultiplyTiles<Rows::kParts, true, Rows::kStreams>(rows, w, count_k, k + done > 0, between,
+                                                          {sums, kPanelColumns});
       } else {
-        MultiplyTiles<Rows::kParts, false>(rows, w, count_k, k + done > 0, between,
-                                           {sums, kPanelColumns});
+        MultiplyTiles<Rows::kParts, false, Rows::kStreams>(rows, w, count_k, k + done > 0, between,
+                                                           {sums, kPanelColumns});
       }
       if (count < kPairRows) ConfigureTiles(kPairRows);
       if (is_last && k + depth == args.depth) {
@@ -381,7 +383,8 @@ inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin
   } while (done < depth);
 }
 
-/// Rows: kParts; Prepare() lays a block of rows out where that is needed; At() finds it.
+/// Rows: kParts; kStreams, as kStreamsRows; Prepare() lays a block of rows out where that is
+/// needed; At() finds it.
 template <typename Rows>
 void RunLinearAmx(const LinearArgs& args) {
   const AmxBlocks blocks = ChooseBlocks(args, Rows::kParts);
