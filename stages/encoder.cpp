@@ -329,7 +329,8 @@ Status EncoderModel::RunBatches(std::span<const Encoding> encodings, const Encod
     if (together.ok()) continue;
     failure = std::move(together);
     if (failure.code() != ErrorCode::kInvalidInput) break;  // the next call would fail as well
-    // Which of the texts it was is only seen when they run alone.
+    // Which of the texts it was is only seen when they run alone. If each of them succeeds, none is
+    // to blame: then the rows that were just computed are thrown away with those that follow.
     std::ranges::sort(batch.items);
     size_t refused = batch.items.front();
     for (const size_t item : batch.items) {
@@ -343,7 +344,8 @@ Status EncoderModel::RunBatches(std::span<const Encoding> encodings, const Encod
     }
     rows.resize(refused);
   }
-  const auto missing = std::ranges::find_if(rows, &std::vector<float>::empty);
+  const auto missing =
+      std::ranges::find_if(rows, [](const std::vector<float>& row) { return row.empty(); });
   rows.erase(missing, rows.end());
   return failure;
 }

@@ -335,7 +335,16 @@ Status CpuSession::Run(size_t specialization) {
   if (!fault_.reported()) return Status::Ok();
   const SpecializationProgram& program = program_.specializations[specialization];
   const Step& step = program.steps[fault_.step()];
-  return InvalidInput(Location::Node(image_.path, step.name, fault_.step()),
+  const Location location = Location::Node(image_.path, step.name, fault_.step());
+  if (fault_.cause() == FaultCause::kMask) {
+    return InvalidInput(
+        location,
+        fmt::format("the first token of a text is padding and sees only padding: its token {}, the "
+                    "first that is none, is not in [0, {})",
+                    fault_.value(), fault_.limit()),
+        {"check attention_mask: pad texts at their end"});
+  }
+  return InvalidInput(location,
                       fmt::format("index {} is not in [0, {})", fault_.value(), fault_.limit()),
                       {"check the token ids, positions and batch indices of the inputs"});
 }

@@ -67,11 +67,29 @@ void StepCheck::Read(int operand, int64_t count, int64_t element_bytes) {
   }
 }
 
+StepCheck::Bytes StepCheck::BytesOf(int operand, int64_t size_bytes) const {
+  const Operand& place = step_.operands[operand];
+  const Buffer& buffer = program_.buffers[place.buffer];
+  const uint64_t begin = buffer.offset_bytes + place.offset_bytes;
+  return {buffer.area, begin, begin + static_cast<uint64_t>(size_bytes)};
+}
+
+void StepCheck::ReadIndices(int operand, int64_t count) {
+  constexpr int64_t kIndexBytes = 8;
+  Read(operand, count, kIndexBytes);
+  if (problem_.empty() && count > 0)
+    indices_.push_back(BytesOf(operand, Product({count, kIndexBytes})));
+}
+
 void StepCheck::Write(int operand, int64_t count, int64_t element_bytes) {
   Read(operand, count, element_bytes);
   if (!problem_.empty()) return;
-  Require(program_.buffers[step_.operands[operand].buffer].area != Area::kConstants,
-          "a constant would be written");
+  const Bytes written = BytesOf(operand, Product({count, element_bytes}));
+  Require(written.area != Area::kConstants, "a constant would be written");
+  for (const Bytes& read : indices_) {
+    if (read.area == written.area && read.begin < written.end && written.begin < read.end)
+      Require(false, fmt::format("operand {} would be written over indices", operand));
+  }
 }
 
 void StepCheck::Done(int64_t units, int64_t scratch_bytes) {

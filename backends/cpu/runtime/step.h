@@ -12,7 +12,9 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/runtime/program.h"
@@ -20,28 +22,37 @@
 
 namespace qeff::cpu {
 
+/// Which input of a model a fault comes from.
+enum class FaultCause {
+  kIndices,  ///< token ids, positions, batch indices
+  kMask,     ///< the first token of a text is padding and would see nothing but padding
+};
+
 /// The first index of a run that input data made invalid. Filled by any thread.
 class RunFault {
  public:
   void Clear() { state_.store(0, std::memory_order_relaxed); }
-  void Report(int64_t step, int64_t value, int64_t limit) {
+  void Report(int64_t step, int64_t value, int64_t limit, FaultCause cause = FaultCause::kIndices) {
     int expected = 0;
     if (!state_.compare_exchange_strong(expected, 1)) return;
     step_ = step;
     value_ = value;
     limit_ = limit;
+    cause_ = cause;
     state_.store(2, std::memory_order_release);
   }
   bool reported() const { return state_.load(std::memory_order_acquire) == 2; }
   int64_t step() const { return step_; }
   int64_t value() const { return value_; }
   int64_t limit() const { return limit_; }  ///< the value should lie in [0, limit)
+  FaultCause cause() const { return cause_; }
 
  private:
   std::atomic<int> state_ = 0;
   int64_t step_ = 0;
   int64_t value_ = 0;
   int64_t limit_ = 0;
+  FaultCause cause_ = FaultCause::kIndices;
 };
 
 /// What one thread needs to do units [begin, end) of one step.
@@ -87,7 +98,10 @@ class StepCheck {
   void RequireSizes(std::initializer_list<int64_t> values);
   /// The operand must be there, with at least `count` elements.
   void Read(int operand, int64_t count, int64_t element_bytes);
-  /// The same, and it must not be a constant.
+  /// The same for i64 that say where the step reads or writes. What is written must not lie on
+  /// them, or they would be other numbers after they were checked. Call before Write.
+  void ReadIndices(int operand, int64_t count);
+  /// Like Read, and it must not be a constant or lie on indices.
   void Write(int operand, int64_t count, int64_t element_bytes);
   void ReadOptional(int operand, int64_t count, int64_t element_bytes) {
     if (has(operand)) Read(operand, count, element_bytes);
@@ -101,8 +115,17 @@ class StepCheck {
   int64_t scratch_bytes() const { return scratch_bytes_; }
 
  private:
+  /// Bytes [begin, end) of an area.
+  struct Bytes {
+    Area area;
+    uint64_t begin;
+    uint64_t end;
+  };
+  Bytes BytesOf(int operand, int64_t size_bytes) const;
+
   const Step& step_;
   const SpecializationProgram& program_;
+  std::vector<Bytes> indices_;
   std::string problem_;
   int64_t units_ = 0;
   int64_t scratch_bytes_ = 0;

@@ -26,15 +26,16 @@ void Check(StepCheck& check) {
                       p.q_stride, p.k_stride, p.v_stride, p.out_stride, p.window});
   check.Require(p.kv_heads > 0 && p.heads % p.kv_heads == 0,
                 "the heads do not divide among the kv heads");
+  check.Require(p.is_causal == 0 || p.is_causal == 1, "is_causal is neither 0 nor 1");
   const int64_t rows = Product({p.batch, p.row_tokens});
   check.Require(Product({p.heads, p.value_size}) <= p.out_stride || rows <= 1,
                 "rows of the result overlap");
   check.Read(kQ, StridedExtent(rows, p.q_stride, Product({p.heads, p.key_size})), 4);
   check.Read(kK, StridedExtent(rows, p.k_stride, Product({p.kv_heads, p.key_size})), 4);
   check.Read(kV, StridedExtent(rows, p.v_stride, Product({p.kv_heads, p.value_size})), 4);
-  check.Read(kTokenIndex, rows, 8);
-  check.Read(kRowStarts, p.batch + 1, 8);
-  if (check.has(kKeyStarts)) check.Read(kKeyStarts, p.batch, 8);
+  check.ReadIndices(kTokenIndex, rows);
+  check.ReadIndices(kRowStarts, p.batch + 1);
+  if (check.has(kKeyStarts)) check.ReadIndices(kKeyStarts, p.batch);
   if (check.has(kBias)) {
     check.Require((p.bias_batch == 1 || p.bias_batch == p.batch) &&
                       (p.bias_heads == 1 || p.bias_heads == p.heads) &&
@@ -85,28 +86,22 @@ class PairDivision {
   double total_ = 0;
 };
 
-/// True if the rows of `b` lie inside and are tokens of it, in order.
-bool IsSound(const PackedAttentionParams& p, const int64_t* tokens, const int64_t* starts,
-             int64_t b) {
-  if (starts[b] < 0 || starts[b] > starts[b + 1] || starts[b + 1] > p.batch * p.row_tokens)
-    return false;
+/// True if the rows [begin, end) of `b` lie inside and are tokens of it, in order.
+bool IsSound(const PackedAttentionParams& p, const int64_t* tokens, int64_t b, int64_t begin,
+             int64_t end) {
+  if (begin < 0 || begin > end || end > p.batch * p.row_tokens) return false;
   int64_t least = b * p.row_tokens;
-  for (int64_t n = starts[b]; n < starts[b + 1]; ++n) {
+  for (int64_t n = begin; n < end; ++n) {
     if (tokens[n] < least || tokens[n] >= (b + 1) * p.row_tokens) return false;
     least = tokens[n] + 1;
   }
   return true;
 }
 
-/// How many of the first rows of `b` no row sees; -1 if one of them sees none: it would see
-/// padding.
-int64_t QueryRows(const PackedAttentionParams& p, const int64_t* tokens, const int64_t* starts,
-                  const int64_t* key_starts, int64_t b) {
-  if (key_starts == nullptr || key_starts[b] == starts[b]) return 0;
-  const int64_t rows = key_starts[b] - starts[b];
-  if (rows < 0 || key_starts[b] >= starts[b + 1] || p.is_causal != 0) return -1;
-  const bool is_seen = p.window == 0 || tokens[key_starts[b]] - tokens[starts[b]] < p.window;
-  return is_seen ? rows : -1;
+/// True if row `begin`, the first of a text, sees row `key`, the first that is seen at all.
+bool SeesKeys(const PackedAttentionParams& p, const int64_t* tokens, int64_t begin, int64_t key) {
+  if (key == begin) return true;
+  return p.is_causal == 0 && (p.window == 0 || tokens[key] - tokens[begin] < p.window);
 }
 
 template <const PackedAttentionKind& kKind>
@@ -114,23 +109,29 @@ void Run(const StepRun& run) {
   const auto p = run.params_as<PackedAttentionParams>();
   const int64_t* tokens = run.operand<int64_t>(kTokenIndex);
   const int64_t* starts = run.operand<int64_t>(kRowStarts);
+  const int64_t* key_starts = run.operand<int64_t>(kKeyStarts);
+  const int64_t rows = p.batch * p.row_tokens;
   const int64_t group = p.heads / p.kv_heads;
   const PairDivision division(p, starts);
-  const int64_t end = division.FirstPair(run.end);
-  for (int64_t pair = division.FirstPair(run.begin); pair < end; ++pair) {
+  const int64_t end_pair = division.FirstPair(run.end);
+  for (int64_t pair = division.FirstPair(run.begin); pair < end_pair; ++pair) {
     const int64_t b = pair / p.heads;
     const int64_t head = pair % p.heads;
-    if (!IsSound(p, tokens, starts, b)) {
-      run.fault.Report(run.step_index, starts[b + 1], p.batch * p.row_tokens + 1);
+    const int64_t begin = starts[b];
+    const int64_t end = starts[b + 1];
+    if (!IsSound(p, tokens, b, begin, end)) {
+      run.fault.Report(run.step_index, end, rows + 1);
       continue;
     }
-    if (starts[b] == starts[b + 1]) continue;
-    const int64_t query_rows = QueryRows(p, tokens, starts, run.operand<int64_t>(kKeyStarts), b);
-    if (query_rows < 0) {
-      const int64_t key = run.operand<int64_t>(kKeyStarts)[b];
-      const int64_t first = key >= 0 && key < p.batch * p.row_tokens ? tokens[key] : key;
-      run.fault.Report(run.step_index, first - b * p.row_tokens,
-                       p.is_causal != 0 || p.window == 0 ? 1 : p.window);
+    if (begin == end) continue;
+    const int64_t key = key_starts == nullptr ? begin : key_starts[b];
+    if (key < begin || key >= end) {
+      run.fault.Report(run.step_index, key, rows);
+      continue;
+    }
+    if (!SeesKeys(p, tokens, begin, key)) {
+      run.fault.Report(run.step_index, tokens[key] - b * p.row_tokens,
+                       p.is_causal != 0 ? 1 : p.window, FaultCause::kMask);
       continue;
     }
     const float* bias = run.operand<float>(kBias);
@@ -150,15 +151,15 @@ void Run(const StepRun& run) {
                                  .bias_stride = p.bias_rows == 1 ? 0 : p.row_tokens,
                                  .out = run.operand<float>(kOut) + head * p.value_size,
                                  .out_stride = p.out_stride,
-                                 .row_begin = starts[b],
-                                 .row_end = starts[b + 1],
+                                 .row_begin = begin,
+                                 .row_end = end,
                                  .key_size = p.key_size,
                                  .value_size = p.value_size,
                                  .scale = p.scale,
                                  .softcap = p.softcap,
                                  .window = p.window,
                                  .is_causal = p.is_causal != 0,
-                                 .query_rows = query_rows,
+                                 .query_rows = key - begin,
                                  .scratch = reinterpret_cast<float*>(run.scratch)});
   }
 }

@@ -15,7 +15,7 @@ void Check(StepCheck& check) {
   check.RequireSizes({p.rows, p.source_rows, p.row_bytes});
   check.Require(p.source_rows > 0 || p.rows == 0, "there are no rows to take");
   check.Read(kX, Product({p.source_rows, p.row_bytes}), 1);
-  check.Read(kTokenIndex, p.rows, 8);
+  check.ReadIndices(kTokenIndex, p.rows);
   check.Write(kOut, Product({p.rows, p.row_bytes}), 1);
   check.Done(p.rows);
 }

@@ -13,9 +13,10 @@ enum { kX, kRowStarts, kMask, kOut, kOperandCount };
 void Check(StepCheck& check) {
   const auto p = check.params_as<RestorePaddingParams>();
   check.RequireSizes({p.batch, p.row_tokens, p.row_bytes});
+  check.Require(p.keeps_first == 0 || p.keeps_first == 1, "keeps_first is neither 0 nor 1");
   check.Read(kX, Product({p.batch, p.row_tokens, p.row_bytes}), 1);
-  check.Read(kRowStarts, p.batch + 1, 8);
-  check.Read(kMask, Product({p.batch, p.row_tokens}), 8);
+  check.ReadIndices(kRowStarts, p.batch + 1);
+  check.ReadIndices(kMask, Product({p.batch, p.row_tokens}));
   check.Write(kOut, Product({p.batch, p.row_tokens, p.row_bytes}), 1);
   check.Done(p.batch);
 }

@@ -14,7 +14,7 @@ void Check(StepCheck& check) {
   const auto p = check.params_as<SumTokensParams>();
   check.RequireSizes({p.batch, p.row_tokens, p.width});
   check.Read(kX, Product({p.batch, p.row_tokens, p.width}), 4);
-  check.Read(kRowStarts, p.batch + 1, 8);
+  check.ReadIndices(kRowStarts, p.batch + 1);
   check.Write(kOut, Product({p.batch, p.width}), 4);
   check.Done(p.width);
 }
@@ -26,12 +26,14 @@ void Run(const StepRun& run) {
   const int64_t rows = p.batch * p.row_tokens;
   for (int64_t b = 0; b < p.batch; ++b) {
     float* out = run.operand<float>(kOut) + b * p.width;
+    const int64_t first = starts[b];
+    const int64_t end = starts[b + 1];
     std::fill(out + run.begin, out + run.end, 0.0f);
-    if (starts[b] < 0 || starts[b + 1] > rows) {
-      run.fault.Report(run.step_index, starts[b] < 0 ? starts[b] : starts[b + 1], rows + 1);
+    if (first < 0 || end > rows) {
+      run.fault.Report(run.step_index, first < 0 ? first : end, rows + 1);
       continue;
     }
-    for (int64_t n = starts[b]; n < starts[b + 1]; ++n) {
+    for (int64_t n = first; n < end; ++n) {
       const float* x = run.operand<float>(kX) + n * p.width;
       for (int64_t c = run.begin; c < run.end; ++c) out[c] += x[c];
     }

@@ -13,7 +13,8 @@ enum { kMask, kTokenIndex, kRowStarts, kKeyStarts, kOperandCount };
 void Check(StepCheck& check) {
   const auto p = check.params_as<TokenIndexParams>();
   check.RequireSizes({p.batch, p.row_tokens});
-  check.Read(kMask, Product({p.batch, p.row_tokens}), 8);
+  check.Require(p.keeps_first == 0 || p.keeps_first == 1, "keeps_first is neither 0 nor 1");
+  check.ReadIndices(kMask, Product({p.batch, p.row_tokens}));
   check.Write(kTokenIndex, Product({p.batch, p.row_tokens}), 8);
   check.Write(kRowStarts, p.batch + 1, 8);
   if (check.has(kKeyStarts)) check.Write(kKeyStarts, p.batch, 8);
@@ -31,14 +32,13 @@ void Run(const StepRun& run) {
   for (int64_t b = 0; b < p.batch; ++b) {
     const int64_t first = b * p.row_tokens;
     const int64_t end = first + p.row_tokens;
+    const bool keeps = p.keeps_first != 0 && first < end && mask[first] == 0 &&
+                       std::any_of(mask + first, mask + end, [](int64_t m) { return m != 0; });
     starts[b] = count;
-    if (p.keeps_first != 0 && first < end && mask[first] == 0 &&
-        std::any_of(mask + first, mask + end, [](int64_t m) { return m != 0; })) {
-      index[count++] = first;
-    }
-    if (key_starts != nullptr) key_starts[b] = count;
+    if (key_starts != nullptr) key_starts[b] = count + (keeps ? 1 : 0);
+    // At most one for each i, whatever the mask holds by now: count <= i.
     for (int64_t i = first; i < end; ++i) {
-      if (mask[i] != 0) index[count++] = i;
+      if (mask[i] != 0 || (keeps && i == first)) index[count++] = i;
     }
   }
   starts[p.batch] = count;
