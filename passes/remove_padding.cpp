@@ -25,6 +25,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "passes/emitter.h"
@@ -108,8 +109,15 @@ class PaddingRemoval {
 
   /// True if `node`, outside, takes the first tokens of texts by their place.
   static bool ReadsFirstToken(const ir::Node& node) {
-    if (node.IsOnnx("Slice")) return ir::ConstantInt(node.input(3)) == 1;
-    return node.IsOnnx("Gather") && node.IntAttribute("axis", 0) == 1 &&
+    const auto is_tokens = [&](std::optional<int64_t> axis) {
+      return axis == 1 || (axis && *axis < 0 && *axis + Rank(node.input(0)) == 1);
+    };
+    const auto may_be_first = [&](const ir::Value* place) {
+      return !place->is_constant() || ir::ConstantInt(place) == 0;
+    };
+    if (node.IsOnnx("Slice"))
+      return is_tokens(ir::ConstantInt(node.input(3))) && may_be_first(node.input(1));
+    return node.IsOnnx("Gather") && is_tokens(node.IntAttribute("axis", 0)) &&
            ir::ConstantInt(node.input(1)) == 0;
   }
 
