@@ -3,6 +3,7 @@
 #include "tests/fuzz/seeds.h"
 
 #include "lib/artifact/network_desc.h"
+#include "lib/ops/op.h"
 #include "tests/unit/backends/cpu/tiny_model.h"
 #include "tests/unit/lib/artifact/hand_made_qpc.h"
 
@@ -51,6 +52,47 @@ std::vector<std::string> Containers() {
   return {inner.Bytes(), outer.Bytes()};
 }
 
+/// A batch without padding through each of its steps, with a sum over the tokens. Its mask is
+/// computed, so that zeros as inputs give tokens.
+SpecializedGraph WithoutPadding(bool is_causal) {
+  SpecializedGraph graph = {is_causal ? "Causal" : "Bidirectional", {}, {}};
+  ir::Graph& g = graph.graph;
+  const auto op = [&g](std::string_view type, std::vector<ir::Value*> inputs,
+                       ir::AttributeMap attributes = {}) {
+    return g.Add({.domain = ir::kQeffDomain,
+                  .op_type = type,
+                  .inputs = std::move(inputs),
+                  .attributes = std::move(attributes)});
+  };
+  ir::Value* x = g.AddInput("x", {DType::kF32, ir::Shape{2, 3, 8}});
+  ir::Value* ones =
+      g.Add({.op_type = "Exp", .inputs = {g.AddInput("w", {DType::kF32, ir::Shape{2, 3}})}});
+  constexpr int64_t kOnnxInt64 = 7;
+  ir::Value* mask =
+      g.Add({.op_type = "Cast", .inputs = {ones}, .attributes = {{"to", kOnnxInt64}}});
+  const ir::Node* index = g.AddNode({.domain = ir::kQeffDomain,
+                                     .op_type = "TokenIndex",
+                                     .inputs = {mask},
+                                     .attributes = {{"keeps_first", int64_t{1}}},
+                                     .output_names = {"", "", ""}});
+  ir::Value* rows = op("RemovePadding", {x, index->output(0)});
+  ir::Value* mixed =
+      op("PackedAttention",
+         {rows, rows, rows, index->output(0), index->output(1), nullptr, index->output(2)},
+         {{"num_heads", int64_t{2}},
+          {"num_kv_heads", int64_t{2}},
+          {"scale", 0.5F},
+          {"is_causal", int64_t{is_causal}}});
+  const ir::AttributeMap keeps_first = {{"keeps_first", int64_t{1}}};
+  g.AddOutput("states", op("RestorePadding", {mixed, index->output(1), mask}, keeps_first));
+  const int64_t tokens = 1;
+  ir::Value* axes = g.AddConstant("axes", ir::MakeIntVector({&tokens, 1}));
+  ir::Value* summed = op("RestorePadding", {rows, index->output(1), mask}, keeps_first);
+  g.AddOutput("sum", g.Add({.op_type = "ReduceSum", .inputs = {summed, axes}}));
+  QEFF_CHECK(ops::InferTypes(g).ok(), "the graph has types");
+  return graph;
+}
+
 std::vector<std::string> CpuPrograms() {
   std::vector<std::string> seeds;
   for (const int64_t experts : {0, 3}) {
@@ -60,6 +102,10 @@ std::vector<std::string> CpuPrograms() {
     const std::vector<std::byte> bytes = cpu::BuildPlan(graphs, {}).program;
     seeds.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
+  std::vector<SpecializedGraph> graphs;
+  for (const bool is_causal : {false, true}) graphs.push_back(WithoutPadding(is_causal));
+  const std::vector<std::byte> bytes = cpu::BuildPlan(graphs, {.part_count = 2}).program;
+  seeds.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return seeds;
 }
 
