@@ -344,6 +344,7 @@ Status EncoderModel::RunBatches(std::span<const Encoding> encodings, const Encod
     }
     rows.resize(refused);
   }
+  if (failure.ok()) return failure;  // the row of a text without tokens is empty, not missing
   const auto missing =
       std::ranges::find_if(rows, [](const std::vector<float>& row) { return row.empty(); });
   rows.erase(missing, rows.end());

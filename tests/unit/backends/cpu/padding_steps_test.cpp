@@ -36,6 +36,20 @@ std::string CheckMessage(StepOp op, const Params& params, std::vector<uint64_t> 
   return status.ok() ? "" : status.diagnostic().message;
 }
 
+/// Runs the first unit of step 5 of a program.
+template <typename Params>
+void RunStep(StepOp op, const Params& params, std::byte** operands, RunFault& fault) {
+  const Kernels kernels;
+  FindStep(op)->run({.kernels = kernels,
+                     .params = reinterpret_cast<const std::byte*>(&params),
+                     .operands = operands,
+                     .begin = 0,
+                     .end = 1,
+                     .scratch = nullptr,
+                     .fault = fault,
+                     .step_index = 5});
+}
+
 /// One head of one text of four tokens, of which the first and the last are rows.
 void AttendTwoRows(RunFault& fault, std::vector<int64_t> key_starts, int64_t is_causal,
                    int64_t window = 0) {
@@ -57,16 +71,7 @@ void AttendTwoRows(RunFault& fault, std::vector<int64_t> key_starts, int64_t is_
   std::vector<int64_t> starts = {0, 2};
   std::byte* operands[] = {BytesOf(rows),   BytesOf(rows), BytesOf(rows),       BytesOf(tokens),
                            BytesOf(starts), nullptr,       BytesOf(key_starts), BytesOf(out)};
-  const Kernels kernels;
-  FindStep(StepOp::kPackedAttention)
-      ->run({.kernels = kernels,
-             .params = reinterpret_cast<const std::byte*>(&params),
-             .operands = operands,
-             .begin = 0,
-             .end = 1,
-             .scratch = nullptr,
-             .fault = fault,
-             .step_index = 5});
+  RunStep(StepOp::kPackedAttention, params, operands, fault);
 }
 
 }  // namespace
@@ -80,16 +85,7 @@ TEST_CASE("bad_token_index over its mask stays inside") {
   std::vector<int64_t> key_starts(2);
   std::byte* operands[] = {BytesOf(memory), BytesOf(memory), BytesOf(starts), BytesOf(key_starts)};
   RunFault fault;
-  const Kernels kernels;
-  FindStep(StepOp::kTokenIndex)
-      ->run({.kernels = kernels,
-             .params = reinterpret_cast<const std::byte*>(&params),
-             .operands = operands,
-             .begin = 0,
-             .end = 1,
-             .scratch = nullptr,
-             .fault = fault,
-             .step_index = 0});
+  RunStep(StepOp::kTokenIndex, params, operands, fault);
   CHECK(memory.back() == kGuard);
   CHECK(starts.back() <= 4);
 }
