@@ -71,12 +71,15 @@ class Programs:
         self.onnx = pathlib.Path(run([args.bin / "qeff-export", checkpoint, "-o", work / "onnx", "-q", *(["--task", task] if task else []),
                                       *args.export_option], env).strip())
         if args.backend == "onnxruntime":
-            import onnx
-            import onnxruntime
-            onnx.checker.check_model(str(self.onnx / "model.onnx"), full_check=True)
-            options = onnxruntime.SessionOptions()
-            options.log_severity_level, options.intra_op_num_threads = 3, 1
-            self.session = onnxruntime.InferenceSession(str(self.onnx / "model.onnx"), options, providers=["CPUExecutionProvider"])
+            self.open_onnxruntime()
+
+    def open_onnxruntime(self):
+        import onnx
+        import onnxruntime
+        onnx.checker.check_model(str(self.onnx / "model.onnx"), full_check=True)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = 3, 1
+        self.session = onnxruntime.InferenceSession(str(self.onnx / "model.onnx"), options, providers=["CPUExecutionProvider"])
 
     def outputs(self, inputs, token_types):
         """{name: (shape, values)} of the graph's outputs. Types are left out where the graph has no input for them."""
