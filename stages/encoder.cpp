@@ -294,71 +294,36 @@ Status EncoderModel::Encode(std::span<const TextPair> texts, const EncodeSetting
   return Status::Ok();
 }
 
-Status EncoderModel::RunBatch(const Batch& batch, std::span<const Encoding> encodings,
-                              const EncodeSettings& settings,
-                              std::vector<std::vector<float>>& rows) {
+BatchRun EncoderModel::RunEncoded(std::span<const Encoding> encodings,
+                                  const EncodeSettings& settings, const TextOrigin& origin) {
   const bool is_per_token =
       output() == EncoderOutput::kTokenStates || output() == EncoderOutput::kTokenLogits;
-  std::vector<const Encoding*> inputs;
-  for (const size_t item : batch.items) inputs.push_back(&encodings[item]);
-  QEFF_RETURN_IF_ERROR(program_->Run(batch.shape, inputs));
-  for (size_t i = 0; i < batch.items.size(); ++i) {
-    std::span<const float> row = program_->Row(i);
-    if (is_per_token) row = row.first(inputs[i]->ids.size() * static_cast<size_t>(features()));
-    std::vector<float>& kept = rows[batch.items[i]];
+  const auto keep = [&](const Encoding& encoding, std::span<const float> row,
+                        std::vector<float>& kept) {
+    if (is_per_token) row = row.first(encoding.ids.size() * static_cast<size_t>(features()));
     if (settings.keeps_only_masks) {
-      KeepMasks(row, inputs[i]->ids, *tokenizer_->mask_id(), kept);
+      KeepMasks(row, encoding.ids, *tokenizer_->mask_id(), kept);
     } else {
       kept.assign(row.begin(), row.end());
     }
+  };
+  BatchRun run = RunInBatches(*program_, encodings, call_tokens_, keep);
+  if (run.refused) {
+    const int64_t line = origin.first_line + static_cast<int64_t>(*run.refused);
+    run.status = std::move(run.status)
+                     .WithNote(fmt::format("the text is {}",
+                                           Location::Line(origin.name, line, 0).ToString()));
   }
-  return Status::Ok();
-}
-
-Status EncoderModel::RunBatches(std::span<const Encoding> encodings, const EncodeSettings& settings,
-                                const TextOrigin& origin, std::vector<std::vector<float>>& rows) {
-  std::vector<int64_t> lengths;
-  for (const Encoding& encoding : encodings)
-    lengths.push_back(static_cast<int64_t>(encoding.ids.size()));
-  rows.assign(encodings.size(), {});
-  Status failure = Status::Ok();
-  for (Batch& batch : PlanBatches(lengths, program_->shapes(), call_tokens_)) {
-    std::erase_if(batch.items, [&](size_t item) { return item >= rows.size(); });
-    if (batch.items.empty()) continue;
-    Status together = RunBatch(batch, encodings, settings, rows);
-    if (together.ok()) continue;
-    failure = std::move(together);
-    if (failure.code() != ErrorCode::kInvalidInput) break;  // the next call would fail as well
-    // Which of the texts it was is only seen when they run alone. If each of them succeeds, none is
-    // to blame: then the rows that were just computed are thrown away with those that follow.
-    std::ranges::sort(batch.items);
-    size_t refused = batch.items.front();
-    for (const size_t item : batch.items) {
-      Status alone = RunBatch({.shape = batch.shape, .items = {item}}, encodings, settings, rows);
-      if (alone.ok()) continue;
-      refused = item;
-      const int64_t line = origin.first_line + static_cast<int64_t>(item);
-      failure = std::move(alone).WithNote(
-          fmt::format("the text is {}", Location::Line(origin.name, line, 0).ToString()));
-      break;
-    }
-    rows.resize(refused);
-  }
-  if (failure.ok()) return failure;  // the row of a text without tokens is empty, not missing
-  const auto missing =
-      std::ranges::find_if(rows, [](const std::vector<float>& row) { return row.empty(); });
-  rows.erase(missing, rows.end());
-  return failure;
+  return run;
 }
 
 Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& settings,
                          const TextOrigin& origin, const OnRow& on_row) {
   std::vector<Encoding> encodings;
   Status encoded = Encode(texts, settings, origin, encodings);
-  std::vector<std::vector<float>> rows;
-  Status computed = RunBatches(encodings, settings, origin, rows);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (!std::ranges::all_of(rows[i], [](float value) { return std::isfinite(value); })) {
+  BatchRun run = RunEncoded(encodings, settings, origin);
+  for (size_t i = 0; i < run.rows.size(); ++i) {
+    if (!std::ranges::all_of(run.rows[i], [](float value) { return std::isfinite(value); })) {
       return InvalidInput(
           Location::Line(origin.name, origin.first_line + static_cast<int64_t>(i), 0),
           "the model gives something for this text that is not a finite number",
@@ -366,9 +331,9 @@ Status EncoderModel::Run(std::span<const TextPair> texts, const EncodeSettings& 
     }
     QEFF_RETURN_IF_ERROR(on_row({.text = texts[i].second.value_or(texts[i].first),
                                  .encoding = encodings[i],
-                                 .values = rows[i]}));
+                                 .values = run.rows[i]}));
   }
-  return computed.ok() ? std::move(encoded) : std::move(computed);
+  return run.status.ok() ? std::move(encoded) : std::move(run.status);
 }
 
 Status EncoderModel::RunAll(TextSource& source, const EncodeSettings& settings, const OnRow& on_row,

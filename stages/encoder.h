@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lib/checkpoint/sentence_transformers.h"
+#include "lib/embedding/batch_run.h"
 #include "lib/embedding/encoder_program.h"
 #include "lib/embedding/similarity.h"
 #include "lib/embedding/text_source.h"
@@ -114,12 +115,9 @@ class EncoderModel {
                 const TextOrigin& origin, std::vector<Encoding>& encodings);
   Result<Encoding> EncodeOne(const TextPair& text, const EncodeSettings& settings,
                              const Location& where);
-  /// Runs one batch and keeps the rows of its texts.
-  Status RunBatch(const Batch& batch, std::span<const Encoding> encodings,
-                  const EncodeSettings& settings, std::vector<std::vector<float>>& rows);
-  /// Computes rows, of all texts or, with an error, of those before the first that has none.
-  Status RunBatches(std::span<const Encoding> encodings, const EncodeSettings& settings,
-                    const TextOrigin& origin, std::vector<std::vector<float>>& rows);
+  /// Runs texts that have encodings; a refused one is named in a note.
+  BatchRun RunEncoded(std::span<const Encoding> encodings, const EncodeSettings& settings,
+                      const TextOrigin& origin);
 
   std::filesystem::path folder_;
   std::unique_ptr<Session> session_;

@@ -28,6 +28,12 @@ bool Fails(const char* fault) {
   return wanted != nullptr && std::strcmp(wanted, fault) == 0;
 }
 
+/// True if no more calls succeed: QEFF_STANDIN_CALLS says how many did, else none.
+bool LosesDevice(int64_t call) {
+  const char* calls = std::getenv("QEFF_STANDIN_CALLS");
+  return Fails("device_lost") && call >= (calls != nullptr ? std::atoll(calls) : 0);
+}
+
 /// The stand-in has the devices 0 to 3.
 constexpr QID kDevices = 4;
 
@@ -122,7 +128,7 @@ QStatus InferenceSet::getAvailable(shInferenceHandle& handle) {
 }
 
 QStatus InferenceSet::submit(const shInferenceHandle& handle, uint32_t) {
-  if (Fails("device_lost")) return QS_DEV_ERROR;
+  if (LosesDevice(submitted_++)) return QS_DEV_ERROR;
   if (Fails("buffer_size")) return QS_INVAL;
   SimulatedProgram& program = qpc_->program();
   const int specialization = program.Choose(handle->dims);

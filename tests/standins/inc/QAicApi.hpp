@@ -102,6 +102,7 @@ class InferenceSet {
   std::shared_ptr<Qpc> qpc_;
   shInferenceHandle handle_ = std::make_shared<InferenceHandle>();
   bool is_available_ = true;
+  int64_t submitted_ = 0;  ///< calls
 };
 
 }  // namespace qaic::rt
