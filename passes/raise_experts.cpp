@@ -20,6 +20,7 @@
 // Requires: weights and biases constants; inferred types; Activations raised already.
 // Leaves alone: products with all experts, masked afterwards (the loops of some exports).
 #include <algorithm>
+#include <cmath>
 
 #include "passes/emitter.h"
 #include "passes/match.h"
@@ -135,11 +136,12 @@ bool StripClip(ir::Value** value, bool is_up, float* limit) {
   *limit = 0;
   const ir::Node* clip = ProducedBy(Unreshaped(*value).back(), "Clip");
   if (clip == nullptr) return true;
-  const auto low = clip->input(1) ? ir::ConstantFloat(clip->input(1)) : std::nullopt;
-  const auto high = clip->input(2) ? ir::ConstantFloat(clip->input(2)) : std::nullopt;
-  if (!high || *high <= 0 || (clip->input(1) != nullptr && !low)) return false;
-  const bool has_no_low = !low || *low <= kLeastHalf;
-  if (is_up ? !low || *low != -*high : !has_no_low) return false;
+  const auto high = ir::ConstantFloat(clip->input(2));
+  if (!high || *high <= 0) return false;
+  // A bound that is not constant is none of those asked for: not a number is equal to nothing.
+  const float low = ir::ConstantFloat(clip->input(1)).value_or(NAN);
+  const bool has_no_low = clip->input(1) == nullptr || low <= kLeastHalf;
+  if (is_up ? low != -*high : !has_no_low) return false;
   *limit = *high;
   *value = clip->input(0);
   return true;

@@ -123,6 +123,18 @@ Result<std::vector<std::string>> ReadLabels(const ConfigReader& config, size_t c
   return labels;
 }
 
+/// The id that fills rows behind their tokens: the config's, as models that look for the end of a
+/// text among its ids look for this one, else `of_tokenizer`. Errors: kInvalidInput.
+Result<int64_t> ReadPadId(const ConfigReader& config, std::optional<int64_t> vocabulary,
+                          int64_t of_tokenizer) {
+  QEFF_ASSIGN_OR_RETURN(const int64_t pad_id, config.IntOr("pad_token_id", -1));
+  if (pad_id < 0) return of_tokenizer;  // files of some decoders have -1 for none
+  if (!vocabulary || pad_id < *vocabulary) return pad_id;
+  return config.ErrorAt(
+      ErrorCode::kInvalidInput, "pad_token_id",
+      fmt::format("expected less than vocab_size ({}), got {}", *vocabulary, pad_id));
+}
+
 Status CheckVocabulary(const ConfigReader& config, const Tokenizer& tokenizer,
                        const std::filesystem::path& folder) {
   QEFF_ASSIGN_OR_RETURN(const ConfigReader text, config.TextConfig());
@@ -200,17 +212,9 @@ Status EncoderModel::ReadSettings() {
   QEFF_RETURN_IF_ERROR(CheckVocabulary(config, *tokenizer_, folder_));
   QEFF_ASSIGN_OR_RETURN(const ConfigReader text_config, config.TextConfig());
   QEFF_ASSIGN_OR_RETURN(const auto vocabulary, text_config.OptionalInt("vocab_size"));
-  // Models that look for the end of a text among its ids look for this one.
-  QEFF_ASSIGN_OR_RETURN(std::optional<int64_t> pad_id, config.OptionalInt("pad_token_id"));
-  if (pad_id && vocabulary && *pad_id >= *vocabulary) {
-    return config.ErrorAt(
-        ErrorCode::kInvalidInput, "pad_token_id",
-        fmt::format("expected less than vocab_size ({}), got {}", *vocabulary, *pad_id));
-  }
-  if (pad_id && *pad_id < 0) pad_id.reset();  // files of some decoders have -1 for none
-  QEFF_ASSIGN_OR_RETURN(
-      EncoderProgram program,
-      EncoderProgram::Open(*session_, pad_id.value_or(tokenizer_->pad_id().value_or(0))));
+  QEFF_ASSIGN_OR_RETURN(const int64_t pad_id,
+                        ReadPadId(config, vocabulary, tokenizer_->pad_id().value_or(0)));
+  QEFF_ASSIGN_OR_RETURN(EncoderProgram program, EncoderProgram::Open(*session_, pad_id));
   program_ = std::make_unique<EncoderProgram>(std::move(program));
   predicts_tokens_ = output() == EncoderOutput::kTokenLogits && vocabulary == features();
   if (output() == EncoderOutput::kClassLogits ||
