@@ -145,6 +145,47 @@ struct LinearBf16Format {
                    bool accumulate) {
     SelectTileBf16<Rows>(rows, x, w, depth, sums, accumulate, std::make_index_sequence<12>());
   }
+  /// `depth` k of a panel as [depth][32] f32.
+  static void WidenWeights(const uint16_t* from, int64_t depth, float* to) {
+    for (int64_t k = 0; k < depth; k += 2, to += 2 * kPanelColumns) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kPanelVectors; ++v, from += 2 * kLanes) {
+        const VecU pair = LoadU(from);
+        Store(to + v * kLanes, EvenWeights(pair));
+        if (k + 1 < depth) Store(to + kPanelColumns + v * kLanes, OddWeights(pair));
+      }
+    }
+  }
+  /// `depth` k of a tile of `rows` bf16 rows as [depth][rows] f32.
+  static void WidenRows(const uint16_t* from, int64_t rows, int64_t depth, float* to) {
+    for (int64_t k = 0; k < depth; k += 2, from += 2 * rows, to += 2 * rows) {
+      if (rows == kTileRows && k + 1 < depth) {
+        WidenRowPairs(from, to);
+        continue;
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        to[r] = Rows::At(from, rows, 0, r);
+        if (k + 1 < depth) to[rows + r] = Rows::At(from, rows, 1, r);
+      }
+    }
+  }
+  /// One pair of k of kTileRows rows.
+  QEFF_INLINE static void WidenRowPairs(const uint16_t* from, float* to) {
+    constexpr int kLast = kTileRows - kLanes;  // vectors overlap, or one takes all
+#if defined(__AVX512F__)
+    static_assert(kLast <= 0);
+    constexpr __mmask16 kRowMask = (1 << kTileRows) - 1;
+    const auto both = reinterpret_cast<VecU>(_mm512_maskz_loadu_epi32(kRowMask, from));
+    _mm512_mask_storeu_ps(to, kRowMask, EvenWeights(both));
+    _mm512_mask_storeu_ps(to + kTileRows, kRowMask, OddWeights(both));
+#else
+    for (int r = 0; r <= kLast; r += kLanes <= kLast ? kLanes : kLast) {
+      const VecU both = LoadU(from + 2 * r);
+      Store(to + r, EvenWeights(both));
+      Store(to + kTileRows + r, OddWeights(both));
+    }
+#endif
+  }
   template <int kRows, int kStreams>
   static void Stream(const Row* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
     Vec sum[kRows][kStreams][kPanelVectors] = {};

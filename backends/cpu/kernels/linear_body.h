@@ -12,6 +12,7 @@
 #endif
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/kernels/tile_fetch.h"
 #include "backends/cpu/kernels/vector.h"
 
 namespace qeff::cpu {
@@ -141,44 +142,115 @@ template <typename Format>
 concept HasFetchingTile = requires {
   &Format::FetchingTile;
 };
+/// WholeTile, if a Format has it, is the Tile of kTileRows rows that fetches what it is told to
+/// while it multiplies.
+template <typename Format>
+concept HasWholeTile = requires {
+  &Format::WholeTile;
+};
+
+/// Adds what FinishTile will write, and the residual: rows are apart, so nothing else fetches them.
+inline void FetchOut(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
+                     TileFetch* fetch) {
+  const bool is_gated = args.epilogue == LinearEpilogue::kGated;
+  if (args.packs_out || (is_gated && (panel & 1) == 0)) return;
+  const int64_t column = (is_gated ? panel / 2 : panel) * kPanelColumns;
+  constexpr int64_t kFloat = sizeof(float);
+  fetch->Add(args.out + row * args.out_stride + column, args.out_stride * kFloat, rows);
+  if (args.residual == nullptr || args.residual == args.out) return;
+  fetch->Add(args.residual + row * args.residual_stride + column, args.residual_stride * kFloat,
+             rows);
+}
 
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
 ///
-/// Rows [row_begin, row_end) by `depth` k of one panel at `w`, while the weights at `next`, as many
-/// of them, are fetched. `x` is row row_begin; `gate` the finished gate sums if gated.
+/// What tiles of a Format read: as it is stored.
 template <typename Format>
-void MultiplyPanelRows(const LinearArgs& args, int64_t row_begin, int64_t row_end, int64_t panel,
-                       int64_t k, int64_t depth, const typename Format::Weight* next, float* strip,
-                       float* gate) {
-  const auto* x = static_cast<const typename Format::Row*>(args.x);
-  const auto* w = static_cast<const typename Format::Weight*>(args.weights) +
-                  (panel * Format::WeightDepth(args.depth) + k) * kPanelColumns;
-  const int64_t tiles = (row_end - row_begin + kTileRows - 1) / kTileRows;
-  const int64_t block_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(*w));
+class StoredOperands {
+ public:
+  using TileFormat = Format;
+  explicit StoredOperands(const LinearArgs& args) : args_(args) {}
+  /// `depth` k of a panel.
+  const typename Format::Weight* Weights(const typename Format::Weight* stored, int64_t) const {
+    return stored;
+  }
+  /// k [k, k + depth) of a tile of rows.
+  const typename Format::Row* Rows(int64_t row, int64_t rows, int64_t k, int64_t, bool) const {
+    return static_cast<const typename Format::Row*>(args_.x) + row * Format::RowDepth(args_.depth) +
+           k * rows;
+  }
+
+ private:
+  const LinearArgs& args_;
+};
+
+/// Rows and k that meet panels.
+struct LinearBlock {
+  int64_t row_begin;
+  int64_t row_end;
+  int64_t k;
+  int64_t depth;
+};
+
+/// The rows and k of `block` by one panel, while the weights at `next`, as many of them, are
+/// fetched. `gate` has the finished gate sums if gated. is_first: the panel is the first one to
+/// meet this block.
+template <typename Format, typename Operands>
+void MultiplyPanelRows(const LinearArgs& args, const LinearBlock& block, Operands& operands,
+                       int64_t panel, bool is_first, const typename Format::Weight* next,
+                       float* strip, float* gate) {
+  using TileFormat = typename Operands::TileFormat;
+  const auto* stored = static_cast<const typename Format::Weight*>(args.weights) +
+                       (panel * Format::WeightDepth(args.depth) + block.k) * kPanelColumns;
+  const auto* w = operands.Weights(stored, block.depth);
+  const int64_t tiles = (block.row_end - block.row_begin + kTileRows - 1) / kTileRows;
+  const int64_t block_bytes = block.depth * kPanelColumns * static_cast<int64_t>(sizeof(*stored));
   const int64_t lines = (block_bytes / 64 + tiles - 1) / tiles;
   const char* fetched = reinterpret_cast<const char*>(next);
-  const auto tile = [&](int64_t rows, const typename Format::Row* rows_at, float* sums,
-                        bool is_first) {
-    if constexpr (HasFetchingTile<Format>) {
+  const bool accumulate = block.k > 0;
+  const bool is_last = block.k + block.depth == args.depth;
+  const auto tile = [&](int64_t row, int64_t rows, float* sums) {
+    const auto* x = operands.Rows(row, rows, block.k, block.depth, is_first);
+    if constexpr (HasFetchingTile<TileFormat>) {
       if (tiles <= kFewTiles) {
-        if (is_first) return Format::FetchingTile(rows, rows_at, w, depth, sums, k > 0);
-        return Format::Tile(rows, rows_at, w, depth, sums, k > 0);
+        if (row == block.row_begin) {
+          return TileFormat::FetchingTile(rows, x, w, block.depth, sums, accumulate);
+        }
+        return TileFormat::Tile(rows, x, w, block.depth, sums, accumulate);
       }
     }
-    fetched = FetchLines(fetched, lines);
-    Format::Tile(rows, rows_at, w, depth, sums, k > 0);
+    const char* from = fetched;
+    fetched += lines * 64;
+    if constexpr (HasWholeTile<TileFormat>) {
+      if (rows == kTileRows) {
+        TileFetch fetch;
+        fetch.Add(from, kFetchBytes, (lines + 1) / 2);
+        if (is_first) {
+          constexpr int64_t kRowBytes = kTileRows * sizeof(typename Format::Row);
+          const auto* next_x = static_cast<const typename Format::Row*>(args.x) +
+                               (row + kTileRows) * Format::RowDepth(args.depth) +
+                               block.k * kTileRows;
+          fetch.Add(next_x, kFetchBytes, block.depth * kRowBytes / kFetchBytes);
+        }
+        if (is_last) FetchOut(args, panel, row, rows, &fetch);
+        return TileFormat::WholeTile(x, w, block.depth, sums, accumulate, fetch);
+      }
+    }
+    FetchLines(from, lines);
+    TileFormat::Tile(rows, x, w, block.depth, sums, accumulate);
   };
-  for (int64_t row = row_begin; row < row_end; row += kTileRows) {
-    const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
-    const int64_t place = (row - row_begin) * kPanelColumns;
-    tile(rows, x + row * Format::RowDepth(args.depth) + k * rows, strip + place, row == row_begin);
-    if (k + depth == args.depth) FinishTile(args, panel, row, rows, strip + place, gate + place);
+  for (int64_t row = block.row_begin; row < block.row_end; row += kTileRows) {
+    const int64_t rows = block.row_end - row < kTileRows ? block.row_end - row : kTileRows;
+    const int64_t place = (row - block.row_begin) * kPanelColumns;
+    tile(row, rows, strip + place);
+    if (is_last) FinishTile(args, panel, row, rows, strip + place, gate + place);
   }
 }
 
-template <typename Format>
+template <typename Format, typename Operands>
 void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
+  Operands operands(args);
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
   const int64_t panel_elements = Format::WeightDepth(args.depth) * kPanelColumns;
   const int64_t strip_floats = (row_end - row_begin) * kPanelColumns;
@@ -197,18 +269,20 @@ void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
                         : weights + first * panel_elements + (k + depth) * kPanelColumns;
         }
         float* strip = args.scratch + (panel - first) * strip_floats;
-        MultiplyPanelRows<Format>(args, row_begin, row_end, panel, k, depth, next, strip,
-                                  (panel & 1) == 1 && panel > first ? strip - strip_floats : strip);
+        float* gate = (panel & 1) == 1 && panel > first ? strip - strip_floats : strip;
+        MultiplyPanelRows<Format>(args, {row_begin, row_end, k, depth}, operands, panel,
+                                  panel == first, next, strip, gate);
       }
       k += depth;
     } while (k < args.depth);
   }
 }
 
-template <typename Format>
+template <typename Format, typename Operands = StoredOperands<Format>>
 void RunLinear(const LinearArgs& args) {
   for (int64_t row = 0; row < args.rows; row += kBlockRows) {
-    RunLinearRows<Format>(args, row, args.rows - row < kBlockRows ? args.rows : row + kBlockRows);
+    const int64_t end = args.rows - row < kBlockRows ? args.rows : row + kBlockRows;
+    RunLinearRows<Format, Operands>(args, row, end);
   }
 }
 

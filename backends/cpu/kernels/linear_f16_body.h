@@ -25,6 +25,10 @@ struct LinearF16Format {
     const Columns columns = {reinterpret_cast<const F16Element*>(w), kPanelColumns};
     TileColumnsFor<Columns>(rows)(x, rows, columns, depth, sums, kPanelColumns, accumulate);
   }
+  /// `depth` k of a panel as f32.
+  static void WidenWeights(const uint16_t* from, int64_t depth, float* to) {
+    for (int64_t i = 0; i < depth * kPanelColumns; i += kLanes) Store(to + i, LoadF16(from + i));
+  }
   template <int kRows, int kStreams>
   static void Stream(const float* x, const uint16_t* const* w, int64_t depth, float* const* sums) {
     Vec sum[kRows][kStreams][kPanelVectors] = {};

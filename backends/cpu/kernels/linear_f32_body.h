@@ -32,10 +32,21 @@ struct LinearF32Format {
   }
   template <size_t... kIndex>
   static TileF32Function SelectFetchingTile(int64_t rows, std::index_sequence<kIndex...>) {
-    constexpr int kAhead = 16;
     static constexpr TileF32Function kTiles[] = {
-        &MicroTileF32<static_cast<int>(kIndex) + 1, 2, kAhead>...};
+        &WeightFetchingTile<static_cast<int>(kIndex) + 1>...};
     return kTiles[rows - 1];
+  }
+  template <int kRows>
+  static void WeightFetchingTile(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+                                 int64_t depth, float* acc, int64_t acc_stride, bool accumulate) {
+    constexpr int kAhead = 16;
+    MicroTileF32<kRows, 2, kAhead>(a, a_stride, b, b_stride, depth, acc, acc_stride, accumulate);
+  }
+#endif
+#if !defined(QEFF_NEON)
+  static void WholeTile(const float* x, const float* w, int64_t depth, float* sums, bool accumulate,
+                        const TileFetch& fetch) {
+    WholeTileF32(x, w, depth, sums, accumulate, fetch);
   }
 #endif
   template <int kRows, int kStreams>

@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void LinearInt4Avx2(const LinearArgs& args) { RunQuantLinear<QuantOps, Int4Panel>(args); }
+void LinearInt4Avx2(const LinearArgs& args) { RunQuantLinearAvx2<Int4Panel>(args); }
 
 }  // namespace qeff::cpu

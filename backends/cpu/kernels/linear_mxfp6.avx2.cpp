@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void LinearMxfp6Avx2(const LinearArgs& args) { RunQuantLinear<QuantOps, Mxfp6Panel>(args); }
+void LinearMxfp6Avx2(const LinearArgs& args) { RunQuantLinearAvx2<Mxfp6Panel>(args); }
 
 }  // namespace qeff::cpu

@@ -119,6 +119,17 @@ struct QuantRows {
   int64_t first;
 };
 
+/// The sum of a group as floats. Ops whose sums do not begin at `start` have a FinishSum.
+template <typename Ops, int32_t kZeroPoint>
+QEFF_INLINE typename Ops::Floats SumToFloats(const typename Ops::Ints& sum,
+                                             [[maybe_unused]] const int32_t* start) {
+  if constexpr (requires { Ops::template FinishSum<kZeroPoint>(sum, start); }) {
+    return Ops::ToFloats(Ops::template FinishSum<kZeroPoint>(sum, start));
+  } else {
+    return Ops::ToFloats(sum);
+  }
+}
+
 /// sums[r][c .. ] (+)= the products of kRows rows with two vectors of columns over `depth` k, which
 /// begin at a block.
 template <typename Ops, typename Panel, int kRows>
@@ -171,8 +182,12 @@ QEFF_INLINE void QuantMicroTile(const QuantRows& x, Panel panel, int64_t depth, 
       panel.LoadScales(scales);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        part[r][0] = Ops::MultiplyAdd(Ops::ToFloats(sum[r][0]), scales[0], part[r][0]);
-        part[r][1] = Ops::MultiplyAdd(Ops::ToFloats(sum[r][1]), scales[1], part[r][1]);
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) {
+          const Floats whole =
+              SumToFloats<Ops, kLayout.zero_point>(sum[r][v], starts + r * kGroups + group);
+          part[r][v] = Ops::MultiplyAdd(whole, scales[v], part[r][v]);
+        }
       }
     }
 #pragma GCC unroll 8
@@ -308,7 +323,8 @@ QEFF_INLINE void QuantStreamColumns(const std::byte* x, const std::byte* const* 
         FetchAhead<1>(panels[s].scales);
         panels[s].LoadScales(scales);
         for (int v = 0; v < 2; ++v) {
-          part[s][v] = Ops::MultiplyAdd(Ops::ToFloats(sum[s][v]), scales[v], part[s][v]);
+          const Floats whole = SumToFloats<Ops, kLayout.zero_point>(sum[s][v], starts + group);
+          part[s][v] = Ops::MultiplyAdd(whole, scales[v], part[s][v]);
         }
       }
     }
@@ -329,11 +345,17 @@ struct QuantStreams {
   using Weight = std::byte;
   using Row = std::byte;
   static int64_t PanelElements(int64_t depth) { return Panel::kLayout.panel_bytes(depth); }
-  /// A row takes two sums in integers and four in floats for each panel.
+  /// A row takes two sums in integers and four in floats for each panel. Ops that know better have
+  /// kStreams.
   static constexpr int StreamCount(int rows) {
-    constexpr bool kFitFour =
-        kSumRegisters > 16 && sizeof(typename Ops::Floats) <= sizeof(Vec);  // or several registers
-    return rows > 1 ? 0 : (kFitFour ? 4 : 1);
+    if (rows > 1) return 0;
+    if constexpr (requires { Ops::template kStreams<Panel::kLayout.zero_point>; }) {
+      return Ops::template kStreams<Panel::kLayout.zero_point>;
+    } else {
+      constexpr bool kFitFour = kSumRegisters > 16 && sizeof(typename Ops::Floats) <=
+                                                          sizeof(Vec);  // or several registers
+      return kFitFour ? 4 : 1;
+    }
   }
   template <int kRows, int kStreams>
   static void Stream(const std::byte* x, const std::byte* const* w, int64_t depth,

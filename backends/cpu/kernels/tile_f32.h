@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "backends/cpu/kernels/tile_fetch.h"
 #include "backends/cpu/kernels/vector.h"
 #if defined(QEFF_NEON)
 #include "backends/cpu/kernels/tile_f32_neon.h"
@@ -19,7 +20,8 @@ namespace {
 /// kVectors vectors of columns. kAhead: rows of `b` that far ahead are fetched; 0: none.
 template <int kRows, int kVectors, int kAhead = 0>
 QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
-                              int64_t depth, float* acc, int64_t acc_stride, bool accumulate) {
+                              int64_t depth, float* acc, int64_t acc_stride, bool accumulate,
+                              const TileFetch& fetch = {}) {
   Vec sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -28,22 +30,23 @@ QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, 
       sum[r][v] = accumulate ? Load(acc + r * acc_stride + v * kLanes) : Vec{};
     }
   }
-  for (int64_t k = 0; k < depth; ++k) {
-    Vec w[kVectors];
+  StepAndFetch(
+      depth, fetch, [&]() __attribute__((always_inline)) {
+        Vec w[kVectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      w[v] = Load(b + v * kLanes);
-      if constexpr (kAhead > 0) __builtin_prefetch(b + kAhead * b_stride + v * kLanes);
-    }
+        for (int v = 0; v < kVectors; ++v) {
+          w[v] = Load(b + v * kLanes);
+          if constexpr (kAhead > 0) __builtin_prefetch(b + kAhead * b_stride + v * kLanes);
+        }
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const Vec x = Broadcast(a[r]);
+        for (int r = 0; r < kRows; ++r) {
+          const Vec x = Broadcast(a[r]);
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
-    }
-    a += a_stride;
-    b += b_stride;
-  }
+          for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
+        }
+        a += a_stride;
+        b += b_stride;
+      });
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
@@ -68,6 +71,28 @@ void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
       MicroTileF32<kRows, kVectors>(a, a_stride, b + c, b_stride, depth, acc + c, acc_stride,
                                     accumulate);
     }
+  }
+}
+
+/// MicroTileF32 of 12 packed rows and 32 columns, or the first kRows of them, while `fetch` is
+/// fetched. A function of its own: in larger ones gcc spills the sums.
+template <int kRows>
+[[gnu::noinline]] void FetchingTileF32(const float* a, const float* b, int64_t depth, float* acc,
+                                       bool accumulate, const TileFetch& fetch) {
+  MicroTileF32<kRows, 2>(a, 12, b, 32, depth, acc, 32, accumulate, fetch);
+}
+
+/// The tile of 12 rows by 32 columns, each row and column beside the next.
+inline void WholeTileF32(const float* a, const float* b, int64_t depth, float* acc, bool accumulate,
+                         const TileFetch& fetch) {
+  if constexpr (kLanes == 16) {
+    FetchingTileF32<12>(a, b, depth, acc, accumulate, fetch);
+  } else {
+    FetchingTileF32<6>(a, b, depth, acc, accumulate, fetch);
+    for (int c = 2 * kLanes; c < 32; c += 2 * kLanes) {
+      FetchingTileF32<6>(a, b + c, depth, acc + c, accumulate, {});
+    }
+    TileF32<6>(a + 6, 12, b, 32, depth, acc + 6 * 32, 32, accumulate);
   }
 }
 

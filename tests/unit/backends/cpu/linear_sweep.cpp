@@ -71,6 +71,12 @@ std::vector<LinearCase> LinearCases() {
   cases.push_back({130, 800, 70, true, true});
   cases.push_back({130, 800, 70, true, false, false, 0, 0, true, kGelu});
   cases.push_back({130, 800, 70, true, false, true});
+  // Weights and rows that are widened by the block: an odd end, a short last tile of rows, a second
+  // block of rows, strips of four panels.
+  cases.push_back({41, 257, 40, true, true});
+  cases.push_back({48, 515, 33, false, false, true});
+  cases.push_back({530, 270, 33, true});
+  cases.push_back({40, 300, 270, true});
   return cases;
 }
 

@@ -43,8 +43,18 @@ struct Weights {
   std::vector<uint16_t> scales;  // [columns, groups]
 };
 
-Weights RandomWeights(WeightFormat format, int64_t columns, int64_t depth, bool is_tiny,
-                      uint32_t seed) {
+struct Case {
+  int64_t rows;
+  int64_t depth;
+  int64_t columns;
+  bool is_gated = false;
+  bool is_tiny = false;     // scales of 2^-127 and a little above
+  bool is_extreme = false;  // all numbers of a row, or a column, are the largest, or the smallest
+};
+
+Weights RandomWeights(WeightFormat format, const Case& c, uint32_t seed) {
+  const int64_t columns = c.columns;
+  const int64_t depth = c.depth;
   std::mt19937 engine(seed);
   const Format f = FormatOf(format);
   const int64_t groups = (depth + f.group - 1) / f.group;
@@ -52,7 +62,7 @@ Weights RandomWeights(WeightFormat format, int64_t columns, int64_t depth, bool 
   for (int64_t i = 0; i < columns * groups; ++i) {
     const float scale = (static_cast<float>(engine() % 1000) - 300) / 1000;
     w.scales.push_back(f.scale_bytes == 2 ? F32ToBf16(scale)
-                                          : static_cast<uint16_t>(is_tiny ? i % 4 : 118 + i % 9));
+                                          : static_cast<uint16_t>(c.is_tiny ? i % 4 : 118 + i % 9));
   }
   for (int64_t i = 0; i < columns * depth; ++i) {
     const int64_t column = i / depth;
@@ -61,7 +71,7 @@ Weights RandomWeights(WeightFormat format, int64_t columns, int64_t depth, bool 
     uint8_t stored = 0;
     double number = 0;
     if (format == WeightFormat::kMxfp6) {
-      stored = static_cast<uint8_t>(engine() % 64);
+      stored = static_cast<uint8_t>(c.is_extreme ? column % 2 * 32 + 31 : engine() % 64);
       const int exponent = stored / 8 % 4;
       const double mantissa = stored % 8 / 8.0;
       number = exponent == 0 ? mantissa : (1 + mantissa) * std::exp2(exponent - 1);
@@ -69,7 +79,8 @@ Weights RandomWeights(WeightFormat format, int64_t columns, int64_t depth, bool 
     } else {
       const int lowest = format == WeightFormat::kInt8 ? 1 : 0;  // -127, -8
       const int highest = format == WeightFormat::kInt8 ? 255 : 15;
-      stored = static_cast<uint8_t>(lowest + engine() % (highest - lowest + 1));
+      stored = static_cast<uint8_t>(c.is_extreme ? (column % 2 == 0 ? highest : lowest)
+                                                 : lowest + engine() % (highest - lowest + 1));
       number = stored - f.zero_point;
     }
     w.stored.push_back(stored);
@@ -132,8 +143,10 @@ PackedTestRows RandomBf16Rows(int64_t rows, int64_t depth, bool is_amx, uint32_t
           is_amx ? PackTestRowsForAmx(x, rows, depth) : PackTestRows(x, rows, depth, true)};
 }
 
-PackedTestRows RandomRows(WeightFormat format, int64_t rows, int64_t depth, float scale_factor,
-                          int64_t tile_height, uint32_t seed) {
+PackedTestRows RandomRows(WeightFormat format, const Case& c, int64_t tile_height, uint32_t seed) {
+  const int64_t rows = c.rows;
+  const int64_t depth = c.depth;
+  const float scale_factor = c.is_tiny ? 0x1p120f : 1.0f;
   std::mt19937 engine(seed);
   const Format f = FormatOf(format);
   const int64_t blocks = (depth + 127) / 128;
@@ -154,7 +167,8 @@ PackedTestRows RandomRows(WeightFormat format, int64_t rows, int64_t depth, floa
         for (int64_t k = 0; k < f.group; ++k) {
           const int64_t at = block * 128 + group * f.group + k;
           if (at >= depth) continue;
-          const int number = static_cast<int>(engine() % 255) - 127;
+          const int number =
+              c.is_extreme ? (row % 2 == 0 ? 127 : -127) : static_cast<int>(engine() % 255) - 127;
           Put(x.packed, start + (row - tile) * 128 + group * f.group + k,
               static_cast<int8_t>(number));
           x.values[row * depth + at] = double{scale} * number;
@@ -168,14 +182,6 @@ PackedTestRows RandomRows(WeightFormat format, int64_t rows, int64_t depth, floa
   return x;
 }
 
-struct Case {
-  int64_t rows;
-  int64_t depth;
-  int64_t columns;
-  bool is_gated = false;
-  bool is_tiny = false;  // scales of 2^-127 and a little above
-};
-
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (int64_t rows = 1; rows <= 13; ++rows) cases.push_back({rows, 165, 40});
@@ -188,6 +194,7 @@ std::vector<Case> Cases() {
   for (const int64_t rows : {1, 8, 30, 77}) cases.push_back({rows, 300, 150, true});
   cases.push_back({80, 3300, 70});  // several blocks of k where there are matrix tiles
   cases.push_back({3, 64, 32, false, true});
+  for (const int64_t rows : {1, 2, 6, 30}) cases.push_back({rows, 260, 40, false, false, true});
   return cases;
 }
 
@@ -212,12 +219,11 @@ void CheckCase(void (*linear)(const LinearArgs&), WeightFormat format, const Ker
   const int64_t kinds = c.is_gated ? 2 : 1;
   std::vector<Weights> weights;
   for (int64_t kind = 0; kind < kinds; ++kind) {
-    weights.push_back(RandomWeights(format, c.columns, c.depth, c.is_tiny, seed + 10 + kind));
+    weights.push_back(RandomWeights(format, c, seed + 10 + kind));
   }
   const auto packed = PackWeights(format, weights, c.columns, c.depth);
   const PackedTestRows x = has_bf16_rows ? RandomBf16Rows(c.rows, c.depth, IsAmx(kernels), seed)
-                                         : RandomRows(format, c.rows, c.depth,
-                                                      c.is_tiny ? 0x1p120f : 1.0f, kTileRows, seed);
+                                         : RandomRows(format, c, kTileRows, seed);
   for (Weights& w : weights) {
     if (!has_bf16_rows) break;
     for (double& value : w.values) value = Bf16ToF32(F32ToBf16(static_cast<float>(value)));
