@@ -100,8 +100,7 @@ TEST_CASE("bad_bytes: damaged inputs are refused, or accepted and safe to use") 
   size_t refused = 0;
   for (const std::string& seed : SeedsOf(target.name)) {
     REQUIRE(target.read(memory.Place(seed)));
-    constexpr int kInputs = 6000;
-    for (int i = 0; i < kInputs; ++i) {
+    for (int i = 0; i < target.test_inputs; ++i) {
       std::string bytes = seed;
       for (size_t changes = 1 + random() % 4; changes > 0; --changes) Mutate(bytes, random);
       (target.read(memory.Place(bytes)) ? accepted : refused) += 1;

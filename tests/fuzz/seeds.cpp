@@ -93,19 +93,28 @@ SpecializedGraph WithoutPadding(bool is_causal) {
   return graph;
 }
 
-std::vector<std::string> CpuPrograms() {
+std::string ProgramOf(const std::vector<SpecializedGraph>& graphs, int part_count) {
+  const std::vector<std::byte> bytes = cpu::BuildPlan(graphs, {.part_count = part_count}).program;
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Decoders, without experts and with them.
+std::vector<std::string> Decoders(int64_t tokens, int64_t context, int part_count) {
   std::vector<std::string> seeds;
   for (const int64_t experts : {0, 3}) {
     std::vector<SpecializedGraph> graphs;
     graphs.push_back(cpu::MakeTinyModel(
-        {.batch = 1, .tokens = 3, .context = 8, .layers = 1, .experts = experts}));
-    const std::vector<std::byte> bytes = cpu::BuildPlan(graphs, {}).program;
-    seeds.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        {.batch = 1, .tokens = tokens, .context = context, .layers = 1, .experts = experts}));
+    seeds.push_back(ProgramOf(graphs, part_count));
   }
+  return seeds;
+}
+
+std::vector<std::string> CpuPrograms() {
+  std::vector<std::string> seeds = Decoders(3, 8, 1);
   std::vector<SpecializedGraph> graphs;
   for (const bool is_causal : {false, true}) graphs.push_back(WithoutPadding(is_causal));
-  const std::vector<std::byte> bytes = cpu::BuildPlan(graphs, {.part_count = 2}).program;
-  seeds.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  seeds.push_back(ProgramOf(graphs, 2));
   return seeds;
 }
 
@@ -114,6 +123,8 @@ std::vector<std::string> CpuPrograms() {
 std::vector<std::string> SeedsOf(std::string_view target) {
   if (target == "container") return Containers();
   if (target == "network_description") return NetworkDescriptions();
+  // With steps that are large enough to be divided.
+  if (target == "cpu_program_on_two_threads") return Decoders(64, 70, 2);
   return CpuPrograms();
 }
 

@@ -84,6 +84,7 @@ class Constants {
 };
 
 /// Opens and runs it.
+template <int kThreads>
 bool ReadCpuProgram(Bytes bytes) {
   const auto program = cpu::ReadProgram(bytes, kPath);
   if (!program.ok()) return false;
@@ -95,7 +96,7 @@ bool ReadCpuProgram(Bytes bytes) {
   const Constants constants(program->constants_bytes + cpu::kAreaSlackBytes);
   auto session = cpu::OpenCpuSession(
       {.program = bytes, .constants = constants.bytes(), .path = std::string(kPath)},
-      {.thread_count = 1});
+      {.thread_count = kThreads});
   if (!session.ok()) return false;
   for (size_t i = 0; i < (*session)->specializations().size(); ++i) (void)(*session)->Run(i).ok();
   return true;
@@ -104,9 +105,11 @@ bool ReadCpuProgram(Bytes bytes) {
 }  // namespace
 
 const std::vector<Target>& AllTargets() {
-  static const std::vector<Target> targets = {{"container", ReadOuterContainer},
-                                              {"network_description", ReadNetworkDescription},
-                                              {"cpu_program", ReadCpuProgram}};
+  static const std::vector<Target> targets = {
+      {"container", ReadOuterContainer},
+      {"network_description", ReadNetworkDescription},
+      {"cpu_program", ReadCpuProgram<1>},
+      {"cpu_program_on_two_threads", ReadCpuProgram<2>, 1000}};
   return targets;
 }
 

@@ -14,9 +14,10 @@ namespace qeff::fuzz {
 struct Target {
   const char* name;
   bool (*read)(std::span<const std::byte> bytes);
+  int test_inputs = 6000;  ///< damaged ones for each good one in the test suite
 };
 
-/// "container", "network_description", "cpu_program".
+/// "container", "network_description", "cpu_program", "cpu_program_on_two_threads".
 const std::vector<Target>& AllTargets();
 
 }  // namespace qeff::fuzz

@@ -13,19 +13,6 @@ namespace {
 /// Below this many elements a barrier costs more than a second thread saves.
 constexpr double kLeastDividedWork = 16384;
 
-bool Conflict(bool a_writes, bool b_writes) { return a_writes || b_writes; }
-
-/// The part that does everything, or -1.
-int32_t OnlyPart(const std::vector<int64_t>& part_begin) {
-  int32_t only = -1;
-  for (size_t part = 0; part + 1 < part_begin.size(); ++part) {
-    if (part_begin[part] == part_begin[part + 1]) continue;
-    if (only >= 0) return -1;
-    only = static_cast<int32_t>(part);
-  }
-  return std::max(only, 0);
-}
-
 }  // namespace
 
 int32_t ProgramBuilder::AddArena(int64_t size_bytes) {
@@ -106,9 +93,8 @@ void ProgramBuilder::PlaceArena(SpecializationProgram& program) {
   program.arena_bytes = plan.size_bytes;
 }
 
-std::vector<ProgramBuilder::Access> ProgramBuilder::AccessesOf(const PendingStep& pending) const {
+std::vector<Access> ProgramBuilder::AccessesOf(const PendingStep& pending) const {
   std::vector<Access> accesses;
-  const int32_t only_part = OnlyPart(pending.step.part_begin);
   std::vector<OperandUse> uses = pending.operands;
   uses.push_back(Reads(pending.row_count));
   for (const OperandUse& use : uses) {
@@ -118,25 +104,19 @@ std::vector<ProgramBuilder::Access> ProgramBuilder::AccessesOf(const PendingStep
     const int64_t bytes = ElementBytes(use.view.dtype);
     const uint64_t begin = buffer.offset_bytes + static_cast<uint64_t>(use.view.offset * bytes);
     accesses.push_back({buffer.area, begin, begin + static_cast<uint64_t>(Extent(use.view) * bytes),
-                        use.is_written, only_part});
+                        use.is_written});
   }
   return accesses;
 }
 
 void ProgramBuilder::FindBarriers() {
-  std::vector<Access> open;  // since the last barrier
+  OpenAccesses open;
   for (PendingStep& pending : steps_) {
     const std::vector<Access> accesses = AccessesOf(pending);
-    const auto collides = [&](const Access& mine) {
-      return std::any_of(open.begin(), open.end(), [&](const Access& other) {
-        const bool same_part = mine.only_part >= 0 && mine.only_part == other.only_part;
-        return !same_part && mine.area == other.area && mine.begin < other.end &&
-               other.begin < mine.end && Conflict(mine.is_written, other.is_written);
-      });
-    };
-    pending.step.has_barrier = std::any_of(accesses.begin(), accesses.end(), collides);
-    if (pending.step.has_barrier) open.clear();
-    open.insert(open.end(), accesses.begin(), accesses.end());
+    const int32_t only_part = OnlyPart(pending.step.part_begin);
+    pending.step.has_barrier = open.MustWait(accesses, only_part);
+    if (pending.step.has_barrier) open.Clear();
+    open.Add(accesses, only_part);
   }
 }
 

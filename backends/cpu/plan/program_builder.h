@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backends/cpu/plan/view.h"
+#include "backends/cpu/runtime/barriers.h"
 #include "backends/cpu/runtime/program.h"
 
 namespace qeff::cpu {
@@ -65,14 +66,6 @@ class ProgramBuilder {
     Buffer buffer;
     int64_t first_step = -1;
     int64_t last_step = -1;
-  };
-  /// Bytes of an area that a step touches.
-  struct Access {
-    Area area;
-    uint64_t begin;
-    uint64_t end;
-    bool is_written;
-    int32_t only_part;  ///< -1: several parts
   };
   struct PendingStep {
     Step step;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/runtime/barriers.h"
 #include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/step.h"
 
@@ -80,8 +81,9 @@ bool IsRowCountSound(const SpecializationProgram& specialization, const Step& st
          count.offset_bytes % sizeof(int64_t) == 0;
 }
 
+/// Also adds what the step touches to `open`.
 Status CheckStep(const Program& program, const SpecializationProgram& specialization, int64_t index,
-                 std::string_view path) {
+                 std::string_view path, OpenAccesses& open) {
   const Step& step = specialization.steps[index];
   const auto where = [&] { return Location::Node(path, step.name, index); };
   const StepDefinition* definition = FindStep(step.op);
@@ -117,7 +119,19 @@ Status CheckStep(const Program& program, const SpecializationProgram& specializa
   }
   StepCheck check(step, specialization);
   definition->check(check);
-  return check.ToStatus(path, index);
+  QEFF_RETURN_IF_ERROR(check.ToStatus(path, index));
+  const int32_t only_part = OnlyPart(step.part_begin);
+  if (step.has_barrier) {
+    open.Clear();
+  } else if (open.MustWait(check.accesses(), only_part)) {
+    return InvalidInput(
+        where(),
+        fmt::format("step '{}': does not wait for steps with which it shares memory",
+                    definition->name),
+        {"the program is damaged: compile it again"});
+  }
+  open.Add(check.accesses(), only_part);
+  return Status::Ok();
 }
 
 }  // namespace
@@ -168,8 +182,10 @@ Status CheckProgram(const Program& program, std::string_view path) {
                                          specialization.name));
       }
     }
+    OpenAccesses open;
     for (size_t index = 0; index < specialization.steps.size(); ++index) {
-      QEFF_RETURN_IF_ERROR(CheckStep(program, specialization, static_cast<int64_t>(index), path));
+      QEFF_RETURN_IF_ERROR(
+          CheckStep(program, specialization, static_cast<int64_t>(index), path, open));
     }
   }
   return Status::Ok();

@@ -36,7 +36,11 @@ int64_t StridedExtent(int64_t rows, int64_t stride, int64_t width) {
 }
 
 StepCheck::StepCheck(const Step& step, const SpecializationProgram& program)
-    : step_(step), program_(program) {}
+    : step_(step), program_(program) {
+  if (step.row_count.buffer < 0) return;
+  Touch(step.row_count, /*operand=*/-1, sizeof(int64_t));
+  indices_ = accesses_;
+}
 
 void StepCheck::Require(bool condition, std::string_view what) {
   if (!condition && problem_.empty()) problem_ = what;
@@ -64,31 +68,47 @@ void StepCheck::Read(int operand, int64_t count, int64_t element_bytes) {
     problem_ = fmt::format("operand {} needs {} bytes, got {}", operand, needs, has);
   } else if (place.offset_bytes % static_cast<uint64_t>(element_bytes) != 0) {
     problem_ = fmt::format("operand {} is not aligned to {} bytes", operand, element_bytes);
+  } else {
+    Touch(place, operand, static_cast<int64_t>(needs));
   }
 }
 
-StepCheck::Bytes StepCheck::BytesOf(int operand, int64_t size_bytes) const {
-  const Operand& place = step_.operands[operand];
+void StepCheck::Touch(const Operand& place, int operand, int64_t size_bytes) {
   const Buffer& buffer = program_.buffers[place.buffer];
+  if (buffer.area == Area::kConstants || size_bytes == 0) return;
   const uint64_t begin = buffer.offset_bytes + place.offset_bytes;
-  return {buffer.area, begin, begin + static_cast<uint64_t>(size_bytes)};
+  accesses_.push_back({buffer.area, begin, begin + static_cast<uint64_t>(size_bytes)});
+  operands_.push_back(operand);
 }
 
 void StepCheck::ReadIndices(int operand, int64_t count) {
-  constexpr int64_t kIndexBytes = 8;
-  Read(operand, count, kIndexBytes);
-  if (problem_.empty() && count > 0)
-    indices_.push_back(BytesOf(operand, Product({count, kIndexBytes})));
+  const size_t before = accesses_.size();
+  Read(operand, count, sizeof(int64_t));
+  indices_.insert(indices_.end(), accesses_.begin() + static_cast<ptrdiff_t>(before),
+                  accesses_.end());
 }
 
 void StepCheck::Write(int operand, int64_t count, int64_t element_bytes) {
+  const size_t before = accesses_.size();
   Read(operand, count, element_bytes);
   if (!problem_.empty()) return;
-  const Bytes written = BytesOf(operand, Product({count, element_bytes}));
-  Require(written.area != Area::kConstants, "a constant would be written");
-  for (const Bytes& read : indices_) {
-    if (read.area == written.area && read.begin < written.end && written.begin < read.end)
-      Require(false, fmt::format("operand {} would be written over indices", operand));
+  Require(program_.buffers[step_.operands[operand].buffer].area != Area::kConstants,
+          "a constant would be written");
+  for (size_t i = before; i < accesses_.size(); ++i) accesses_[i].is_written = true;
+}
+
+void StepCheck::RequireApart() {
+  for (size_t i = 0; i < accesses_.size(); ++i) {
+    if (!accesses_[i].is_written) continue;
+    const auto overlaps = [&](const Access& other) { return Overlap(accesses_[i], other); };
+    if (std::ranges::any_of(indices_, overlaps))
+      Require(false, fmt::format("operand {} would be written over indices", operands_[i]));
+    for (size_t j = 0; j < i; ++j) {
+      if (accesses_[j].is_written && overlaps(accesses_[j])) {
+        Require(false, fmt::format("operands {} and {} would be written to one place", operands_[j],
+                                   operands_[i]));
+      }
+    }
   }
 }
 
@@ -97,6 +117,7 @@ void StepCheck::Done(int64_t units, int64_t scratch_bytes) {
   scratch_bytes_ = scratch_bytes;
   Require(scratch_bytes <= kLargestScratch, "too much scratch");
   Require(units <= largest_count_, "more units than elements");
+  RequireApart();
 }
 
 Status StepCheck::ToStatus(std::string_view path, int64_t index) const {

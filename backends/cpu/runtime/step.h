@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/runtime/barriers.h"
 #include "backends/cpu/runtime/program.h"
 #include "lib/support/status.h"
 
@@ -80,7 +81,7 @@ struct StepRun {
 };
 
 /// Checks one step: sizes first as numbers (every product saturates), then each operand against the
-/// bytes it has.
+/// bytes it has, then what the step writes against what else it touches.
 class StepCheck {
  public:
   StepCheck(const Step& step, const SpecializationProgram& program);
@@ -99,33 +100,35 @@ class StepCheck {
   /// The operand must be there, with at least `count` elements.
   void Read(int operand, int64_t count, int64_t element_bytes);
   /// The same for i64 that say where the step reads or writes. What is written must not lie on
-  /// them, or they would be other numbers after they were checked. Call before Write.
+  /// them, or they would be other numbers after they were checked.
   void ReadIndices(int operand, int64_t count);
-  /// Like Read, and it must not be a constant or lie on indices.
+  /// Like Read, and it must not be a constant, lie on indices or on what else the step writes.
   void Write(int operand, int64_t count, int64_t element_bytes);
   void ReadOptional(int operand, int64_t count, int64_t element_bytes) {
     if (has(operand)) Read(operand, count, element_bytes);
   }
+  void ReadOptionalIndices(int operand, int64_t count) {
+    if (has(operand)) ReadIndices(operand, count);
+  }
   /// Says how many units the step has, not more than the elements of its largest operand, and what
-  /// scratch a thread needs. Call once.
+  /// scratch a thread needs. Call once, last.
   void Done(int64_t units, int64_t scratch_bytes = 0);
 
   Status ToStatus(std::string_view path, int64_t index) const;
   int64_t units() const { return units_; }
+  /// Of operands that the check has asked for, and of the number of rows.
+  const std::vector<Access>& accesses() const { return accesses_; }
   int64_t scratch_bytes() const { return scratch_bytes_; }
 
  private:
-  /// Bytes [begin, end) of an area.
-  struct Bytes {
-    Area area;
-    uint64_t begin;
-    uint64_t end;
-  };
-  Bytes BytesOf(int operand, int64_t size_bytes) const;
+  void Touch(const Operand& place, int operand, int64_t size_bytes);
+  void RequireApart();
 
   const Step& step_;
   const SpecializationProgram& program_;
-  std::vector<Bytes> indices_;
+  std::vector<Access> accesses_;
+  std::vector<int> operands_;  ///< of accesses_; -1: the number of rows
+  std::vector<Access> indices_;
   std::string problem_;
   int64_t units_ = 0;
   int64_t scratch_bytes_ = 0;

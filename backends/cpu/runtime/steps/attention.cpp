@@ -33,7 +33,7 @@ void CheckInputs(StepCheck& check, const AttentionParams& p) {
   check.Require(p.key_size > 0 && p.value_size > 0, "a head has no channels");
   const int64_t rows = Product({p.batch, p.tokens});
   check.Read(kQ, StridedExtent(rows, p.q_stride, Product({p.heads, p.key_size})), 4);
-  check.Read(kPositions, rows, 8);
+  check.ReadIndices(kPositions, rows);
   const int64_t cache_heads = Product({p.cache_batch, p.kv_heads});
   RequireCache(check, kKeys, cache_heads,
                {.format = p.format, .as_panels = true, .slots = p.capacity, .channels = p.key_size},
@@ -41,7 +41,7 @@ void CheckInputs(StepCheck& check, const AttentionParams& p) {
   RequireCache(check, kValues, cache_heads,
                {.format = p.format, .slots = p.capacity, .channels = p.value_size},
                /*is_written=*/false);
-  check.ReadOptional(kCacheRows, p.batch, 8);
+  check.ReadOptionalIndices(kCacheRows, p.batch);
   check.ReadOptional(kAlibiSlopes, p.heads, 4);
   check.ReadOptional(kSinks, p.heads, 4);
 }

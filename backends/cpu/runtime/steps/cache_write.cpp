@@ -22,8 +22,8 @@ void Check(StepCheck& check) {
   check.Require(p.head_size > 0, "a head has no channels");
   const int64_t rows = Product({p.batch, p.tokens});
   check.Read(kX, StridedExtent(rows, p.x_stride, Product({p.heads, p.head_size})), 4);
-  check.Read(kPositions, rows, 8);
-  check.ReadOptional(kCacheRows, p.batch, 8);
+  check.ReadIndices(kPositions, rows);
+  check.ReadOptionalIndices(kCacheRows, p.batch);
   const CacheLayout layout = LayoutOf(p);
   RequireCache(check, kCache, Product({p.cache_batch, p.heads}), layout, /*is_written=*/true);
   check.Done(Product({p.batch, p.heads}), layout.scratch_bytes());

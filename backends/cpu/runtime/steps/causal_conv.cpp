@@ -28,9 +28,9 @@ void Check(StepCheck& check) {
   check.Read(kX, StridedExtent(rows, p.x_stride, p.channels), 4);
   check.Read(kWeight, Product({p.channels, p.taps}), 4);
   check.ReadOptional(kBias, p.channels, 4);
-  check.Read(kPositions, rows, 8);
+  check.ReadIndices(kPositions, rows);
   if (p.state_rows > 0) check.Write(kState, Product({p.state_rows, p.channels, p.taps}), 4);
-  check.ReadOptional(kStateIndex, p.batch, 8);
+  check.ReadOptionalIndices(kStateIndex, p.batch);
   check.Write(kOut, StridedExtent(rows, p.out_stride, p.channels), 4);
   const int64_t block_bytes = kConvBlock * static_cast<int64_t>(sizeof(float));
   check.Done(Product({p.batch, Blocks(p)}), Product({p.tokens + 2 * p.taps, block_bytes}));

@@ -16,7 +16,7 @@ void Check(StepCheck& check) {
   check.RequireSizes({p.rows, p.choices, p.width});
   const int64_t slots = Product({p.rows, p.choices});
   check.Read(kY, Product({slots, p.width}), 4);
-  check.Read(kPlaces, slots, 8);
+  check.ReadIndices(kPlaces, slots);
   check.ReadOptional(kWeights, slots, 4);
   check.Write(kOut, Product({p.rows, p.width}), 4);
   check.Done(p.rows);

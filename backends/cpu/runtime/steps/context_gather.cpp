@@ -22,8 +22,8 @@ void Check(StepCheck& check) {
   RequireCache(check, kData, Product({p.cache_batch, p.heads}), LayoutOf(p),
                /*is_written=*/false);
   const int64_t head_extent = StridedExtent(p.heads, p.index_head_stride, p.count);
-  check.Read(kIndices, StridedExtent(p.batch, p.index_batch_stride, head_extent), 8);
-  check.ReadOptional(kCacheRows, p.batch, 8);
+  check.ReadIndices(kIndices, StridedExtent(p.batch, p.index_batch_stride, head_extent));
+  check.ReadOptionalIndices(kCacheRows, p.batch);
   check.Write(kOut, Product({p.batch, p.heads, p.count, p.head_size}), 4);
   check.Done(Product({p.batch, p.heads}));
 }

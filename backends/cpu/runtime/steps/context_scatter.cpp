@@ -28,8 +28,8 @@ void Check(StepCheck& check) {
   }
   RequireStrided(check, dims, strides);
   check.Read(kUpdates, StridedElements(dims, strides), 4);
-  check.Read(kPositions, Product({p.batch, p.tokens}), 8);
-  check.ReadOptional(kCacheRows, p.batch, 8);
+  check.ReadIndices(kPositions, Product({p.batch, p.tokens}));
+  check.ReadOptionalIndices(kCacheRows, p.batch);
   const CacheLayout layout = LayoutOf(p);
   RequireCache(check, kData, Product({p.cache_batch, p.heads}), layout, /*is_written=*/true);
   check.Done(Product({p.batch, p.heads}), Product({p.head_size, 4}) + layout.scratch_bytes());

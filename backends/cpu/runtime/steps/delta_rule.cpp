@@ -27,11 +27,11 @@ void Check(StepCheck& check) {
   check.Read(kV, StridedExtent(rows, p.v_stride, value_width), 4);
   check.Read(kDecay, StridedExtent(rows, p.decay_stride, p.value_heads), 4);
   check.Read(kBeta, StridedExtent(rows, p.beta_stride, p.value_heads), 4);
-  check.Read(kPositions, rows, 8);
+  check.ReadIndices(kPositions, rows);
   if (p.state_rows > 0) {
     check.Write(kState, Product({p.state_rows, p.value_heads, p.key_size, p.value_size}), 4);
   }
-  check.ReadOptional(kStateIndex, p.batch, 8);
+  check.ReadOptionalIndices(kStateIndex, p.batch);
   check.Write(kOut, StridedExtent(rows, p.out_stride, value_width), 4);
   check.Done(Product({p.batch, p.value_heads}), Product({DeltaRuleScratchFloats(p.key_size), 4}));
 }

@@ -15,7 +15,7 @@ void Check(StepCheck& check) {
   check.Require(p.layout >= TableLayout::kF32 && static_cast<int32_t>(p.layout) < kTableLayoutCount,
                 "unknown table layout");
   check.Require(p.width <= p.out_stride || p.rows <= 1, "rows of the result overlap");
-  check.Read(kIndices, p.rows, 8);
+  check.ReadIndices(kIndices, p.rows);
   if (p.layout == TableLayout::kF32) {
     check.Read(kTable, Product({p.table_rows, p.width}), 4);
   } else {

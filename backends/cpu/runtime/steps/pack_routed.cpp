@@ -22,8 +22,8 @@ void Check(StepCheck& check) {
   check.Require(Product({p.rows, is_gathered ? p.choices : 1}) == p.slots, "rows do not fit slots");
   check.Require(!check.has(kWeights) || is_gathered, "weights without order");
   check.Read(kX, StridedExtent(p.rows, p.x_stride, p.depth), 4);
-  check.Read(kStarts, p.experts + 1, 8);
-  check.ReadOptional(kOrder, p.slots, 8);
+  check.ReadIndices(kStarts, p.experts + 1);
+  check.ReadOptionalIndices(kOrder, p.slots);
   check.ReadOptional(kWeights, p.slots, 4);
   check.Write(kOut, Product({p.slots, PackedRowBytes(p.format, p.depth) / 4}), 4);
   check.Done(p.experts, is_gathered ? Product({kTileRows, p.depth, 4}) : 0);

@@ -35,7 +35,7 @@ void Check(StepCheck& check) {
   check.Read(kV, StridedExtent(rows, p.v_stride, Product({p.kv_heads, p.value_size})), 4);
   check.ReadIndices(kTokenIndex, rows);
   check.ReadIndices(kRowStarts, p.batch + 1);
-  if (check.has(kKeyStarts)) check.ReadIndices(kKeyStarts, p.batch);
+  check.ReadOptionalIndices(kKeyStarts, p.batch);
   if (check.has(kBias)) {
     check.Require((p.bias_batch == 1 || p.bias_batch == p.batch) &&
                       (p.bias_heads == 1 || p.bias_heads == p.heads) &&

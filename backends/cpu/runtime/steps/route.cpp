@@ -14,7 +14,7 @@ void Check(StepCheck& check) {
   const auto p = check.params_as<RouteParams>();
   check.RequireSizes({p.slots, p.experts});
   check.Require(p.experts > 0, "no experts");
-  check.Read(kIds, p.slots, 8);
+  check.ReadIndices(kIds, p.slots);
   check.Write(kStarts, p.experts + 1, 8);
   check.Write(kOrder, p.slots, 8);
   check.Write(kPlaces, p.slots, 8);

@@ -27,7 +27,7 @@ void Check(StepCheck& check) {
   const int64_t units = PanelCount(p.columns);
   const int64_t panels = Product({p.experts, units, UnitPanels(p)});
   check.Read(kX, Product({p.slots, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
-  check.Read(kStarts, p.experts + 1, 8);
+  check.ReadIndices(kStarts, p.experts + 1);
   check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
   check.ReadOptional(kBias, Product({panels, kPanelColumns}), 4);
   check.Write(kOut, Product({p.slots, p.columns}), 4);

@@ -13,7 +13,7 @@ void Check(StepCheck& check) {
   const auto p = check.params_as<IndexBlocksParams>();
   const int64_t elements = CheckIndexBlocks(check, p);
   check.Read(kUpdates, Product({p.units, p.block}), p.element_bytes);
-  check.Read(kIndices, Product({std::min(p.units, p.tuple_count), p.tuple}), 8);
+  check.ReadIndices(kIndices, Product({std::min(p.units, p.tuple_count), p.tuple}));
   check.Write(kOut, elements, p.element_bytes);
   check.Done(p.units);
 }

@@ -14,7 +14,7 @@ void Check(StepCheck& check) {
   check.Require(p.keep <= p.tokens, "more rows to keep than there are");
   const int64_t rows = Product({p.batch, p.tokens});
   check.Read(kX, StridedExtent(rows, p.x_stride, p.width), 4);
-  check.Read(kPositions, rows, 8);
+  check.ReadIndices(kPositions, rows);
   check.Write(kOut, Product({p.batch, p.keep, p.width}), 4);
   check.Done(p.batch);
 }

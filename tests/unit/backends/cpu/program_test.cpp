@@ -166,6 +166,56 @@ TEST_CASE("bad_steps of experts are refused with what is wrong") {
             3) == "step 'route': no experts");
 }
 
+TEST_CASE("bad_places: no step writes over its indices or twice to one place") {
+  const auto message = [](StepOp op, int operand, int place_of, int64_t experts) {
+    return MessageAfter(
+        [&](Program& p) {
+          Step& step = FirstStep(p, op);
+          step.operands[operand] = step.operands[place_of];
+        },
+        experts);
+  };
+  CHECK(message(StepOp::kCacheWrite, 1, 3, 0) ==
+        "step 'cache_write': operand 3 would be written over indices");
+  // Counting over what is counted would give places beyond the last one.
+  CHECK(message(StepOp::kRoute, 1, 0, 3) ==
+        "step 'route': operand 1 would be written over indices");
+  CHECK(message(StepOp::kRoute, 2, 0, 3) ==
+        "step 'route': operand 2 would be written over indices");
+  CHECK(message(StepOp::kRoute, 3, 0, 3) ==
+        "step 'route': operand 3 would be written over indices");
+  CHECK(message(StepOp::kRoute, 2, 3, 3) ==
+        "step 'route': operands 2 and 3 would be written to one place");
+}
+
+TEST_CASE("bad_row_count that the step itself writes is refused") {
+  CHECK(MessageAfter([](Program& p) {
+          Step& step = FirstStep(p, StepOp::kGatherRows);
+          step.row_total = 3;
+          step.row_count = step.operands[2];
+        }) == "step 'gather_rows': operand 2 would be written over indices");
+}
+
+TEST_CASE("bad_barriers: a step that does not wait for those whose memory it shares is refused") {
+  const int64_t experts = GENERATE(0, 3);
+  std::vector<SpecializedGraph> graphs;
+  graphs.push_back(MakeTinyModel({.tokens = 64, .layers = 1, .experts = experts}));
+  Program program = ReadBack(BuildPlan(graphs, {.part_count = 2}));
+  int barriers = 0;
+  for (Step& step : program.specializations[0].steps) {
+    if (!step.has_barrier) continue;
+    ++barriers;
+    step.has_barrier = false;
+    const Status status = CheckProgram(program, "tiny.bin");
+    INFO(step.name);
+    REQUIRE_FALSE(status.ok());
+    CHECK(status.diagnostic().message.find("does not wait for steps with which it shares memory") !=
+          std::string::npos);
+    step.has_barrier = true;
+  }
+  CHECK(barriers > 5);
+}
+
 TEST_CASE("bad_constant as a result is refused") {
   const std::string message = MessageAfter([](Program& p) {
     Step& step = FirstStep(p, StepOp::kNorm);
