@@ -189,24 +189,14 @@ inline void WriteTile(const AttentionArgs& args, const AttentionTile& tile,
   }
 }
 
-/// The place of a unit among runs in order of slots.
-inline int64_t RunOfUnit(int64_t unit, int64_t count, int64_t parts) {
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t of_part = (count - part + parts - 1) / parts;
-    if (unit < of_part) return part + unit * parts;
-    unit -= of_part;
-  }
-  return 0;
-}
-
-/// One run of slots of one tile.
+/// One run of slots of one tile; units are in the order of slots.
 template <typename Cache>
-inline void RunSplit(const AttentionArgs& args, int64_t run, AttentionScratch& scratch) {
+inline void RunSplit(const AttentionArgs& args, int64_t unit, AttentionScratch& scratch) {
   const int64_t splits = AttentionSplits(args.slots, args.split_slots);
   const int64_t tiles = args.batch * args.kv_heads;
-  AttentionTile tile = MakeTile(args, run % tiles, kTileRows, 0);
-  const int64_t place = run % tiles * splits + run / tiles;
-  const int64_t begin = run / tiles * args.split_slots;
+  AttentionTile tile = MakeTile(args, unit % tiles, kTileRows, 0);
+  const int64_t place = unit % tiles * splits + unit / tiles;
+  const int64_t begin = unit / tiles * args.split_slots;
   const int64_t end = begin + args.split_slots;
   if (tile.begin < begin) tile.begin = begin;
   if (tile.end > end) tile.end = end;
@@ -230,9 +220,7 @@ inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
   scratch.sums = scratch.weights + kTileRows * kAttentionBlockSlots;
   for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
     if (args.split_slots > 0) {
-      const int64_t runs =
-          args.batch * args.kv_heads * AttentionSplits(args.slots, args.split_slots);
-      RunSplit<Cache>(args, RunOfUnit(unit, runs, args.split_parts), scratch);
+      RunSplit<Cache>(args, unit, scratch);
       continue;
     }
     for (int64_t skipped = 0; skipped < unit_rows; skipped += kTileRows) {

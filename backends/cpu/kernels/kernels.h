@@ -311,9 +311,8 @@ struct AttentionArgs {
   bool alibi_in_bf16 = false;    ///< j and slope * j are rounded to bf16
   const float* sinks = nullptr;  ///< [H]: one more score, without a value; null: none
   int64_t split_slots = 0;  ///< attention_f32 only: a unit is a run of so many slots (a multiple of
-                            ///< 256) of a tile, and leaves `partial` instead of `out`; 0: not split
-  int64_t split_parts = 1;  ///< units come in so many series, each with every split_parts-th of the
-                            ///< runs in order of slots: caches are filled from the front
+                            ///< 256) of a tile, and leaves `partial` instead of `out`; 0: not split.
+                            ///< Units are in the order of slots: first that run of all tiles
   float* partial =
       nullptr;  ///< of run s of tile t and its row r at ((t * runs + s) * 12 + r) * (Ev
                 ///< + 2): largest score, sum of e^(score - largest), that of values

@@ -29,8 +29,7 @@ struct BoundStep {
   int64_t row_total = 0;
   const RowLimit* row_limit = nullptr;
   size_t params_bytes = 0;
-  /// Threads take at least so many units at a time, in turn; 0: each does its parts.
-  int64_t least_taken = 0;
+  UnitsTaken taken;  ///< least 0: each thread does its parts
 };
 
 /// The units of a step that are left of [begin, end) when only some of its rows are done, and its
@@ -54,13 +53,13 @@ bool IsDivided(const Step& step) {
          }) > 0;
 }
 
-/// For BoundStep::least_taken.
-int64_t LeastTaken(const Step& step) {
-  const auto least = FindStep(step.op)->least_taken;
-  const int64_t units = step.part_begin.back();
-  const int64_t taken = least == nullptr ? 0 : least(step.params.data());
+/// For BoundStep::taken. A few large shares are better divided evenly.
+UnitsTaken UnitsTakenOf(const Step& step) {
+  const auto taken_of = FindStep(step.op)->units_taken;
+  const UnitsTaken taken = taken_of == nullptr ? UnitsTaken() : taken_of(step.params.data());
   const auto parts = static_cast<int64_t>(step.part_begin.size()) - 1;
-  return 2 * parts * taken <= units ? taken : 0;
+  return taken.least == 1 || 2 * parts * taken.least <= step.part_begin.back() ? taken
+                                                                               : UnitsTaken();
 }
 
 class CpuSession : public Session {
@@ -215,7 +214,7 @@ void CpuSession::Bind() {
         bound.row_limit = &*FindStep(step.op)->row_limit;
         bound.params_bytes = step.params.size();
       } else if (IsDivided(step)) {
-        bound.least_taken = LeastTaken(step);
+        bound.taken = UnitsTakenOf(step);
       }
       steps.push_back(std::move(bound));
     }
@@ -247,8 +246,7 @@ bool CpuSession::RunParts(const BoundStep& step, size_t index, int thread) {
   return has_work;
 }
 
-/// Takes less the less is left, so that all threads end at nearly the same time. Returns false if
-/// the others took everything.
+/// Returns false if the others took everything.
 bool CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
   const int64_t units = step.part_begin[program_.part_count];
   std::atomic<int64_t>& taken = taken_[index];
@@ -257,7 +255,8 @@ bool CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
   while (begin < units) {
     const int64_t left = units - begin;
     const int64_t share = left / (2 * pool_.thread_count());
-    const int64_t count = std::min(std::max(share, step.least_taken), left);
+    const int64_t count =
+        std::min(std::max(std::min(share, step.taken.most), step.taken.least), left);
     if (!taken.compare_exchange_weak(begin, begin + count, std::memory_order_relaxed)) continue;
     has_work = true;
     step.run({kernels_, step.params, step.operands.data(), begin, begin + count,
@@ -273,7 +272,7 @@ void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunPr
     const BoundStep& step = steps[index];
     if (step.has_barrier && !is_alone) step_barrier_.Wait();
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
-    const bool takes_turns = step.least_taken > 0 && !is_alone;
+    const bool takes_turns = step.taken.least > 0 && !is_alone;
     const bool has_work =
         takes_turns ? TakeUnits(step, index, thread) : RunParts(step, index, thread);
     if (profile != nullptr && has_work) {

@@ -170,6 +170,13 @@ constexpr RowLimit LimitOfRows() {
           }};
 }
 
+/// Units that a thread takes at a time: fewer the less is left, but at least `least` and at most
+/// `most`. `least` is 0 if they are better divided beforehand.
+struct UnitsTaken {
+  int64_t least = 0;
+  int64_t most = 0;
+};
+
 struct StepDefinition {
   std::string_view name;
   size_t params_bytes;
@@ -178,10 +185,10 @@ struct StepDefinition {
   void (*run)(const StepRun&);
   /// Set if the step can leave out rows at the end.
   std::optional<RowLimit> row_limit = std::nullopt;
-  /// Null, or the least units that are worth taking one after the other instead of dividing all of
-  /// them beforehand, 0 if none: then no thread waits for one that was held up. Only for steps
-  /// whose results do not depend on which units a call gets together.
-  int64_t (*least_taken)(const std::byte* params) = nullptr;
+  /// Null, or how many units threads take in turn instead of dividing all of them beforehand: then
+  /// none waits for one that was held up or has the longer units. Only for steps whose results do
+  /// not depend on which units a call gets together.
+  UnitsTaken (*units_taken)(const std::byte* params) = nullptr;
 };
 /// No step has more bytes of parameters.
 inline constexpr size_t kMostParamsBytes = 512;

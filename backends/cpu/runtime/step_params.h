@@ -146,7 +146,6 @@ struct AttentionParams {
 struct AttentionSplitParams {
   AttentionParams attention;
   int64_t split_slots = 0;
-  int64_t split_parts = 1;
 };
 
 /// partial sums of all units, sinks?, out: what attention would have given. Units: (b, kv head).

@@ -70,7 +70,6 @@ void CheckSplit(StepCheck& check) {
   check.Require(params.split_slots > 0 && params.split_slots % kAttentionBlockSlots == 0 &&
                     params.split_slots <= INT32_MAX,
                 "slots are not divided into blocks");
-  check.Require(params.split_parts > 0 && params.split_parts <= 1024, "too many parts");
   const int64_t rows = RowsOfKvHead(p);
   check.Require(rows <= kTileRows, "more rows than a tile has");
   const int64_t splits = params.split_slots > 0 ? AttentionSplits(p.slots, params.split_slots) : 1;
@@ -128,23 +127,37 @@ void Run(const StepRun& run) {
   if (FindCacheRows(run, p)) (run.kernels.*kKind.kernel)(ArgsOf(run, p));
 }
 
+/// How long a unit takes depends on how many slots its rows see, which only the run knows.
+UnitsTaken OneByOne(const std::byte*) { return {.least = 1, .most = 1}; }
+
 void RunSplit(const StepRun& run) {
   const auto p = run.params_as<AttentionSplitParams>();
   if (!FindCacheRows(run, p.attention)) return;
   AttentionArgs args = ArgsOf(run, p.attention);
   args.partial = std::exchange(args.out, nullptr);
   args.split_slots = p.split_slots;
-  args.split_parts = p.split_parts;
   run.kernels.attention_f32(args);
 }
 
 }  // namespace
 
-extern constexpr StepDefinition kAttentionStep = {"attention", sizeof(AttentionParams),
-                                                  kOperandCount, Check<kF32>, Run<kF32>};
-extern constexpr StepDefinition kAttentionBf16Step = {"attention_bf16", sizeof(AttentionParams),
-                                                      kOperandCount, Check<kBf16>, Run<kBf16>};
-extern constexpr StepDefinition kAttentionSplitStep = {
-    "attention_split", sizeof(AttentionSplitParams), kOperandCount, CheckSplit, RunSplit};
+extern constexpr StepDefinition kAttentionStep = {.name = "attention",
+                                                  .params_bytes = sizeof(AttentionParams),
+                                                  .operand_count = kOperandCount,
+                                                  .check = Check<kF32>,
+                                                  .run = Run<kF32>,
+                                                  .units_taken = OneByOne};
+extern constexpr StepDefinition kAttentionBf16Step = {.name = "attention_bf16",
+                                                      .params_bytes = sizeof(AttentionParams),
+                                                      .operand_count = kOperandCount,
+                                                      .check = Check<kBf16>,
+                                                      .run = Run<kBf16>,
+                                                      .units_taken = OneByOne};
+extern constexpr StepDefinition kAttentionSplitStep = {.name = "attention_split",
+                                                       .params_bytes = sizeof(AttentionSplitParams),
+                                                       .operand_count = kOperandCount,
+                                                       .check = CheckSplit,
+                                                       .run = RunSplit,
+                                                       .units_taken = OneByOne};
 
 }  // namespace qeff::cpu

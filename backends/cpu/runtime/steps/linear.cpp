@@ -77,14 +77,14 @@ int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 
 /// With few rows weights are only read, and those of a large product so long that another process
 /// gets in between. With many rows a thread gains from having panels for itself.
-int64_t LeastTaken(const std::byte* params) {
+UnitsTaken TakenAtATime(const std::byte* params) {
   constexpr int64_t kMostRows = 4;  // kernels have streams for (linear_stream_body.h)
   constexpr int64_t kLeastBytes = int64_t{1} << 19;  // smaller ones pay for stopping to read ahead
   LinearParams p;
   std::memcpy(&p, params, sizeof(p));
-  if (p.rows > kMostRows || p.depth == 0) return 0;
+  if (p.rows > kMostRows || p.depth == 0) return {};
   const int64_t unit_bytes = UnitPanels(p) * PanelBytes(p.weights, p.depth);
-  return (kLeastBytes + unit_bytes - 1) / unit_bytes;
+  return {.least = (kLeastBytes + unit_bytes - 1) / unit_bytes, .most = UnitsOf(p)};
 }
 
 }  // namespace
@@ -95,6 +95,6 @@ extern constexpr StepDefinition kLinearStep = {.name = "linear",
                                                .check = Check,
                                                .run = Run,
                                                .row_limit = LimitOfRows<LinearParams, UnitsOf>(),
-                                               .least_taken = LeastTaken};
+                                               .units_taken = TakenAtATime};
 
 }  // namespace qeff::cpu

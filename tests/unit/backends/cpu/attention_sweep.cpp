@@ -118,7 +118,6 @@ Floats RunKernel(void (*kernel)(const AttentionArgs&), const AttentionCase& c, A
   Floats partial(static_cast<size_t>(heads * runs * kTileRows * row_floats));
   args.batch = c.batch;
   args.split_slots = c.split_slots;
-  args.split_parts = 2;
   args.partial = partial.data();
   args.unit_end = heads * runs;
   kernel(args);
