@@ -78,7 +78,7 @@ int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 /// With few rows weights are only read, and those of a large product so long that another process
 /// gets in between. With many rows a thread gains from having panels for itself.
 UnitsTaken TakenAtATime(const std::byte* params) {
-  constexpr int64_t kMostRows = 4;  // kernels have streams for (linear_stream_body.h)
+  constexpr int64_t kMostRows = 32;  // kernels have streams for (linear_amx_stream_body.h)
   constexpr int64_t kLeastBytes = int64_t{1} << 19;  // smaller ones pay for stopping to read ahead
   LinearParams p;
   std::memcpy(&p, params, sizeof(p));
