@@ -123,11 +123,6 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
 
 /// Rows of a block: a block of 256 k of them takes 516 KiB, half of a small second-level cache.
 constexpr int64_t kBlockRows = 43 * kTileRows;
-/// Panels that meet a block of rows before the next block of k, so that rows are fetched from the
-/// third level once for all of them. Their sums take a quarter of a small second-level cache. Even:
-/// gate and up stay together.
-constexpr int64_t kStripPanels = 4;
-
 /// Fetches `lines` lines into the second-level cache.
 QEFF_INLINE const char* FetchLines(const char* next, int64_t lines) {
   constexpr int kSecondLevel = 2;
@@ -170,6 +165,10 @@ template <typename Format>
 class StoredOperands {
  public:
   using TileFormat = Format;
+  /// Panels that meet a block of rows before the next block of k, so that rows are fetched from the
+  /// third level once for all of them. Their sums take a quarter of a small second-level cache.
+  /// Even: gate and up stay together.
+  static constexpr int64_t kStripPanels = 4;
   explicit StoredOperands(const LinearArgs& args) : args_(args) {}
   /// `depth` k of a panel.
   const typename Format::Weight* Weights(const typename Format::Weight* stored, int64_t) const {
@@ -250,13 +249,14 @@ void MultiplyPanelRows(const LinearArgs& args, const LinearBlock& block, Operand
 
 template <typename Format, typename Operands>
 void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
+  constexpr int64_t kStrip = Operands::kStripPanels;
+  static_assert(kStrip % 2 == 0);
   Operands operands(args);
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
   const int64_t panel_elements = Format::WeightDepth(args.depth) * kPanelColumns;
   const int64_t strip_floats = (row_end - row_begin) * kPanelColumns;
-  for (int64_t first = args.panel_begin; first < args.panel_end; first += kStripPanels) {
-    const int64_t last =
-        args.panel_end - first < kStripPanels ? args.panel_end : first + kStripPanels;
+  for (int64_t first = args.panel_begin; first < args.panel_end; first += kStrip) {
+    const int64_t last = args.panel_end - first < kStrip ? args.panel_end : first + kStrip;
     int64_t k = 0;
     do {  // at least once: depth may be 0
       const int64_t left = args.depth - k;

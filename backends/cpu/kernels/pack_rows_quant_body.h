@@ -6,6 +6,10 @@
 // same bytes.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/kernels/vector.h"
 
@@ -21,6 +25,32 @@ struct QuantBlockOut {
   int32_t* starts;
 };
 
+/// Halves are folded until one lane is left.
+template <int kBy = kLanes / 2, typename Fold>
+QEFF_INLINE int32_t FoldLanes(VecI value, Fold fold) {
+  value = fold(value, reinterpret_cast<VecI>(Rotate<kBy>(reinterpret_cast<Vec>(value))));
+  if constexpr (kBy > 1) return FoldLanes<kBy / 2>(value, fold);
+  return value[0];
+}
+
+/// Numbers that are worked on together, as many as a vector of 32 bytes has.
+constexpr int64_t kNumbers = 32;
+/// As bytes.
+QEFF_INLINE void StoreNumbers(const VecI (&numbers)[kNumbers / kLanes], std::byte* to) {
+#if defined(__AVX2__) && !defined(__AVX512F__)  // the compiler would take them apart
+  const __m256i low = _mm256_packs_epi32(__m256i(numbers[0]), __m256i(numbers[1]));
+  const __m256i high = _mm256_packs_epi32(__m256i(numbers[2]), __m256i(numbers[3]));
+  const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), in_order);
+  std::memcpy(to, &bytes, sizeof(bytes));
+#else
+  for (int i = 0; i < kNumbers / kLanes; ++i) {
+    const VecS8 narrow = __builtin_convertvector(numbers[i], VecS8);
+    std::memcpy(to + i * kLanes, &narrow, sizeof(narrow));
+  }
+#endif
+}
+
 /// The largest magnitude of a block; NaN if there is one.
 QEFF_INLINE float LargestMagnitude(const float* x) {
   VecI largest = {};  // magnitudes of floats are in the order of their bits, NaN last
@@ -28,10 +58,7 @@ QEFF_INLINE float LargestMagnitude(const float* x) {
     const VecI bits = reinterpret_cast<VecI>(LoadU(x + i) & 0x7fffffffu);
     largest = bits > largest ? bits : largest;
   }
-  int32_t lanes[kLanes];
-  std::memcpy(lanes, &largest, sizeof(lanes));
-  int32_t result = 0;
-  for (const int32_t lane : lanes) result = lane > result ? lane : result;
+  const int32_t result = FoldLanes(largest, [](VecI a, VecI b) { return a > b ? a : b; });
   float value;
   std::memcpy(&value, &result, sizeof(value));
   return value;
@@ -45,20 +72,19 @@ QEFF_INLINE void QuantiseBlock(const float* x, const QuantLayout& layout,
   const float inverse = largest >= 1e-36f ? 127.0f / largest : 0.0f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   VecI sum = {};
-  for (int64_t i = 0; i < kQuantBlock; i += kLanes) {
-    const Vec scaled = Load(x + i) * inverse;
-    // Limits between product and sum: together they would become one rounding where there is FMA.
-    const Vec limited = Min(Max(scaled, Broadcast(-127.0f)), Broadcast(127.0f));
-    const VecI number = reinterpret_cast<VecI>(limited + kRound) - 0x4b400000;
-    const VecS8 narrow = __builtin_convertvector(number, VecS8);
-    std::memcpy(out.numbers + i, &narrow, sizeof(narrow));
-    sum += number;
-    if ((i + kLanes) % layout.group == 0) {
-      int32_t lanes[kLanes];
-      std::memcpy(lanes, &sum, sizeof(lanes));
-      int32_t total = 0;
-      for (const int32_t lane : lanes) total += lane;
-      out.starts[i / layout.group] = -layout.zero_point * total;
+  for (int64_t begin = 0; begin < kQuantBlock; begin += kNumbers) {
+    VecI numbers[kNumbers / kLanes];
+    for (int i = 0; i < kNumbers / kLanes; ++i) {
+      const Vec scaled = Load(x + begin + i * kLanes) * inverse;
+      // Limits between product and sum: together they would become one rounding where there is FMA.
+      const Vec limited = Min(Max(scaled, Broadcast(-127.0f)), Broadcast(127.0f));
+      numbers[i] = reinterpret_cast<VecI>(limited + kRound) - 0x4b400000;
+      sum += numbers[i];
+    }
+    StoreNumbers(numbers, out.numbers + begin);
+    if ((begin + kNumbers) % layout.group == 0) {
+      const int32_t total = FoldLanes(sum, [](VecI a, VecI b) { return a + b; });
+      out.starts[begin / layout.group] = -layout.zero_point * total;
       sum = VecI{};
     }
   }
