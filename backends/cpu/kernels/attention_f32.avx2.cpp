@@ -4,6 +4,6 @@
 
 namespace qeff::cpu {
 
-void AttentionF32Avx2(const AttentionArgs& args) { RunAttention(args, kTileRows); }
+void AttentionF32Avx2(const AttentionArgs& args) { RunAttention(args, kF32AttentionRows); }
 
 }  // namespace qeff::cpu

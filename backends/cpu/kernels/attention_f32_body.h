@@ -3,8 +3,8 @@
 //
 // Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the
 // group) form tiles of up to 12 rows, so that both products run in the register tile of Linear; the
-// softmax streams over blocks of 256 slots. A unit is one or several tiles. A cache of narrower
-// elements is converted where the tile loads it.
+// softmax streams over blocks of 256 slots, each for up to four tiles. A cache of narrower elements
+// is converted where the tile loads it.
 #pragma once
 
 #include <type_traits>
@@ -98,17 +98,19 @@ struct TileProducts {
   }
   static void Values(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                      const AttentionScratch& scratch) {
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      const float* scores = scratch.scores + r * kAttentionBlockSlots;
-      for (int64_t j = 0; j < block.count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
-    }
-    for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-      if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
-        const auto* values = reinterpret_cast<const float*>(tile.values);
-        TileF32For(tile.rows)(scratch.weights, tile.rows,
-                              values + block.begin * args.value_size + c, args.value_size,
-                              block.count, scratch.sums + c, scratch.sum_stride, true);
-      } else {
+    if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
+      const auto* values = reinterpret_cast<const float*>(tile.values);
+      for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
+        RowsTileF32For<float>(tile.rows)(
+            scratch.scores, kAttentionBlockSlots, values + block.begin * args.value_size + c,
+            args.value_size, block.count, scratch.sums + c, scratch.sum_stride, true);
+      }
+    } else {
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        const float* scores = scratch.scores + r * kAttentionBlockSlots;
+        for (int64_t j = 0; j < block.count; ++j) scratch.weights[j * tile.rows + r] = scores[j];
+      }
+      for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
         CacheScratch scales;
         auto columns = Cache::Values(tile.values, args, block.begin, block.count, c, scales);
         TileColumnsFor<decltype(columns)>(tile.rows)(scratch.weights, tile.rows, columns,
@@ -161,20 +163,61 @@ inline float RowFactor(const AttentionArgs& args, int64_t head, float max, float
   return shrunk / (total * shrunk + 1.0f);
 }
 
-template <typename Cache, typename Products>
-inline void RunTile(const AttentionArgs& args, const AttentionTile& tile,
-                    AttentionScratch& scratch) {
+constexpr int64_t kMostTiles = kF32AttentionRows / kTileRows;
+
+/// Tiles of one kv head, and what each needs; they use the same scores and weights.
+struct TileGroup {
+  AttentionTile tiles[kMostTiles];
+  AttentionScratch scratch[kMostTiles];
+  int64_t count = 0;
+
+  explicit TileGroup(const AttentionArgs& args) {
+    const int64_t sum_stride = PanelCount(args.value_size) * kPanelColumns;
+    float* scores = args.scratch;
+    float* weights = scores + kTileRows * kAttentionBlockSlots;
+    float* next = weights + kTileRows * kAttentionBlockSlots;
+    for (AttentionScratch& of_tile : scratch) {
+      of_tile.scores = scores;
+      of_tile.weights = weights;
+      of_tile.sums = next;
+      of_tile.queries = next + kTileRows * sum_stride;
+      of_tile.sum_stride = sum_stride;
+      next = of_tile.queries + kTileRows * args.key_size;
+    }
+  }
+};
+
+inline void StartTile(const AttentionArgs& args, const AttentionTile& tile,
+                      AttentionScratch& scratch) {
   PackQueries(args, tile, scratch.queries);
   for (int64_t i = 0; i < tile.rows * scratch.sum_stride; ++i) scratch.sums[i] = 0;
   for (int64_t r = 0; r < tile.rows; ++r) {
     scratch.max[r] = -__builtin_inff();
     scratch.total[r] = 0;
   }
-  const int64_t begin = tile.begin - tile.begin % kPanelColumns;
-  for (int64_t slot = begin; slot < tile.end; slot += kAttentionBlockSlots) {
-    const int64_t left = tile.end - slot;
-    const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
-    AddBlock<Cache, Products>(args, tile, {slot, count}, scratch);
+}
+
+/// Block after block, each with all tiles.
+template <typename Cache, typename Products>
+inline void RunGroup(const AttentionArgs& args, TileGroup& group) {
+  int64_t begin = args.slots;
+  int64_t end = 0;
+  for (int64_t t = 0; t < group.count; ++t) {
+    const AttentionTile& tile = group.tiles[t];
+    StartTile(args, tile, group.scratch[t]);
+    if (tile.begin >= tile.end) continue;
+    if (tile.begin < begin) begin = tile.begin;
+    if (tile.end > end) end = tile.end;
+  }
+  begin -= begin % kPanelColumns;
+  for (int64_t slot = begin; slot < end; slot += kAttentionBlockSlots) {
+    for (int64_t t = 0; t < group.count; ++t) {
+      const AttentionTile& tile = group.tiles[t];
+      if (tile.end <= slot || tile.begin >= slot + kAttentionBlockSlots) continue;
+      const int64_t left = tile.end - slot;
+      const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
+      AddBlock<Cache, Products>(args, tile, {slot, count}, group.scratch[t]);
+    }
   }
 }
 
@@ -191,16 +234,19 @@ inline void WriteTile(const AttentionArgs& args, const AttentionTile& tile,
 
 /// One run of slots of one tile; units are in the order of slots.
 template <typename Cache>
-inline void RunSplit(const AttentionArgs& args, int64_t unit, AttentionScratch& scratch) {
+inline void RunSplit(const AttentionArgs& args, int64_t unit, TileGroup& group) {
   const int64_t splits = AttentionSplits(args.slots, args.split_slots);
   const int64_t tiles = args.batch * args.kv_heads;
-  AttentionTile tile = MakeTile(args, unit % tiles, kTileRows, 0);
   const int64_t place = unit % tiles * splits + unit / tiles;
   const int64_t begin = unit / tiles * args.split_slots;
   const int64_t end = begin + args.split_slots;
+  AttentionTile& tile = group.tiles[0];
+  tile = MakeTile(args, unit % tiles, kTileRows, 0);
   if (tile.begin < begin) tile.begin = begin;
   if (tile.end > end) tile.end = end;
-  RunTile<Cache, DecodeProducts<Cache>>(args, tile, scratch);
+  group.count = 1;
+  RunGroup<Cache, DecodeProducts<Cache>>(args, group);
+  const AttentionScratch& scratch = group.scratch[0];
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* partial = args.partial + (place * kTileRows + r) * (args.value_size + 2);
     const float* sums = scratch.sums + r * scratch.sum_stride;
@@ -212,22 +258,22 @@ inline void RunSplit(const AttentionArgs& args, int64_t unit, AttentionScratch& 
 
 template <typename Cache>
 inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
-  AttentionScratch scratch;
-  scratch.sum_stride = PanelCount(args.value_size) * kPanelColumns;
-  scratch.queries = args.scratch;
-  scratch.scores = scratch.queries + kTileRows * args.key_size;
-  scratch.weights = scratch.scores + kTileRows * kAttentionBlockSlots;
-  scratch.sums = scratch.weights + kTileRows * kAttentionBlockSlots;
+  TileGroup group(args);
   for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
     if (args.split_slots > 0) {
-      RunSplit<Cache>(args, unit, scratch);
+      RunSplit<Cache>(args, unit, group);
       continue;
     }
-    for (int64_t skipped = 0; skipped < unit_rows; skipped += kTileRows) {
-      const AttentionTile tile = MakeTile(args, unit, unit_rows, skipped);
-      if (tile.rows <= 0) break;
-      RunTile<Cache, TileProducts<Cache>>(args, tile, scratch);
-      WriteTile(args, tile, scratch);
+    for (int64_t skipped = 0; skipped < unit_rows;) {
+      for (group.count = 0; group.count < kMostTiles && skipped < unit_rows; ++group.count) {
+        AttentionTile& tile = group.tiles[group.count];
+        tile = MakeTile(args, unit, unit_rows, skipped);
+        if (tile.rows <= 0) break;
+        skipped += kTileRows;
+      }
+      if (group.count == 0) break;
+      RunGroup<Cache, TileProducts<Cache>>(args, group);
+      for (int64_t t = 0; t < group.count; ++t) WriteTile(args, group.tiles[t], group.scratch[t]);
     }
   }
 }

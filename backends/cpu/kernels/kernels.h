@@ -279,8 +279,9 @@ struct RopeArgs {
 /// p sees the slots j < slots with j <= p and, if window > 0, j > p - window, and if chunk > 0, j
 /// >= p - p mod chunk; a row that sees nothing gives zeros. Slots after the largest position of a
 /// tile are not read. A unit is (b, kv head, tile of the T * H / K query rows that share the kv
-/// head): of 12 rows for attention_f32, of kBf16AttentionRows for attention_bf16, which may round
-/// queries (times scale), keys, values and weights e^(score - max) to bf16; sums are f32.
+/// head): of kF32AttentionRows for attention_f32 (12 where slots are split), of kBf16AttentionRows
+/// for attention_bf16, which may round queries (times scale), keys, values and weights e^(score -
+/// max) to bf16; sums are f32.
 struct AttentionArgs {
   const float* q = nullptr;  ///< row (b, t) at q_stride * (b * T + t): [H, E]
   int64_t q_stride = 0;
@@ -311,8 +312,8 @@ struct AttentionArgs {
   bool alibi_in_bf16 = false;    ///< j and slope * j are rounded to bf16
   const float* sinks = nullptr;  ///< [H]: one more score, without a value; null: none
   int64_t split_slots = 0;  ///< attention_f32 only: a unit is a run of so many slots (a multiple of
-                            ///< 256) of a tile, and leaves `partial` instead of `out`; 0: not split.
-                            ///< Units are in the order of slots: first that run of all tiles
+                            ///< 256) of a tile, and leaves `partial` instead of `out`; 0: not
+                            ///< split. Units are in the order of slots: first that run of all tiles
   float* partial =
       nullptr;  ///< of run s of tile t and its row r at ((t * runs + s) * 12 + r) * (Ev
                 ///< + 2): largest score, sum of e^(score - largest), that of values
@@ -322,16 +323,20 @@ struct AttentionArgs {
       nullptr;  ///< 64-byte aligned, AttentionScratchFloats(E, Ev) of them, this thread's own
 };
 inline constexpr int64_t kAttentionBlockSlots = 256;
+/// Rows that meet a block of keys and values while it is in the caches: so many for which it is
+/// read once from memory.
+inline constexpr int64_t kF32AttentionRows = 4 * kTileRows;
 inline constexpr int64_t kBf16AttentionRows = 128;
 constexpr int64_t AttentionSplits(int64_t slots, int64_t split_slots) {
   return split_slots == 0 ? 1 : (slots + split_slots - 1) / split_slots;
 }
 constexpr int64_t AttentionTiles(int64_t tokens, int64_t heads, int64_t kv_heads,
-                                 int64_t unit_rows = kTileRows) {
+                                 int64_t unit_rows) {
   return (tokens * (heads / kv_heads) + unit_rows - 1) / unit_rows;
 }
 constexpr int64_t AttentionScratchFloats(int64_t key_size, int64_t value_size) {
-  return kTileRows * (key_size + 2 * kAttentionBlockSlots + PanelCount(value_size) * kPanelColumns);
+  return kF32AttentionRows * (key_size + PanelCount(value_size) * kPanelColumns) +
+         2 * kTileRows * kAttentionBlockSlots;
 }
 /// For attention_bf16, not less than the above: scores of 32 rows and their weights in bf16;
 /// queries and a block of keys and values in bf16; sums.

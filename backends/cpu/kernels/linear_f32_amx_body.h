@@ -193,7 +193,7 @@ inline void RunPlainRows(const LinearArgs& args, int64_t row_begin, int64_t row_
       const int64_t rows = row_end - row < kTileRows ? row_end - row : kTileRows;
       const int64_t place = (row - row_begin) * kPanelColumns;
       RowsTileF32For<Weight>(rows)(x + row * args.depth, args.depth, weights, kPanelColumns,
-                                   args.depth, strip + place, kPanelColumns);
+                                   args.depth, strip + place, kPanelColumns, false);
       FinishTile(args, panel, row, rows, strip + place, args.scratch + place);
     }
   }

@@ -141,7 +141,7 @@ inline void RunPackedAttention(const PackedAttentionArgs& args) {
     const float* values = args.v + (args.row_begin + begin) * args.v_stride;
     for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
       weighted(scratch.scores + begin, scratch.columns, values + c, args.v_stride, keys,
-               scratch.sums + c, scratch.sum_stride);
+               scratch.sums + c, scratch.sum_stride, false);
     }
     for (int64_t r = 0; r < count; ++r) {
       float* out = args.out + (args.row_begin + first + r) * args.out_stride;

@@ -119,15 +119,22 @@ constexpr int kRowsTileVectors = 2;  // 12 rows of them are 24 of 32 registers
 constexpr int kRowsTileVectors = 1;  // 12 of 16
 #endif
 
-/// out[r][c] = sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32: the
-/// same for rows that stand one after the other.
-/// `Weight` has a LoadElement of kLanes of them as f32.
+/// out[r][c] (+)= sum over k of a[r * a_stride + k] * b[k * b_stride + c] for r < kRows, c < 32:
+/// the same for rows that stand one after the other. `Weight` has a LoadElement of kLanes of them
+/// as f32.
 template <int kRows, typename Weight>
 void RowsTileF32(const float* a, int64_t a_stride, const Weight* b, int64_t b_stride, int64_t depth,
-                 float* out, int64_t out_stride) {
+                 float* out, int64_t out_stride, bool accumulate) {
   constexpr int kVectors = kRowsTileVectors;
   for (int c = 0; c < 32; c += kVectors * kLanes) {
-    Vec sum[kRows][kVectors] = {};
+    Vec sum[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = accumulate ? Load(out + r * out_stride + c + v * kLanes) : Vec{};
+      }
+    }
     for (int64_t k = 0; k < depth; ++k) {
       Vec w[kVectors];
 #pragma GCC unroll 2
@@ -151,7 +158,7 @@ void RowsTileF32(const float* a, int64_t a_stride, const Weight* b, int64_t b_st
 
 template <typename Weight>
 using RowsTileF32Function = void (*)(const float*, int64_t, const Weight*, int64_t, int64_t, float*,
-                                     int64_t);
+                                     int64_t, bool);
 template <typename Weight, size_t... kIndex>
 constexpr RowsTileF32Function<Weight> SelectRowsTileF32(int64_t rows,
                                                         std::index_sequence<kIndex...>) {

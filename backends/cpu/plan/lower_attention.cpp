@@ -254,7 +254,7 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
   const bool rounds = lowering.options().compute == ComputeType::kBf16 &&
                       params.tokens * (params.heads / params.kv_heads) >= kLeastRoundedRows;
   const int64_t tiles = AttentionTiles(params.tokens, params.heads, params.kv_heads,
-                                       rounds ? kBf16AttentionRows : kTileRows);
+                                       rounds ? kBf16AttentionRows : kF32AttentionRows);
   // Later tiles of a prompt see more slots.
   const auto cost = [tiles](int64_t unit) { return static_cast<double>(unit % tiles + 1); };
   lowering.builder().AddStep(

@@ -24,7 +24,7 @@
 
 namespace qeff::cpu {
 
-inline constexpr uint32_t kProgramVersion = 7;
+inline constexpr uint32_t kProgramVersion = 8;
 /// Alignment of every buffer within its area.
 inline constexpr uint64_t kBufferAlignment = 64;
 /// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value

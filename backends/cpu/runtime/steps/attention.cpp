@@ -17,7 +17,7 @@ struct AttentionKind {
   int64_t (*scratch_floats)(int64_t key_size, int64_t value_size);
   void (*Kernels::*kernel)(const AttentionArgs&);
 };
-constexpr AttentionKind kF32 = {kTileRows, AttentionScratchFloats, &Kernels::attention_f32};
+constexpr AttentionKind kF32 = {kF32AttentionRows, AttentionScratchFloats, &Kernels::attention_f32};
 constexpr AttentionKind kBf16 = {kBf16AttentionRows, Bf16AttentionScratchFloats,
                                  &Kernels::attention_bf16};
 

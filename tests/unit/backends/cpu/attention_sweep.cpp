@@ -109,7 +109,7 @@ Floats RunKernel(void (*kernel)(const AttentionArgs&), const AttentionCase& c, A
   if (c.split_slots == 0) {
     args.out = out.data();
     args.unit_end = heads * AttentionTiles(c.tokens, c.heads, c.kv_heads,
-                                           rounds ? kBf16AttentionRows : kTileRows);
+                                           rounds ? kBf16AttentionRows : kF32AttentionRows);
     kernel(args);
     return out;
   }

@@ -242,7 +242,7 @@ TEST_CASE("bad_version names both versions") {
   const auto program = ReadProgram(plan.program, "tiny.bin");
   REQUIRE_FALSE(program.ok());
   CHECK(program.diagnostic().code == ErrorCode::kVersionMismatch);
-  CHECK(program.diagnostic().message == "expected program version 7, got 99");
+  CHECK(program.diagnostic().message == "expected program version 8, got 99");
 }
 
 }  // namespace qeff::cpu
