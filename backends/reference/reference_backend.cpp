@@ -52,10 +52,15 @@ class ReferenceBackend : public Backend {
 
   Result<std::map<std::string, artifact::OptionValue>> ResolveOptions(
       BackendCompileOptions& options) const override {
-    if (options.kv_cache != KvCacheType::kF32) {
-      return UsageError(Location::Flag("--kv-cache"), "is for the CPU",
-                        {"the reference keeps keys and values as they are computed"});
-    }
+    const auto is_for_cpu = [](std::string_view flag, std::string note) {
+      return UsageError(Location::Flag(flag), "is for the CPU", {std::move(note)});
+    };
+    if (options.weight_storage != WeightStorage::kAuto)
+      return is_for_cpu("--weights", "the reference takes weights as the model has them");
+    if (options.compute != ComputeType::kF32)
+      return is_for_cpu("--compute", "the reference computes in double precision");
+    if (options.kv_cache != KvCacheType::kF32)
+      return is_for_cpu("--kv-cache", "the reference keeps keys and values as they are computed");
     return Backend::ResolveOptions(options);
   }
 

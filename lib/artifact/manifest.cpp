@@ -279,7 +279,11 @@ Result<Manifest> ReadManifest(const fs::path& folder, std::string_view expected_
                                                         : "there is no such folder");
   }
   const fs::path path = folder / kManifestName;
-  if (!fs::exists(path, error)) {
+  const bool has_manifest = fs::exists(path, error);
+  if (error) {
+    return IoError(Location::File(folder.string()), "cannot look into the folder", error.value());
+  }
+  if (!has_manifest) {
     return InvalidInput(Location::File(folder.string()),
                         "expected an artifact, got a folder without 'manifest.json'",
                         {"name the folder that a qeff stage printed as its output"});

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/runtime/program.h"
+#include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
 
@@ -17,7 +18,8 @@ Result<MemoryPlan> PlanMemory(const std::vector<SpecializedGraph>& graphs,
     memory.arena_bytes = std::max(memory.arena_bytes, specialization.arena_bytes);
     memory.io_bytes += specialization.io_bytes;
   }
-  memory.scratch_bytes = ScratchBytes(program) * program.part_count;
+  const uint32_t threads = std::min(program.part_count, static_cast<uint32_t>(UsableProcessors()));
+  memory.scratch_bytes = ScratchBytes(program) * threads;
   return memory;
 }
 

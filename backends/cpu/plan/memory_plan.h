@@ -14,11 +14,13 @@ namespace qeff::cpu {
 
 /// Sizes in bytes; the program that opens the session is not in them.
 struct MemoryPlan {
-  uint64_t weight_bytes = 0;   ///< mapped from the file, shared by all sessions of it
-  uint64_t state_bytes = 0;    ///< retained state
-  uint64_t arena_bytes = 0;    ///< intermediate values, of the specialization that needs most
-  uint64_t io_bytes = 0;       ///< inputs and outputs of all specializations
-  uint64_t scratch_bytes = 0;  ///< of all threads
+  uint64_t weight_bytes = 0;  ///< mapped from the file, shared by all sessions of it
+  uint64_t state_bytes = 0;   ///< retained state
+  uint64_t arena_bytes = 0;   ///< intermediate values, of the specialization that needs most
+  uint64_t io_bytes = 0;      ///< inputs and outputs of all specializations
+  /// Of all threads: as many as the program is divided for, not more than this machine runs at
+  /// once.
+  uint64_t scratch_bytes = 0;
   uint64_t total_bytes() const {
     return weight_bytes + state_bytes + arena_bytes + io_bytes + scratch_bytes;
   }
