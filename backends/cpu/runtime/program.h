@@ -3,12 +3,18 @@
 //
 // What the CPU runs: for each specialization a flat list of steps over buffers that were placed
 // when the program was compiled. The planner builds it, WriteProgram and ReadProgram carry it
-// through a file, CheckProgram proves before the first run that no step can leave its buffers,
-// whatever the file holds. Weights are not in it: they are the constants, one mapped segment that
-// all specializations share.
+// through a file, CheckProgram proves before the first run that no step can leave its buffers and
+// none touches what a thread writes that it has not waited for, whatever the file holds. Weights
+// are not in it: they are the constants, one mapped segment that all specializations share.
 //
 // File form, little-endian: magic "qeffcpu\0", u32 version, then the fields in the order of the
-// structs; strings and lists start with a u32 count. Versions: 1 first.
+// structs; strings and lists start with a u32 count. Versions, of which only the last is read:
+//   1  first
+//   2  attention with ALiBi, sinks and chunks
+//   3  batches without their padding: numbers of rows in steps
+//   4  caches in bf16, f16 and MXINT8
+//   5  products write rows packed for the next one
+//   6  attention without padding in decoders, with first tokens that are padding
 #pragma once
 
 #include <cstdint>
