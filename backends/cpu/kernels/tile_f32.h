@@ -54,13 +54,15 @@ QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, 
   }
 }
 
+constexpr int kTileAhead = 16;
 /// The same for 32 columns. 32 registers hold 12 rows of two vectors; 16 registers hold 6 rows of
 /// two.
 template <int kRows>
 void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
              float* acc, int64_t acc_stride, bool accumulate) {
   if constexpr (kLanes == 16) {
-    MicroTileF32<kRows, 2>(a, a_stride, b, b_stride, depth, acc, acc_stride, accumulate);
+    MicroTileF32<kRows, 2, kTileAhead>(a, a_stride, b, b_stride, depth, acc, acc_stride,
+                                       accumulate);
   } else if constexpr (kRows > 6) {
     TileF32<6>(a, a_stride, b, b_stride, depth, acc, acc_stride, accumulate);
     TileF32<kRows - 6>(a + 6, a_stride, b, b_stride, depth, acc + 6 * acc_stride, acc_stride,
@@ -138,7 +140,10 @@ void RowsTileF32(const float* a, int64_t a_stride, const Weight* b, int64_t b_st
     for (int64_t k = 0; k < depth; ++k) {
       Vec w[kVectors];
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) w[v] = LoadElement(b + k * b_stride + c + v * kLanes);
+      for (int v = 0; v < kVectors; ++v) {
+        w[v] = LoadElement(b + k * b_stride + c + v * kLanes);
+        __builtin_prefetch(b + (k + kTileAhead) * b_stride + c + v * kLanes);
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const Vec x = Broadcast(a[r * a_stride + k]);
