@@ -114,7 +114,8 @@ void ProgramBuilder::FindBarriers() {
   for (PendingStep& pending : steps_) {
     const std::vector<Access> accesses = AccessesOf(pending);
     const int32_t only_part = OnlyPart(pending.step.part_begin);
-    pending.step.has_barrier = open.MustWait(accesses, only_part);
+    pending.step.has_barrier =
+        open.size() > kMostOpenAccesses / 4 || open.MustWait(accesses, only_part);
     if (pending.step.has_barrier) open.Clear();
     open.Add(accesses, only_part);
   }

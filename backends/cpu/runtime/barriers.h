@@ -27,6 +27,10 @@ bool Overlap(const Access& a, const Access& b);
 /// The part that has all units of a step, the first if there are none; -1 if several have some.
 int32_t OnlyPart(std::span<const int64_t> part_begin);
 
+/// No more accesses may be open than this, so that checking a damaged program takes no time to
+/// speak of. The planner places a barrier after a fourth of them.
+inline constexpr size_t kMostOpenAccesses = 4096;
+
 /// What the steps since the last barrier touch.
 class OpenAccesses {
  public:
@@ -35,6 +39,7 @@ class OpenAccesses {
   bool MustWait(std::span<const Access> accesses, int32_t only_part) const;
   void Add(std::span<const Access> accesses, int32_t only_part);
   void Clear() { open_.clear(); }
+  size_t size() const { return open_.size(); }
 
  private:
   struct OpenAccess {

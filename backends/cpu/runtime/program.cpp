@@ -120,10 +120,11 @@ Status CheckStep(const Program& program, const SpecializationProgram& specializa
   StepCheck check(step, specialization);
   definition->check(check);
   QEFF_RETURN_IF_ERROR(check.ToStatus(path, index));
+  if (program.part_count == 1) return Status::Ok();  // one thread does all steps in their order
   const int32_t only_part = OnlyPart(step.part_begin);
   if (step.has_barrier) {
     open.Clear();
-  } else if (open.MustWait(check.accesses(), only_part)) {
+  } else if (open.size() > kMostOpenAccesses || open.MustWait(check.accesses(), only_part)) {
     return InvalidInput(
         where(),
         fmt::format("step '{}': does not wait for steps with which it shares memory",

@@ -216,6 +216,18 @@ TEST_CASE("bad_barriers: a step that does not wait for those whose memory it sha
   CHECK(barriers > 5);
 }
 
+TEST_CASE("bad_barriers: looking for one does not take long in a program of many steps") {
+  std::vector<SpecializedGraph> graphs = SmallModel();
+  Program program = ReadBack(BuildPlan(graphs, {.part_count = 2}));
+  std::vector<Step>& steps = program.specializations[0].steps;
+  REQUIRE(std::ranges::none_of(steps, [](const Step& step) { return step.has_barrier; }));
+  const std::vector<Step> once = steps;
+  for (int i = 0; i < 200; ++i) steps.insert(steps.end(), once.begin(), once.end());
+  const Status status = CheckProgram(program, "tiny.bin");
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.diagnostic().message.find("does not wait for steps") != std::string::npos);
+}
+
 TEST_CASE("bad_constant as a result is refused") {
   const std::string message = MessageAfter([](Program& p) {
     Step& step = FirstStep(p, StepOp::kNorm);
