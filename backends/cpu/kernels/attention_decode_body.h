@@ -220,9 +220,27 @@ QEFF_INLINE void AddRows(int64_t rows, const float* weights, const Columns& valu
   AddColumns<kMost, 8, kFetches>(weights, values, 0, width, count, sums, sum_stride);
 }
 
+/// Asks for what a pass begins with that reads a block at `places` places, while the softmax keeps
+/// the processor busy: 3 % of reading three query heads a kv head on a Xeon.
+inline void FetchStart(const std::byte* block, int places, int64_t slot_bytes) {
+  const int64_t stride_bytes = kAttentionBlockSlots / places * slot_bytes;
+  for (int i = 0; i < kDecodeAheadBytes; i += 64) {
+    for (int p = 0; p < places; ++p) __builtin_prefetch(block + p * stride_bytes + i);
+  }
+}
+
 /// The products of a block; as TileProducts.
 template <typename Cache>
 struct DecodeProducts {
+  static void FetchKeys(const AttentionArgs& args, const AttentionTile& tile, int64_t slot) {
+    const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
+    FetchStart(tile.keys + slot * slot_bytes, KeyPlaces<Cache>(RowsOfGroup(tile.rows, kKeyRows)),
+               slot_bytes);
+  }
+  static void FetchValues(const AttentionArgs& args, const AttentionTile& tile, int64_t slot) {
+    const int64_t slot_bytes = CacheSlotBytes(args.format, args.value_size);
+    FetchStart(tile.values + slot * slot_bytes, kMostPlaces, slot_bytes);
+  }
   static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                    const AttentionScratch& scratch) {
     const int64_t group = RowsOfGroup(tile.rows, kKeyRows);

@@ -74,9 +74,11 @@ inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, 
 }
 
 /// The products of a block for many rows. Keys sets scores, Values adds weights times values to
-/// sums.
+/// sums. FetchKeys and FetchValues ask for the first of those from a slot on.
 template <typename Cache>
 struct TileProducts {
+  static void FetchKeys(const AttentionArgs&, const AttentionTile&, int64_t) {}
+  static void FetchValues(const AttentionArgs&, const AttentionTile&, int64_t) {}
   static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                    const AttentionScratch& scratch) {
     const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
@@ -128,6 +130,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, const
   const int64_t count = block.count;
   const int64_t padded = PanelCount(count) * kPanelColumns;
   Products::Keys(args, tile, block, scratch);
+  if (count == kAttentionBlockSlots) Products::FetchValues(args, tile, begin);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t position = tile.position[r];
     const int64_t oldest = position < 0 ? 0 : OldestSeen(args, position);
@@ -151,6 +154,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, const
     scratch.total[r] += sum;
   }
   Products::Values(args, tile, block, scratch);
+  if (begin + count < tile.end) Products::FetchKeys(args, tile, begin + count);
 }
 
 /// What the sum of e^(score - max) * v is multiplied by.
