@@ -42,10 +42,13 @@ def run(command, stdout=subprocess.PIPE):
 def touch_memory(size):
     process = os.fork()  # a child started later would inherit our largest resident size
     if process == 0:
-        memory = mmap.mmap(-1, size)
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        memory.madvise(MADV_POPULATE_WRITE)
-        os._exit(0)
+        try:
+            memory = mmap.mmap(-1, size)
+            memory.madvise(mmap.MADV_HUGEPAGE)
+            memory.madvise(MADV_POPULATE_WRITE)
+            os._exit(0)
+        finally:
+            os._exit(1)
     if os.waitpid(process, 0)[1] != 0:
         sys.exit(f"error: cannot touch {size >> 20} MiB of memory")
 

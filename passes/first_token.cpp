@@ -19,6 +19,7 @@ enum class AxisKind { kNoTokens, kTokens, kOther };
 
 AxisKind KindOfAxis(const ir::Value* value, int64_t axis, const PaddingRegion& region) {
   const int rank = Rank(value);
+  if (rank < 0) return AxisKind::kOther;
   if (axis < 0) axis += rank;
   if (axis < 0 || axis >= rank) return AxisKind::kNoTokens;
   const ir::Dim& size = (*value->type().shape)[static_cast<size_t>(axis)];
@@ -70,6 +71,7 @@ bool MayTakeFirst(const ir::Node& node, const PaddingRegion& region) {
 bool KeepsPlaces(const ir::Node& node, const PaddingRegion& region) {
   if (node.IsOnnx("Reshape") || node.IsOnnx("Flatten")) return true;
   return std::ranges::any_of(node.outputs(), [&](const ir::Value* output) {
+    if (Rank(output) < 0) return true;
     for (int axis = 0; axis < Rank(output); ++axis) {
       if (KindOfAxis(output, axis, region) == AxisKind::kTokens) return true;
     }
@@ -81,6 +83,7 @@ bool KeepsPlaces(const ir::Node& node, const PaddingRegion& region) {
 
 bool ReadsFirstToken(const ir::Graph& graph, const PaddingRegion& region) {
   std::set<const ir::Value*> made_of_rows;  // outside, of what nodes inside compute
+  // In topological order, as the nodes of a graph are: what a node reads was seen before.
   for (const auto& node : graph.nodes()) {
     if (region.Contains(node.get())) continue;
     const auto has_rows = [&](const ir::Value* value) {

@@ -85,9 +85,9 @@ struct TileProducts {
     for (int64_t c = 0; c < block.count; c += kPanelColumns) {
       const std::byte* panel = tile.keys + (block.begin + c) * slot_bytes;
       if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
-        TileF32For(tile.rows)(scratch.queries, kTileRows, reinterpret_cast<const float*>(panel),
-                              kPanelColumns, args.key_size, scratch.scores + c,
-                              kAttentionBlockSlots, false);
+        TileF32For<kTileAhead>(tile.rows)(
+            scratch.queries, kTileRows, reinterpret_cast<const float*>(panel), kPanelColumns,
+            args.key_size, scratch.scores + c, kAttentionBlockSlots, false);
       } else {
         for (int64_t e = 0; e < args.key_size; e += Cache::kKeyDepth) {
           auto columns = Cache::Keys(panel, args.key_size, e);
@@ -103,7 +103,7 @@ struct TileProducts {
     if constexpr (std::is_same_v<Cache, PlainCache<float>>) {
       const auto* values = reinterpret_cast<const float*>(tile.values);
       for (int64_t c = 0; c < scratch.sum_stride; c += kPanelColumns) {
-        RowsTileF32For<float>(tile.rows)(
+        RowsTileF32For<float, kTileAhead>(tile.rows)(
             scratch.scores, kAttentionBlockSlots, values + block.begin * args.value_size + c,
             args.value_size, block.count, scratch.sums + c, scratch.sum_stride, true);
       }

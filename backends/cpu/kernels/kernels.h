@@ -323,8 +323,8 @@ struct AttentionArgs {
       nullptr;  ///< 64-byte aligned, AttentionScratchFloats(E, Ev) of them, this thread's own
 };
 inline constexpr int64_t kAttentionBlockSlots = 256;
-/// Rows that meet a block of keys and values while it is in the caches: so many for which it is
-/// read once from memory.
+/// Rows that meet a block of keys and values while it is in the caches. With 12, each block comes
+/// from memory so often that long prompts wait for it.
 inline constexpr int64_t kF32AttentionRows = 4 * kTileRows;
 inline constexpr int64_t kBf16AttentionRows = 128;
 constexpr int64_t AttentionSplits(int64_t slots, int64_t split_slots) {

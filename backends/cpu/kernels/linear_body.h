@@ -124,10 +124,9 @@ inline void FinishTile(const LinearArgs& args, int64_t panel, int64_t row, int64
 /// Rows of a block: a block of 256 k of them takes 516 KiB, half of a small second-level cache.
 constexpr int64_t kBlockRows = 43 * kTileRows;
 /// Fetches `lines` lines into the second-level cache.
-QEFF_INLINE const char* FetchLines(const char* next, int64_t lines) {
+QEFF_INLINE void FetchLines(const char* next, int64_t lines) {
   constexpr int kSecondLevel = 2;
   for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * 64, 0, kSecondLevel);
-  return next + lines * 64;
 }
 
 /// With so few tiles of rows, fetching between tiles comes in bursts that wait for memory:
@@ -160,7 +159,10 @@ inline void FetchOut(const LinearArgs& args, int64_t panel, int64_t row, int64_t
 /// Format: kBlockDepth (even), Weight and Row (element types), WeightDepth(k) and RowDepth(k) (as
 /// stored), Tile(rows, x, w, depth, sums, accumulate): one tile over `depth` k.
 ///
-/// What tiles of a Format read: as it is stored.
+/// Operands of a Format: TileFormat, whose tiles multiply; kStripPanels; Weights and Rows, which
+/// give what these tiles read, made of what is stored or where it is.
+
+/// Operands as they are stored.
 template <typename Format>
 class StoredOperands {
  public:
@@ -174,7 +176,7 @@ class StoredOperands {
   const typename Format::Weight* Weights(const typename Format::Weight* stored, int64_t) const {
     return stored;
   }
-  /// k [k, k + depth) of a tile of rows.
+  /// k [k, k + depth) of a tile of rows; the last argument: no panel met these before.
   const typename Format::Row* Rows(int64_t row, int64_t rows, int64_t k, int64_t, bool) const {
     return static_cast<const typename Format::Row*>(args_.x) + row * Format::RowDepth(args_.depth) +
            k * rows;

@@ -22,9 +22,9 @@ constexpr int64_t kWidePanels = 2;
 /// Rows of the register tile, by 16 columns: 12 sums, 2 vectors of weights, a row, a product.
 constexpr int kWideRows = 6;
 
-/// The four k of a quad make two pairs for a 32-bit lane, k 0 and 2, then 1 and 3: a mask and a
-/// shift widen them.
-///
+// The four k of a quad make two pairs for a 32-bit lane, k 0 and 2, then 1 and 3: a mask and a
+// shift widen them.
+
 /// kQuantBlock k of a panel, [quad][pair][32][2], and their scales. Bytes of weights keep their
 /// zero point.
 struct WidePanel {
@@ -42,6 +42,7 @@ struct WideRows {
 QEFF_INLINE __m256i LoadWide(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
+/// To 32-byte aligned memory.
 QEFF_INLINE void StoreWide(int16_t* to, __m256i value) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), value);
 }

@@ -64,7 +64,7 @@ QEFF_INLINE void MicroTileF32(const float* a, int64_t a_stride, const float* b, 
 }
 
 /// The same for 32 columns.
-template <int kRows>
+template <int kRows, int = 0>
 void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t depth,
              float* acc, int64_t acc_stride, bool accumulate) {
   constexpr int kVectors = kRows <= 2 ? 8 : kRows <= 6 ? 4 : 2;

@@ -29,7 +29,8 @@ struct TileFetch {
   }
 };
 
-/// step() `count` times; the runs of `fetch` are asked for in between, evenly.
+/// step() `count` times; the runs of `fetch` are asked for in between, evenly. If they are more
+/// than the steps, as with the last few k, all are asked for first.
 template <typename Step>
 QEFF_INLINE void StepAndFetch(int64_t count, const TileFetch& fetch, Step step) {
   constexpr int kSecondLevel = 2;

@@ -206,8 +206,7 @@ void AddSplitAttention(GraphLowering& lowering, const ir::Node& node,
       lowering.builder().NewDense(DType::kF32, {heads * splits, kTileRows, params.value_size + 2});
   lowering.builder().AddStep(
       StepOp::kAttentionSplit, node.name(),
-      AttentionSplitParams{.attention = params,
-                           .split_slots = kSplitSlots},
+      AttentionSplitParams{.attention = params, .split_slots = kSplitSlots},
       {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
        Reads(attention.values), Reads(attention.batch_index), Reads(attention.alibi_slopes),
        Reads(attention.sinks), Writes(partial)},
@@ -255,8 +254,6 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
                       params.tokens * (params.heads / params.kv_heads) >= kLeastRoundedRows;
   const int64_t tiles = AttentionTiles(params.tokens, params.heads, params.kv_heads,
                                        rounds ? kBf16AttentionRows : kF32AttentionRows);
-  // Later tiles of a prompt see more slots.
-  const auto cost = [tiles](int64_t unit) { return static_cast<double>(unit % tiles + 1); };
   lowering.builder().AddStep(
       rounds ? StepOp::kAttentionBf16 : StepOp::kAttention, node.name(), params,
       {Reads(attention.q), Reads(attention.positions), Reads(attention.keys),
@@ -264,8 +261,7 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
        Reads(attention.sinks), Writes(out)},
       {.units = params.batch * params.kv_heads * tiles,
        .amount = static_cast<double>(params.batch * params.tokens * params.heads) *
-                 params.key_size * params.slots,
-       .unit_cost = cost});
+                 params.key_size * params.slots});
   return Status::Ok();
 }
 

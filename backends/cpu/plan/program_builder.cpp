@@ -39,15 +39,9 @@ std::vector<int64_t> ProgramBuilder::Divide(const Work& work) const {
   std::vector<int64_t> begin(part_count_ + 1, work.units);
   begin[0] = 0;
   if (work.amount < kLeastDividedWork || work.units < 2) return begin;
-  double total = 0;
-  const auto cost = [&](int64_t unit) { return work.unit_cost ? work.unit_cost(unit) : 1.0; };
-  for (int64_t unit = 0; unit < work.units; ++unit) total += cost(unit);
-  double done = 0;
-  int64_t unit = 0;
-  for (uint32_t part = 1; part < part_count_; ++part) {
-    const double wanted = total * part / part_count_;
-    while (unit < work.units && done + cost(unit) / 2 < wanted) done += cost(unit++);
-    begin[part] = unit;
+  const int64_t parts = part_count_;
+  for (int64_t part = 1; part < parts; ++part) {  // to the nearest unit, half of one down
+    begin[part] = (2 * work.units * part + parts - 1) / (2 * parts);
   }
   return begin;
 }

@@ -5,7 +5,6 @@
 // where threads must wait. Knows nothing of graphs.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +28,6 @@ struct Work {
   int64_t units = 0;
   /// About how many elements the whole step touches or multiplies: small steps are not divided.
   double amount = 0;
-  /// Relative cost of one unit; empty: all the same.
-  std::function<double(int64_t)> unit_cost;
 };
 
 class ProgramBuilder {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "backends/cpu/runtime/barriers.h"
 #include "backends/cpu/runtime/cache_rows.h"
 #include "backends/cpu/runtime/memory.h"
 #include "backends/cpu/runtime/program.h"
@@ -46,20 +47,16 @@ struct LimitedStep {
 };
 
 /// True if more than one part has units. A step whose units all lie in one part may be followed by
-/// others of that part without a barrier (ProgramBuilder::FindBarriers), so it has to stay there.
-bool IsDivided(const Step& step) {
-  return std::count_if(step.part_begin.begin(), step.part_begin.end(), [&](int64_t begin) {
-           return begin > 0 && begin < step.part_begin.back();
-         }) > 0;
-}
+/// others of that part without a barrier (OpenAccesses), so it has to stay there.
+bool IsDivided(const Step& step) { return OnlyPart(step.part_begin) < 0; }
 
 /// For BoundStep::taken. A few large shares are better divided evenly.
 UnitsTaken UnitsTakenOf(const Step& step) {
   const auto taken_of = FindStep(step.op)->units_taken;
   const UnitsTaken taken = taken_of == nullptr ? UnitsTaken() : taken_of(step.params.data());
   const auto parts = static_cast<int64_t>(step.part_begin.size()) - 1;
-  return taken.least == 1 || 2 * parts * taken.least <= step.part_begin.back() ? taken
-                                                                               : UnitsTaken();
+  return taken.most == 1 || 2 * parts * taken.least <= step.part_begin.back() ? taken
+                                                                              : UnitsTaken();
 }
 
 class CpuSession : public Session {

@@ -81,7 +81,7 @@ bool IsRowCountSound(const SpecializationProgram& specialization, const Step& st
          count.offset_bytes % sizeof(int64_t) == 0;
 }
 
-/// Also adds what the step touches to `open`.
+/// Where there are several parts, also adds what the step touches to `open`.
 Status CheckStep(const Program& program, const SpecializationProgram& specialization, int64_t index,
                  std::string_view path, OpenAccesses& open) {
   const Step& step = specialization.steps[index];
@@ -124,7 +124,13 @@ Status CheckStep(const Program& program, const SpecializationProgram& specializa
   const int32_t only_part = OnlyPart(step.part_begin);
   if (step.has_barrier) {
     open.Clear();
-  } else if (open.size() > kMostOpenAccesses || open.MustWait(check.accesses(), only_part)) {
+  } else if (open.size() > kMostOpenAccesses) {
+    return InvalidInput(
+        where(),
+        fmt::format("step '{}': no step waited for so many operands before, at most {} are known",
+                    definition->name, kMostOpenAccesses),
+        {"the program is damaged: compile it again"});
+  } else if (open.MustWait(check.accesses(), only_part)) {
     return InvalidInput(
         where(),
         fmt::format("step '{}': does not wait for steps with which it shares memory",

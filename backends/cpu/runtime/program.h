@@ -4,8 +4,8 @@
 // What the CPU runs: for each specialization a flat list of steps over buffers that were placed
 // when the program was compiled. The planner builds it, WriteProgram and ReadProgram carry it
 // through a file, CheckProgram proves before the first run that no step can leave its buffers and
-// none touches what a thread writes that it has not waited for, whatever the file holds. Weights
-// are not in it: they are the constants, one mapped segment that all specializations share.
+// none touches what an earlier one writes on a thread that it has not waited for, whatever the file
+// holds. Weights are not in it: they are the constants, one mapped segment that all specializations share.
 //
 // File form, little-endian: magic "qeffcpu\0", u32 version, then the fields in the order of the
 // structs; strings and lists start with a u32 count. Versions, of which only the last is read:
@@ -15,6 +15,7 @@
 //   4  caches in bf16, f16 and MXINT8
 //   5  products write rows packed for the next one
 //   6  attention without padding in decoders, with first tokens that are padding
+//   7  f32 attention in units of 48 rows, or of runs of slots in their order
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,7 @@
 
 namespace qeff::cpu {
 
-inline constexpr uint32_t kProgramVersion = 8;
+inline constexpr uint32_t kProgramVersion = 7;
 /// Alignment of every buffer within its area.
 inline constexpr uint64_t kBufferAlignment = 64;
 /// Readable bytes after the end of each area: kernels load whole vectors of the last row of a value

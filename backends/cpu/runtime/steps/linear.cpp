@@ -78,13 +78,15 @@ int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 /// With few rows weights are only read, and those of a large product so long that another process
 /// gets in between. With many rows a thread gains from having panels for itself.
 UnitsTaken TakenAtATime(const std::byte* params) {
-  constexpr int64_t kMostRows = 32;  // kernels have streams for (linear_amx_stream_body.h)
+  constexpr int64_t kMostRows = 32;                  // streamed by tiles (linear_amx_stream_body.h)
   constexpr int64_t kLeastBytes = int64_t{1} << 19;  // smaller ones pay for stopping to read ahead
+  constexpr int64_t kLeastPanels = 4;                // that meet a tile of rows (linear_body.h)
   LinearParams p;
   std::memcpy(&p, params, sizeof(p));
   if (p.rows > kMostRows || p.depth == 0) return {};
-  const int64_t unit_bytes = UnitPanels(p) * PanelBytes(p.weights, p.depth);
-  return {.least = (kLeastBytes + unit_bytes - 1) / unit_bytes, .most = UnitsOf(p)};
+  const int64_t panel_bytes = PanelBytes(p.weights, p.depth);
+  const int64_t panels = std::max((kLeastBytes + panel_bytes - 1) / panel_bytes, kLeastPanels);
+  return {.least = (panels + UnitPanels(p) - 1) / UnitPanels(p), .most = UnitsOf(p)};
 }
 
 }  // namespace

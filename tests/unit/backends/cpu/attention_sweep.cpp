@@ -35,6 +35,8 @@ struct AttentionCase {
   float softcap = 0;
   bool has_cache_rows = false;
   int64_t split_slots = 0;
+  int64_t chunk = 0;
+  int64_t padding = 1;  ///< tokens at the end, if there are more than that and one
 };
 
 float RoundedToBf16(float value) { return Bf16ToF32(F32ToBf16(value)); }
@@ -160,7 +162,8 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding ro
   for (int64_t b = 0; b < c.batch; ++b) {
     cache_rows.push_back(c.has_cache_rows ? c.batch - b : b);
     for (int64_t t = 0; t < c.tokens; ++t) {
-      positions.push_back(t + 1 == c.tokens && c.tokens > 2 ? -1 : c.first_position + t);
+      const bool is_padding = c.tokens > c.padding + 1 && t >= c.tokens - c.padding;
+      positions.push_back(is_padding ? -1 : c.first_position + t);
     }
   }
   const Floats out = RunKernel(kernel, c,
@@ -182,14 +185,16 @@ void RunAttentionCase(void (*kernel)(const AttentionArgs&), AttentionRounding ro
                                 .slots = c.capacity,
                                 .scale = scale,
                                 .softcap = c.softcap,
-                                .window = c.window},
+                                .window = c.window,
+                                .chunk = c.chunk},
                                rounds);
   for (int64_t row = 0; row < c.batch * c.tokens; ++row) {
     const int64_t p = positions[row];
     for (int64_t h = 0; h < c.heads; ++h) {
       const int64_t kv = cache_rows[row / c.tokens] * c.kv_heads + h / (c.heads / c.kv_heads);
       std::vector<double> scores;
-      const int64_t first = c.window > 0 ? std::max<int64_t>(0, p - c.window + 1) : 0;
+      int64_t first = c.window > 0 ? std::max<int64_t>(0, p - c.window + 1) : 0;
+      if (c.chunk > 0) first = std::max(first, p - p % c.chunk);
       double total = 0;
       for (int64_t j = first; j <= p; ++j) {
         double dot = 0;
@@ -238,7 +243,10 @@ void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding roun
                                       {1, 300, 2, 2, 8, 16, 300, 0},
                                       {1, 44, 3, 1, 40, 70, 300, 250},
                                       {1, 49, 1, 1, 64, 64, 90, 20, 17},
-                                      {1, 1, 16, 1, 24, 24, 1030, 1029}};
+                                      {1, 1, 16, 1, 24, 24, 1030, 1029},
+                                      // Tiles of a unit that begin in other blocks, or see nothing.
+                                      {1, 40, 1, 1, 16, 16, 700, 580, 0, 0, false, 0, 300},
+                                      {1, 48, 1, 1, 16, 40, 700, 500, 30, 0, false, 0, 0, 15}};
   for (int64_t rows = 1; rows <= kTileRows; ++rows) {  // of a tile
     cases.push_back({1, rows, 1, 1, 33, 34, 70, 50});
   }
