@@ -78,12 +78,15 @@ int64_t UnitsOf(const LinearParams& p) { return PanelCount(p.columns); }
 /// With few rows weights are only read, and those of a large product so long that another process
 /// gets in between. With many rows a thread gains from having panels for itself.
 UnitsTaken TakenAtATime(const std::byte* params) {
-  constexpr int64_t kMostRows = 32;                  // streamed by tiles (linear_amx_stream_body.h)
+  constexpr int64_t kMostRows = 4;                   // streamed (linear_stream_body.h)
+  constexpr int64_t kMostRoundedRows = 32;           // also by tiles (linear_amx_stream_body.h)
   constexpr int64_t kLeastBytes = int64_t{1} << 19;  // smaller ones pay for stopping to read ahead
   constexpr int64_t kLeastPanels = 4;                // that meet a tile of rows (linear_body.h)
   LinearParams p;
   std::memcpy(&p, params, sizeof(p));
-  if (p.rows > kMostRows || p.depth == 0) return {};
+  // Others split their f32 rows again for each share.
+  const int64_t most_rows = p.row_format == RowFormat::kF32 ? kMostRows : kMostRoundedRows;
+  if (p.rows > most_rows || p.depth == 0) return {};
   const int64_t panel_bytes = PanelBytes(p.weights, p.depth);
   const int64_t panels = std::max((kLeastBytes + panel_bytes - 1) / panel_bytes, kLeastPanels);
   return {.least = (panels + UnitPanels(p) - 1) / UnitPanels(p), .most = UnitsOf(p)};
