@@ -101,10 +101,10 @@ struct QuantOps {
   }
 };
 
-/// Two vectors at a time, so that a single row reads its panel once, in order.
+/// Two vectors at a time, so that a single row reads its panel once, in order. Only what streams
+/// need.
 struct QuantOpsWide {
   static constexpr int kColumns = 2 * QuantOps::kColumns;
-  static constexpr int kMaxTileRows = 1;
   /// The integer sums of two panels of int8 fit the registers, four of the others are spilled
   /// between groups only. One stream was 10 to 20 % slower on a Xeon, four of int8 3 %.
   template <int kZeroPoint>
@@ -121,10 +121,6 @@ struct QuantOpsWide {
 
   QEFF_INLINE static Bytes LoadBytes(const std::byte* from) {
     return {{QuantOps::LoadBytes(from), QuantOps::LoadBytes(from + 32)}};
-  }
-  QEFF_INLINE static void StoreBytes(std::byte* to, const Bytes& bytes) {
-    QuantOps::StoreBytes(to, bytes.at[0]);
-    QuantOps::StoreBytes(to + 32, bytes.at[1]);
   }
   QEFF_INLINE static Bytes BroadcastQuad(const std::byte* from) {
     const QuantOps::Bytes quad = QuantOps::BroadcastQuad(from);
@@ -163,9 +159,6 @@ struct QuantOpsWide {
   QEFF_INLINE static Floats BroadcastFloat(float value) {
     return {{QuantOps::BroadcastFloat(value), QuantOps::BroadcastFloat(value)}};
   }
-  QEFF_INLINE static Floats LoadFloats(const float* from) {
-    return {{QuantOps::LoadFloats(from), QuantOps::LoadFloats(from + 8)}};
-  }
   QEFF_INLINE static void StoreFloats(float* to, const Floats& value) {
     QuantOps::StoreFloats(to, value.at[0]);
     QuantOps::StoreFloats(to + 8, value.at[1]);
@@ -188,7 +181,7 @@ struct QuantOpsWide {
 template <template <typename> class PanelOf>
 void RunQuantLinearAvx2(const LinearArgs& args) {
   if (args.rows == 1) {
-    RunQuantLinear<QuantOpsWide, PanelOf>(args);
+    RunAsStreams<QuantStreams<QuantOpsWide, PanelOf<QuantOpsWide>>>(args);
   } else {
     RunQuantLinear<QuantOps, PanelOf>(args);
   }

@@ -5,7 +5,8 @@
 // when the program was compiled. The planner builds it, WriteProgram and ReadProgram carry it
 // through a file, CheckProgram proves before the first run that no step can leave its buffers and
 // none touches what an earlier one writes on a thread that it has not waited for, whatever the file
-// holds. Weights are not in it: they are the constants, one mapped segment that all specializations share.
+// holds. Weights are not in it: they are the constants, one mapped segment that all specializations
+// share.
 //
 // File form, little-endian: magic "qeffcpu\0", u32 version, then the fields in the order of the
 // structs; strings and lists start with a u32 count. Versions, of which only the last is read:

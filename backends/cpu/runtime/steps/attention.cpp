@@ -139,20 +139,20 @@ void RunSplit(const StepRun& run) {
   run.kernels.attention_f32(args);
 }
 
+template <const AttentionKind& kKind>
+constexpr StepDefinition Definition(std::string_view name) {
+  return {.name = name,
+          .params_bytes = sizeof(AttentionParams),
+          .operand_count = kOperandCount,
+          .check = Check<kKind>,
+          .run = Run<kKind>,
+          .units_taken = OneByOne};
+}
+
 }  // namespace
 
-extern constexpr StepDefinition kAttentionStep = {.name = "attention",
-                                                  .params_bytes = sizeof(AttentionParams),
-                                                  .operand_count = kOperandCount,
-                                                  .check = Check<kF32>,
-                                                  .run = Run<kF32>,
-                                                  .units_taken = OneByOne};
-extern constexpr StepDefinition kAttentionBf16Step = {.name = "attention_bf16",
-                                                      .params_bytes = sizeof(AttentionParams),
-                                                      .operand_count = kOperandCount,
-                                                      .check = Check<kBf16>,
-                                                      .run = Run<kBf16>,
-                                                      .units_taken = OneByOne};
+extern constexpr StepDefinition kAttentionStep = Definition<kF32>("attention");
+extern constexpr StepDefinition kAttentionBf16Step = Definition<kBf16>("attention_bf16");
 extern constexpr StepDefinition kAttentionSplitStep = {.name = "attention_split",
                                                        .params_bytes = sizeof(AttentionSplitParams),
                                                        .operand_count = kOperandCount,
