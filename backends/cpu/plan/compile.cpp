@@ -111,9 +111,8 @@ Result<CpuPlan> CompileForCpu(const std::vector<SpecializedGraph>& graphs,
 
 Status CpuPlan::WriteConstants(const ByteSink& sink) const {
   BackgroundSink background(sink);
-  const auto append = [&](std::span<const std::byte> bytes) { return background.Append(bytes); };
-  QEFF_RETURN_IF_ERROR(constants.Write(append));
-  QEFF_RETURN_IF_ERROR(append(std::vector<std::byte>(kAreaSlackBytes)));
+  QEFF_RETURN_IF_ERROR(constants.Write(background));
+  QEFF_RETURN_IF_ERROR(background.AppendZeros(kAreaSlackBytes));
   return background.Finish();
 }
 

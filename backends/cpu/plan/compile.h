@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/cpu/plan/background_sink.h"
 #include "backends/cpu/plan/constant_pool.h"
 #include "backends/cpu/runtime/program.h"
 #include "lib/ir/graph.h"

@@ -3,16 +3,47 @@
 #include "backends/cpu/plan/constant_pool.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 
+#include "backends/cpu/plan/background_sink.h"
 #include "backends/cpu/plan/weight_blocks.h"
 #include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/program.h"
 #include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
+
+/// Threads that pack, and what each of them has for itself.
+struct Packers {
+  explicit Packers(int count)
+      : threads(count), scratch(static_cast<size_t>(count)), failures(static_cast<size_t>(count)) {}
+
+  /// Calls work(thread, part) for about equal parts of [0, count), at the same time. Errors: those
+  /// of `work`.
+  template <typename Work>
+  Status RunParts(int64_t count, const Work& work) {
+    const int64_t parts = threads.thread_count();
+    threads.Run([&](int thread) {
+      const ir::Range part = {count * thread / parts, count * (thread + 1) / parts};
+      if (part.begin == part.end) return;
+      const Status status = work(thread, part);
+      if (!status.ok()) failures[thread] = status.diagnostic();
+    });
+    for (const std::optional<Diagnostic>& failure : failures) {
+      if (failure) return Status(*failure);
+    }
+    return Status::Ok();
+  }
+
+  ThreadPool threads;
+  std::vector<std::vector<std::byte>> scratch;
+  std::vector<std::optional<Diagnostic>> failures;
+};
+
 namespace {
 
-constexpr int64_t kPlainBlockBytes = int64_t{8} << 20;
+constexpr int64_t kPlainBlockBytes = int64_t{4} << 20;
 
 std::string Describe(const std::vector<ir::WeightPtr>& weights) {
   std::string key;
@@ -35,48 +66,55 @@ ir::WeightPtr WithStoredDType(const ir::WeightPtr& weight) {
   return IsFloat(weight->dtype()) ? ir::Converted(weight, DType::kF32) : weight;
 }
 
-Status WritePlain(const ir::Weight& weight, const ByteSink& sink) {
+Status WritePlain(const ir::Weight& weight, Packers& packers, BackgroundSink& sink) {
   const int64_t total_bytes = weight.size_bytes();
   if (total_bytes == 0) return Status::Ok();
   const int64_t rows = weight.dims().empty() ? 1 : weight.dims()[0];
   const int64_t row_bytes = total_bytes / rows;
   const int64_t step = std::max<int64_t>(1, kPlainBlockBytes / row_bytes);
-  std::vector<std::byte> block;
   for (int64_t begin = 0; begin < rows; begin += step) {
-    const int64_t end = std::min(rows, begin + step);
-    block.resize(static_cast<size_t>((end - begin) * row_bytes));
-    QEFF_RETURN_IF_ERROR(ir::ReadWeightRows(weight, {begin, end}, block));
-    QEFF_RETURN_IF_ERROR(sink(block));
+    const int64_t count = std::min(step, rows - begin);
+    QEFF_ASSIGN_OR_RETURN(const std::span<std::byte> out,
+                          sink.Next(static_cast<size_t>(count * row_bytes)));
+    QEFF_RETURN_IF_ERROR(packers.RunParts(count, [&](int, ir::Range part) {
+      return ir::ReadWeightRows(
+          weight, {begin + part.begin, begin + part.end},
+          out.subspan(static_cast<size_t>(part.begin * row_bytes),
+                      static_cast<size_t>((part.end - part.begin) * row_bytes)));
+    }));
   }
   return Status::Ok();
 }
 
-Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format,
-                   ThreadPool& threads, const ByteSink& sink) {
-  const MatrixStack stack = StackOf(*weights[0]);
-  const int64_t panel_bytes = PanelBytes(format, stack.depth);
+/// Packs the panels of all kinds, interleaved, to `out`.
+Status PackBlock(const std::vector<ir::WeightPtr>& weights, const PanelBlock& block,
+                 WeightFormat format, Packers& packers, std::byte* out) {
+  const int64_t panel_bytes = PanelBytes(format, StackOf(*weights[0]).depth);
   const auto kinds = static_cast<int64_t>(weights.size());
+  return packers.RunParts(block.count, [&](int thread, ir::Range part) -> Status {
+    const PanelBlock share = {block.matrix, block.first + part.begin, part.end - part.begin};
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      QEFF_RETURN_IF_ERROR(PackPanels(weights[kind], share, format, packers.scratch[thread],
+                                      out + (part.begin * kinds + kind) * panel_bytes,
+                                      kinds * panel_bytes));
+    }
+    return Status::Ok();
+  });
+}
+
+Status WritePanels(const std::vector<ir::WeightPtr>& weights, WeightFormat format, Packers& packers,
+                   BackgroundSink& sink) {
+  const MatrixStack stack = StackOf(*weights[0]);
+  const int64_t block_panel_bytes =
+      PanelBytes(format, stack.depth) * static_cast<int64_t>(weights.size());
   const int64_t panels = PanelCount(stack.rows);
   const int64_t step = PanelsPerBlock(stack.depth);
-  const DType row_dtype = PanelRowDType(format);
-  const int64_t rows_bytes = DTypeBytes(row_dtype, kPanelColumns * stack.depth);
-  std::vector<std::byte> rows;
-  std::vector<std::byte> out;
   for (int64_t matrix = 0; matrix < stack.count; ++matrix) {
     for (int64_t begin = 0; begin < panels; begin += step) {
-      const int64_t count = std::min(step, panels - begin);
-      out.resize(static_cast<size_t>(count * kinds * panel_bytes));
-      for (int64_t kind = 0; kind < kinds; ++kind) {
-        const RowBlock block = {matrix, begin * kPanelColumns, count * kPanelColumns};
-        QEFF_RETURN_IF_ERROR(ReadRows(weights[kind], block, row_dtype, rows));
-        threads.Run([&](int thread) {
-          for (int64_t panel = thread; panel < count; panel += threads.thread_count()) {
-            LayOutPanel(rows.data() + panel * rows_bytes, stack.depth, format,
-                        out.data() + (panel * kinds + kind) * panel_bytes);
-          }
-        });
-      }
-      QEFF_RETURN_IF_ERROR(sink(out));
+      const PanelBlock block = {matrix, begin, std::min(step, panels - begin)};
+      QEFF_ASSIGN_OR_RETURN(const std::span<std::byte> out,
+                            sink.Next(static_cast<size_t>(block.count * block_panel_bytes)));
+      QEFF_RETURN_IF_ERROR(PackBlock(weights, block, format, packers, out.data()));
     }
     for (const ir::WeightPtr& weight : weights) ir::ReleasePages(*weight);
   }
@@ -92,11 +130,15 @@ int64_t BiasStackCount(const std::vector<ir::WeightPtr>& biases) {
 }
 
 Status WritePanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns,
-                      const ByteSink& sink) {
+                      BackgroundSink& sink) {
   const int64_t panels = PanelCount(columns);
   const auto kinds = static_cast<int64_t>(biases.size());
   const int64_t matrices = BiasStackCount(biases);
-  std::vector<float> out(static_cast<size_t>(matrices * panels * kinds * kPanelColumns), 0.0f);
+  const int64_t count = matrices * panels * kinds * kPanelColumns;
+  QEFF_ASSIGN_OR_RETURN(const std::span<std::byte> place,
+                        sink.Next(static_cast<size_t>(count * 4)));
+  auto* out = reinterpret_cast<float*>(place.data());
+  std::fill_n(out, count, 0.0f);
   for (int64_t kind = 0; kind < kinds; ++kind) {
     if (biases[kind] == nullptr) continue;
     QEFF_ASSIGN_OR_RETURN(const std::vector<float> values, ir::ReadFloats(*biases[kind]));
@@ -107,7 +149,7 @@ Status WritePanelBias(const std::vector<ir::WeightPtr>& biases, int64_t columns,
       }
     }
   }
-  return sink(std::as_bytes(std::span(out)));
+  return Status::Ok();
 }
 
 }  // namespace
@@ -182,26 +224,24 @@ const ConstantPlace* ConstantPool::FindPanels(const ir::WeightPtr& weight) const
   return found == nullptr ? nullptr : &found->place;
 }
 
-Status ConstantPool::WriteEntry(const Entry& entry, ThreadPool& threads,
-                                const ByteSink& sink) const {
+Status ConstantPool::WriteEntry(const Entry& entry, Packers& packers, BackgroundSink& sink) const {
   switch (entry.layout) {
     case Layout::kPlain:
-      return WritePlain(*entry.weights[0], sink);
+      return WritePlain(*entry.weights[0], packers, sink);
     case Layout::kPanels:
-      return WritePanels(entry.weights, entry.place.format, threads, sink);
+      return WritePanels(entry.weights, entry.place.format, packers, sink);
     case Layout::kPanelBias:
       return WritePanelBias(entry.weights, entry.columns, sink);
   }
   return Status::Ok();
 }
 
-Status ConstantPool::Write(const ByteSink& sink) const {
-  ThreadPool threads(UsableProcessors());
+Status ConstantPool::Write(BackgroundSink& sink) const {
+  Packers packers(UsableProcessors());
   for (const Entry& entry : entries_) {
-    QEFF_RETURN_IF_ERROR(WriteEntry(entry, threads, sink));
-    const std::vector<std::byte> padding(
-        (kBufferAlignment - entry.place.size_bytes % kBufferAlignment) % kBufferAlignment);
-    QEFF_RETURN_IF_ERROR(sink(padding));
+    QEFF_RETURN_IF_ERROR(WriteEntry(entry, packers, sink));
+    QEFF_RETURN_IF_ERROR(sink.AppendZeros(
+        (kBufferAlignment - entry.place.size_bytes % kBufferAlignment) % kBufferAlignment));
     for (const ir::WeightPtr& weight : entry.weights) {
       if (weight != nullptr) ir::ReleasePages(*weight);
     }

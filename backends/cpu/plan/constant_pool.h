@@ -6,7 +6,6 @@
 // evaluates the recipes in bounded blocks, so memory does not grow with the model.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,10 +17,8 @@
 
 namespace qeff::cpu {
 
-/// Receives the bytes of a segment in order.
-class ThreadPool;
-
-using ByteSink = std::function<Status(std::span<const std::byte>)>;
+class BackgroundSink;
+struct Packers;
 
 /// One constant's place in the constants segment.
 struct ConstantPlace {
@@ -55,7 +52,7 @@ class ConstantPool {
 
   uint64_t size_bytes() const { return size_bytes_; }
   /// Sends exactly size_bytes() bytes, in order.
-  Status Write(const ByteSink& sink) const;
+  Status Write(BackgroundSink& sink) const;
 
  private:
   enum class Layout { kPlain, kPanels, kPanelBias };
@@ -70,7 +67,7 @@ class ConstantPool {
                     const std::vector<ir::WeightPtr>& weights) const;
   ConstantPlace Append(const std::string& key, Entry entry);
   Result<WeightFormat> ChooseFormat(const std::vector<ir::WeightPtr>& weights, WeightUse use) const;
-  Status WriteEntry(const Entry& entry, ThreadPool& threads, const ByteSink& sink) const;
+  Status WriteEntry(const Entry& entry, Packers& packers, BackgroundSink& sink) const;
 
   WeightStorage storage_;
   std::vector<Entry> entries_;

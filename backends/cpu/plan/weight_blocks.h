@@ -1,11 +1,12 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading the rows of a weight [N, K], or of each matrix of a stack [X, N, K], in blocks of bounded
-// size, and laying them out as panels.
+// Laying out the rows of a weight [N, K], or of each matrix of a stack [X, N, K], as panels, in
+// blocks of bounded size.
 #pragma once
 
-#include <functional>
+#include <cstddef>
+#include <vector>
 
 #include "backends/cpu/runtime/step_params.h"
 #include "lib/ir/weight.h"
@@ -22,20 +23,9 @@ struct MatrixStack {
 /// Requires rank 2 or 3.
 MatrixStack StackOf(const ir::Weight& weight);
 
-/// Panels that are read at a time: at least one, about 8 MiB, so that slices of transposed matrices
-/// touch each source page few times.
+/// Panels that are read at a time: at least one, about 16 MiB of f32, so that slices of transposed
+/// matrices touch each source page few times.
 int64_t PanelsPerBlock(int64_t depth);
-
-/// Rows [first, first + count) of matrix `matrix` of a stack.
-struct RowBlock {
-  int64_t matrix = 0;
-  int64_t first = 0;
-  int64_t count = 0;
-};
-/// Reads them as `dtype` (a float) into `out` [count, K]; rows past the end of the matrix are
-/// zeros.
-Status ReadRows(const ir::WeightPtr& weight, const RowBlock& block, DType dtype,
-                std::vector<std::byte>& out);
 
 /// True if the elements are kept as f16 where the weight comes from, perhaps converted to f32.
 bool IsStoredAsF16(const ir::WeightPtr& weight);
@@ -43,10 +33,18 @@ bool IsStoredAsF16(const ir::WeightPtr& weight);
 /// of the file pages of each matrix after it.
 Result<bool> IsExactlyBf16(const ir::WeightPtr& weight);
 
-/// What LayOutPanel takes rows as: bf16 for bf16 panels, f16 for f16 panels, else f32.
-DType PanelRowDType(WeightFormat format);
-/// Writes `rows` [32, depth] of PanelRowDType as one panel (see kernels/kernels.h), all of its
-/// PanelBytes(format, depth).
-void LayOutPanel(const std::byte* rows, int64_t depth, WeightFormat format, std::byte* out);
+/// Panels [first, first + count) of matrix `matrix` of a stack.
+struct PanelBlock {
+  int64_t matrix = 0;
+  int64_t first = 0;
+  int64_t count = 0;
+};
+/// Lays the rows of the weight out as panels (see kernels/kernels.h), panel i of the block at
+/// out + i * stride_bytes, all of its PanelBytes(format, K); rows past the end of the matrix are
+/// zeros. Reads them where they lie in a file if they lie there as the format takes them, else
+/// through `scratch`, which holds the rows of a block and is the caller's to keep. Several threads
+/// may call it at the same time.
+Status PackPanels(const ir::WeightPtr& weight, const PanelBlock& block, WeightFormat format,
+                  std::vector<std::byte>& scratch, std::byte* out, int64_t stride_bytes);
 
 }  // namespace qeff::cpu

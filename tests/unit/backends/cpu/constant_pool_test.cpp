@@ -3,9 +3,14 @@
 #include "backends/cpu/plan/constant_pool.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 
+#include "backends/cpu/plan/background_sink.h"
 #include "backends/cpu/runtime/packed_formats.h"
 #include "tests/unit/backends/cpu/panels.h"
+#include "tests/unit/lib/artifact/temporary_folder.h"
 
 namespace qeff::cpu {
 namespace {
@@ -19,13 +24,28 @@ std::vector<float> Bf16Values(int64_t count, int first) {
   return values;
 }
 
+/// The same elements behind `offset_bytes` other bytes of a file.
+ir::WeightPtr InFile(const ir::WeightPtr& weight, const std::filesystem::path& path,
+                     int64_t offset_bytes) {
+  const std::vector<std::byte> bytes = ir::ReadWholeWeight(*weight).value();
+  std::ofstream file(path, std::ios::binary);
+  file << std::string(static_cast<size_t>(offset_bytes), 'x');
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  auto mapped = std::make_shared<const MappedFile>(MappedFile::Open(path).value());
+  return ir::FromFile(std::move(mapped), offset_bytes, weight->dtype(), weight->dims());
+}
+
 std::vector<std::byte> Written(const ConstantPool& pool) {
   std::vector<std::byte> out;
-  REQUIRE(pool.Write([&](std::span<const std::byte> bytes) {
-                out.insert(out.end(), bytes.begin(), bytes.end());
-                return Status::Ok();
-              })
-              .ok());
+  const ByteSink append = [&](std::span<const std::byte> bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+    return Status::Ok();
+  };
+  BackgroundSink sink(append);
+  REQUIRE(pool.Write(sink).ok());
+  REQUIRE(sink.Finish().ok());
   return out;
 }
 
@@ -53,6 +73,37 @@ TEST_CASE("weights become panels element by element, however they are stored") {
                               rows, depth, place.format);
           CHECK(WeightFormatName(place.format) == WeightStorageName(storage));
           CHECK(place.size_bytes == expected.size());
+          expected.resize(pool.size_bytes());
+          CHECK((Written(pool) == expected));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("matrices of a file become panels, wherever they begin in it") {
+  const artifact::TemporaryFolder folder;
+  const int64_t matrices = 3;
+  for (const auto& [rows, depth] : {std::pair<int64_t, int64_t>{32, 64}, {70, 66}, {160, 33}}) {
+    const std::vector<float> values = Bf16Values(matrices * rows * depth, 5);
+    for (const WeightStorage storage :
+         {WeightStorage::kF32, WeightStorage::kBf16, WeightStorage::kF16}) {
+      for (const DType stored : {DType::kF32, DType::kBf16, DType::kF16}) {
+        for (const int64_t offset_bytes : {0, 2, 4}) {
+          CAPTURE(rows, depth, WeightStorageName(storage), DTypeName(stored), offset_bytes);
+          const ir::WeightPtr stack =
+              ir::Converted(ir::MakeFloats({matrices, rows, depth}, values), stored);
+          ConstantPool pool(storage);
+          const ir::WeightPtr weight = InFile(stack, folder / "weights", offset_bytes);
+          const ConstantPlace place =
+              pool.AddPanels({ir::Converted(weight, DType::kF32)}, WeightUse::kProduct).value();
+          std::vector<std::byte> expected;
+          for (int64_t i = 0; i < matrices; ++i) {
+            const auto first = values.begin() + i * rows * depth;
+            const std::vector<std::byte> panels =
+                PackTestWeights({{first, first + rows * depth}}, rows, depth, place.format);
+            expected.insert(expected.end(), panels.begin(), panels.end());
+          }
           expected.resize(pool.size_bytes());
           CHECK((Written(pool) == expected));
         }
