@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cpu/runtime/packed_formats.h"
@@ -23,6 +24,31 @@ void CheckPacked(StepCheck& check, const LinearParams& p) {
   check.Write(kPacked, Product({p.rows, PackedRowBytes(p.packed_format, p.columns) / 4}), 4);
 }
 
+/// Threads write their own columns of each row, while others still read rows and bias: those must
+/// lie apart. Of a residual each reads what it writes next, so it may be the result itself.
+void CheckOperands(StepCheck& check, const LinearParams& p, int64_t panels) {
+  const std::vector<Access>& accesses = check.accesses();
+  const auto is_written = [&](const Access& place) {
+    return std::ranges::any_of(
+        accesses, [&](const Access& other) { return other.is_written && Overlap(place, other); });
+  };
+  if (check.has(kPacked)) CheckPacked(check, p);
+  if (check.has(kOut)) check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
+  const size_t written = accesses.size();
+  check.Read(kX, Product({p.rows, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
+  check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
+  check.ReadOptional(kBias, panels * kPanelColumns, 4);
+  for (size_t i = written; i < accesses.size(); ++i) {
+    check.Require(!is_written(accesses[i]), "the result would be written over what it is made of");
+  }
+  const size_t read = accesses.size();
+  check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
+  if (accesses.size() == read || !is_written(accesses.back())) return;
+  const bool is_result = accesses.back().begin == accesses[written - 1].begin &&
+                         (p.rows == 1 || p.residual_stride == p.out_stride);
+  check.Require(is_result, "the result would be written over a residual that lies elsewhere");
+}
+
 void Check(StepCheck& check) {
   const auto p = check.params_as<LinearParams>();
   check.RequireSizes({p.rows, p.depth, p.columns, p.out_stride, p.residual_stride});
@@ -35,15 +61,9 @@ void Check(StepCheck& check) {
       "unknown activation");
   check.Require(!check.has(kOut) || p.columns <= p.out_stride || p.rows <= 1,
                 "rows of the result overlap");
-  if (check.has(kPacked)) CheckPacked(check, p);
   check.Require(check.has(kOut) || check.has(kPacked), "no place for the result");
   const int64_t units = PanelCount(p.columns);
-  const int64_t panels = units * UnitPanels(p);
-  check.Read(kX, Product({p.rows, PackedRowBytes(p.row_format, p.depth) / 4}), 4);
-  check.Read(kWeights, Product({panels, PanelBytes(p.weights, p.depth) / 4}), 4);
-  check.ReadOptional(kBias, panels * kPanelColumns, 4);
-  check.ReadOptional(kResidual, StridedExtent(p.rows, p.residual_stride, p.columns), 4);
-  if (check.has(kOut)) check.Write(kOut, StridedExtent(p.rows, p.out_stride, p.columns), 4);
+  CheckOperands(check, p, units * UnitPanels(p));
   check.Done(units, Product({LinearScratchFloats(p.rows), 4}));
 }
 

@@ -188,6 +188,34 @@ TEST_CASE("bad_places: no step writes over its indices or twice to one place") {
         "step 'route': operands 2 and 3 would be written to one place");
 }
 
+TEST_CASE("bad_places: a product writes over nothing that it reads, except a residual in place") {
+  enum { kX, kWeights, kBias, kResidual, kOut };
+  // One part: no barrier is missing when operands come to lie over each other.
+  const auto message = [](int operand, int64_t shift_bytes, int64_t stride_change) {
+    return MessageAfter([&](Program& p) {
+      Step& step = FirstStep(p, StepOp::kLinear);
+      step.operands[operand] = step.operands[kOut];
+      ChangeParams<LinearParams>(step, [&](LinearParams& params) {
+        params.residual_stride = params.out_stride + stride_change;
+        // A row less leaves room behind the result to shift into.
+        params.rows -= 1;
+        params.columns -= 16;
+      });
+      step.operands[operand].offset_bytes += static_cast<uint64_t>(shift_bytes);
+    });
+  };
+  const std::string over_sources =
+      "step 'linear': the result would be written over what it is made of";
+  CHECK(message(kX, 0, 0) == over_sources);
+  CHECK(message(kX, 64, 0) == over_sources);
+  CHECK(message(kBias, 64, 0) == over_sources);
+  const std::string over_residual =
+      "step 'linear': the result would be written over a residual that lies elsewhere";
+  CHECK(message(kResidual, 64, 0) == over_residual);
+  CHECK(message(kResidual, 0, -4) == over_residual);
+  CHECK(message(kResidual, 0, 0) == "");
+}
+
 TEST_CASE("bad_row_count that the step itself writes is refused") {
   CHECK(MessageAfter([](Program& p) {
           Step& step = FirstStep(p, StepOp::kGatherRows);
@@ -225,7 +253,8 @@ TEST_CASE("bad_barriers: looking for one does not take long in a program of many
   for (int i = 0; i < 200; ++i) steps.insert(steps.end(), once.begin(), once.end());
   const Status status = CheckProgram(program, "tiny.bin");
   REQUIRE_FALSE(status.ok());
-  CHECK(status.diagnostic().message.find("no step waited for so many operands") != std::string::npos);
+  CHECK(status.diagnostic().message.find("no step waited for so many operands") !=
+        std::string::npos);
 }
 
 TEST_CASE("bad_constant as a result is refused") {
