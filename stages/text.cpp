@@ -155,7 +155,8 @@ Result<TextResult> TextModel::Run(const TextRequest& request,
       .added_vocab_size = config_.added_vocab_size,
       .stop_strings = request.stop_strings,
       .max_new_tokens = request.max_new_tokens,
-      .show_special_tokens = request.show_special};
+      .show_special_tokens = request.show_special,
+      .prompts_as_ids = request.input_ids.size()};
   LogitsDump dump(result.prompt_ids.size());
   GenerationCallbacks callbacks{.on_token = on_token, .on_logits = {}};
   if (!request.dump_logits.empty()) {

@@ -181,9 +181,8 @@ Status CheckOptions(const GenerationOptions& options, const Tokenizer* tokenizer
   return Status::Ok();
 }
 
-Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, int64_t added_vocab_size,
-                   const TextProgram& program) {
-  const Location where = Location::Flag("--prompt");
+Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, const Location& where,
+                   int64_t added_vocab_size, const TextProgram& program) {
   if (prompt.empty()) {
     return InvalidInput(where, fmt::format("prompt {} has no tokens", index),
                         {"give it at least one character or token id"});
@@ -230,7 +229,10 @@ Result<GenerationResult> Generate(Session& session, const Tokenizer* tokenizer,
   QEFF_ASSIGN_OR_RETURN(TextProgram program, TextProgram::Open(session, options.pad_id));
   QEFF_RETURN_IF_ERROR(CheckOptions(options, tokenizer, program.vocab_size()));
   for (size_t i = 0; i < prompts.size(); ++i) {
-    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i, options.added_vocab_size, program));
+    const bool is_text = i + options.prompts_as_ids < prompts.size();
+    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i,
+                                     Location::Flag(is_text ? "--prompt" : "--input-ids"),
+                                     options.added_vocab_size, program));
   }
   QEFF_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::Create(options.stop_strings));
   const SequenceContext context = {options, callbacks, tokenizer, std::move(stop_strings),

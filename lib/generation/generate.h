@@ -29,6 +29,7 @@ struct GenerationOptions {
   std::vector<std::string> stop_strings;  ///< need a tokenizer
   std::optional<int64_t> max_new_tokens;  ///< > 0; absent: ctx_len - prompt tokens, at least 1
   bool show_special_tokens = false;       ///< also in the text
+  size_t prompts_as_ids = 0;  ///< so many of the last prompts came from --input-ids, for errors
 };
 
 /// Why a prompt's continuation ended.

@@ -322,6 +322,10 @@ TEST_CASE("bad_prompt is refused before anything runs") {
   CHECK(Failure(session, {{40, 41}}, {.added_vocab_size = 1}) ==
         "--prompt: error: prompt 0: token 1: expected an id from 0 to 40, got 41\n"
         "note: the tokenizer may belong to another model");
+  CHECK(Failure(session, {{1}, {40}, {2}}, {.prompts_as_ids = 2}).find("--input-ids: error: p") ==
+        0);
+  CHECK(Failure(session, {{40}, {1}, {2}}, {.prompts_as_ids = 2}).find("--prompt: error: prompt") ==
+        0);
 }
 
 TEST_CASE("bad_prompt is longer than the longest compute context") {
