@@ -8,19 +8,20 @@
 // The graph gains the input comp_ctx_lengths i64 [comp_ctx_lengths] after the caches.
 // Requires: a graph with a KV cache (add-kv-cache); runs before add-continuous-batching, whose
 // input comes later. Leaves alone: a graph that has comp_ctx_lengths.
+#include "lib/ops/attention_inputs.h"
 #include "passes/pass.h"
 
 namespace qeff::passes {
 
 Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
-  constexpr size_t kPastKeyInput = 4;
+  using enum ops::AttentionInput::Index;
   constexpr size_t kComputeLengthInput = 7;
   ir::Graph& graph = model.graph;
   if (graph.FindInput("comp_ctx_lengths") != nullptr) return Change::kNone;
   std::vector<ir::Node*> attentions;
   for (const auto& node : graph.nodes()) {
     // A ring is read whole.
-    if (node->IsQeff("Attention") && node->input(kPastKeyInput) != nullptr &&
+    if (node->IsQeff("Attention") && node->input(kPastKey) != nullptr &&
         node->IntAttribute("ring_cache", 0) == 0) {
       attentions.push_back(node.get());
     }

@@ -15,6 +15,7 @@
 // H * (N + R + V) to 2 L + R numbers, L the size of c, and scores cost (L + R) / (N + R) times as
 // much. Runs before add-kv-cache. Requires: types; w a constant. Leaves alone: attentions of
 // another form; fails if there is none of this form.
+#include "lib/ops/attention_inputs.h"
 #include "passes/emitter.h"
 #include "passes/match.h"
 #include "passes/pass.h"
@@ -22,7 +23,7 @@
 namespace qeff::passes {
 namespace {
 
-enum { kQuery, kKey, kValue, kPositions, kPastKey };
+using enum ops::AttentionInput::Index;
 
 struct Match {
   ir::Value* unrotated_query = nullptr;  ///< [B, T, H, N]

@@ -6,13 +6,14 @@
 #include <array>
 #include <string_view>
 
+#include "lib/ops/attention_inputs.h"
 #include "passes/match.h"
 #include "passes/padding_match.h"
 
 namespace qeff::passes {
 namespace {
 
-enum AttentionInput : size_t { kPositions = 3, kPastKey = 4, kSinks = 8, kKeyMask = 9 };
+using enum ops::AttentionInput::Index;
 
 /// What says which keys of an attention are padding; null if nothing does.
 ir::Value* MaskOf(const ir::Node& attention) {

@@ -26,6 +26,7 @@
 #include <map>
 #include <set>
 
+#include "lib/ops/attention_inputs.h"
 #include "passes/emitter.h"
 #include "passes/first_token.h"
 #include "passes/match.h"
@@ -36,7 +37,7 @@
 namespace qeff::passes {
 namespace {
 
-enum AttentionInput : size_t { kPositions = 3, kBias = 10 };
+using enum ops::AttentionInput::Index;
 
 class PaddingRemoval {
  public:

@@ -15,6 +15,7 @@
 // or without such an r.
 #include <charconv>
 
+#include "lib/ops/attention_inputs.h"
 #include "lib/support/log.h"
 #include "passes/emitter.h"
 #include "passes/match.h"
@@ -23,7 +24,7 @@
 namespace qeff::passes {
 namespace {
 
-enum { kQuery, kKey, kValue, kPositions, kPastKey };
+using enum ops::AttentionInput::Index;
 
 /// How often each of `kv_heads` is to be there; 1: as it is.
 int64_t Repetitions(int64_t kv_heads, int64_t heads, int64_t devices) {

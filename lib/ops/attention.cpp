@@ -33,24 +33,13 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/ops/attention_inputs.h"
 #include "lib/ops/shape_rules.h"
 
 namespace qeff::ops {
 namespace {
 
-enum Input : size_t {
-  kQuery,
-  kKey,
-  kValue,
-  kPositions,
-  kPastKey,
-  kPastValue,
-  kBatchIndex,
-  kComputeLengths,
-  kSinks,
-  kKeyMask,
-  kBias
-};
+using enum AttentionInput::Index;
 
 /// Channels of one head; unknown if the number of channels is.
 Result<ir::Dim> HeadSize(const InferContext& context, size_t input, int64_t heads) {

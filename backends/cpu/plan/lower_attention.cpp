@@ -7,23 +7,12 @@
 
 #include "backends/cpu/plan/lowering.h"
 #include "lib/ops/attention.h"
+#include "lib/ops/attention_inputs.h"
 
 namespace qeff::cpu {
 namespace {
 
-enum {
-  kQ,
-  kK,
-  kV,
-  kPositions,
-  kPastKey,
-  kPastValue,
-  kBatchIndex,
-  kContextLengths,
-  kSinks,
-  kKeyMask,
-  kBias
-};
+using enum ops::AttentionInput::Index;
 
 /// Slots of one unit when a call has so few rows that kv heads alone would not divide evenly among
 /// threads: the work of a few microseconds, far more than a barrier's.
@@ -80,9 +69,9 @@ Status PlacePositions(GraphLowering& lowering, const ir::Node& node, AttentionNo
 /// Checks dims and fills what follows from them.
 Result<AttentionNode> ReadNode(GraphLowering& lowering, const ir::Node& node) {
   AttentionNode result;
-  QEFF_ASSIGN_OR_RETURN(result.q, lowering.GetRows(node.input(kQ)));
-  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> k_dims, DimsOf(*node.input(kK)));
-  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kV)));
+  QEFF_ASSIGN_OR_RETURN(result.q, lowering.GetRows(node.input(kQuery)));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> k_dims, DimsOf(*node.input(kKey)));
+  QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> v_dims, DimsOf(*node.input(kValue)));
   QEFF_RETURN_IF_ERROR(PlacePositions(lowering, node, result));
   const ops::AttentionAttributes attributes = ops::ReadAttentionAttributes(node);
   if (node.input(kKeyMask) != nullptr || node.input(kBias) != nullptr)
@@ -154,8 +143,8 @@ Status UseState(GraphLowering& lowering, const ir::Node& node, AttentionNode& at
     if (present != nullptr) lowering.Set(present, view);
     (input == kPastKey ? attention.keys : attention.values) = std::move(view);
   }
-  if (node.input(kContextLengths) != nullptr) {
-    QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, DimsOf(*node.input(kContextLengths)));
+  if (node.input(kComputeLengths) != nullptr) {
+    QEFF_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, DimsOf(*node.input(kComputeLengths)));
     params.slots = std::min(params.capacity, dims.empty() ? 1 : dims[0]);
   }
   if (node.input(kBatchIndex) != nullptr) {
@@ -173,7 +162,7 @@ Status UseState(GraphLowering& lowering, const ir::Node& node, AttentionNode& at
 /// Writes the call's keys or values to slots.
 Status AddCacheWrite(GraphLowering& lowering, const ir::Node& node, const AttentionNode& attention,
                      size_t input) {
-  const bool is_key = input == kK;
+  const bool is_key = input == kKey;
   const AttentionParams& params = attention.params;
   QEFF_ASSIGN_OR_RETURN(const View x, lowering.GetRows(node.input(input)));
   const CacheWriteParams write = {.batch = params.batch,
@@ -240,8 +229,8 @@ Status LowerAttention(GraphLowering& lowering, const ir::Node& node) {
     attention.values = lowering.builder().NewDense(
         DType::kF32, {params.batch, params.kv_heads, params.tokens, params.value_size});
   }
-  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kK));
-  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kV));
+  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kKey));
+  QEFF_RETURN_IF_ERROR(AddCacheWrite(lowering, node, attention, kValue));
   QEFF_ASSIGN_OR_RETURN(const View out, lowering.NewOutput(node.output()));
   params.out_stride = RowsOrDie(out).stride;
   if (params.tokens * (params.heads / params.kv_heads) <= kTileRows &&
