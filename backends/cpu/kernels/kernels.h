@@ -171,6 +171,14 @@ enum class LinearEpilogue : int32_t {
   kActivated,  ///< out = f(sum + bias) + residual
 };
 
+/// Where a product of few rows began to read weights: several runs of panels side by side.
+struct StreamStarts {
+  static constexpr int kMost = 4;
+  const std::byte* at[kMost] = {};
+  int64_t count = 0;  ///< 0: it did not stream
+  int64_t bytes = 0;  ///< of each run
+};
+
 /// out[m, n] = sum over k of x[m, k] * w[n, k], then the epilogue. Sums in f32 in the order of k
 /// within blocks that depend on K and M only, so results do not depend on how panels are divided.
 struct LinearArgs {
@@ -200,6 +208,7 @@ struct LinearArgs {
   float up_offset = 0;                              ///< for kGated
   float* scratch =
       nullptr;  ///< 64-byte aligned, LinearScratchFloats(rows) of them, this thread's own
+  StreamStarts* starts = nullptr;  ///< filled by a product that streams; null: not wanted
 };
 /// k of a panel of int4 or mxfp6 that are unpacked at a time: 16 KiB of numbers, 2 KiB of scales.
 inline constexpr int64_t kUnpackDepth = 512;

@@ -40,6 +40,19 @@ QEFF_INLINE void FetchAhead(const void* from) {
   }
 }
 
+/// Tells where streams of `count` panels each begin, if no others of the call came before.
+template <int kStreams>
+void ReportStarts(const LinearArgs& args, int64_t first, int64_t count, int64_t panel_bytes) {
+  static_assert(kStreams <= StreamStarts::kMost);
+  if (args.starts == nullptr || count == 0 || first != args.panel_begin) return;
+  args.starts->count = kStreams;
+  args.starts->bytes = count * panel_bytes;
+  const auto* weights = static_cast<const std::byte*>(args.weights);
+  for (int s = 0; s < kStreams; ++s) {
+    args.starts->at[s] = weights + (first + s * count) * panel_bytes;
+  }
+}
+
 template <int kRows, int kStreams>
 QEFF_INLINE void StoreStreams(const Vec (&sum)[kRows][kStreams][kPanelVectors],
                               float* const* sums) {
@@ -66,6 +79,8 @@ void RunStreams(const LinearArgs& args, int64_t first, int64_t count) {
   const auto* x = static_cast<const typename Format::Row*>(args.x);
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
   const int64_t panel_elements = Format::PanelElements(args.depth);
+  ReportStarts<kStreams>(args, first, count,
+                         panel_elements * static_cast<int64_t>(sizeof(typename Format::Weight)));
   for (int64_t i = 0; i < count; ++i) {
     const typename Format::Weight* w[kStreams];
     float* sums[kStreams];

@@ -30,7 +30,8 @@ struct BoundStep {
   int64_t row_total = 0;
   const RowLimit* row_limit = nullptr;
   size_t params_bytes = 0;
-  UnitsTaken taken;  ///< least 0: each thread does its parts
+  UnitsTaken taken;                  ///< least 0: each thread does its parts
+  std::vector<StreamStarts> starts;  ///< of each thread, the last time
 };
 
 /// The units of a step that are left of [begin, end) when only some of its rows are done, and its
@@ -84,9 +85,11 @@ class CpuSession : public Session {
   void Describe();
   void Bind();
   std::byte* AreaData(size_t specialization, Area area) const;
-  void RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile);
-  bool RunParts(const BoundStep& step, size_t index, int thread);
-  bool TakeUnits(const BoundStep& step, size_t index, int thread);
+  void RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile* profile);
+  bool RunParts(BoundStep& step, size_t index, int thread);
+  bool TakeUnits(BoundStep& step, size_t index, int thread);
+  void RunUnits(const BoundStep& step, size_t index, int thread, int64_t begin, int64_t end,
+                StreamStarts* starts = nullptr);
   void DescribeSteps(RunProfile& profile) const;
   std::vector<RunWork> WorkOfSteps(size_t specialization) const;
   std::span<std::byte> Find(size_t specialization, const std::vector<IoTensor>& tensors,
@@ -104,7 +107,7 @@ class CpuSession : public Session {
   std::vector<std::vector<BoundStep>> steps_;
   RunFault fault_;
   Barrier step_barrier_;
-  std::vector<std::atomic<int64_t>> taken_;  ///< of each step, units that have a thread
+  std::vector<std::atomic<int64_t>> taken_;  ///< of each step, units after the first shares
   std::shared_ptr<RunProfile> profile_;      ///< may be null
   ThreadPool pool_;
 };
@@ -213,6 +216,7 @@ void CpuSession::Bind() {
       } else if (IsDivided(step)) {
         bound.taken = UnitsTakenOf(step);
       }
+      bound.starts.resize(static_cast<size_t>(pool_.thread_count()));
       steps.push_back(std::move(bound));
     }
     most_steps = std::max(most_steps, steps.size());
@@ -220,8 +224,14 @@ void CpuSession::Bind() {
   taken_ = std::vector<std::atomic<int64_t>>(most_steps);
 }
 
+void CpuSession::RunUnits(const BoundStep& step, size_t index, int thread, int64_t begin,
+                          int64_t end, StreamStarts* starts) {
+  step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
+            fault_, static_cast<int64_t>(index), starts});
+}
+
 /// Returns false if the thread has no part in the step.
-bool CpuSession::RunParts(const BoundStep& step, size_t index, int thread) {
+bool CpuSession::RunParts(BoundStep& step, size_t index, int thread) {
   const int threads = pool_.thread_count();
   const auto parts = static_cast<int>(program_.part_count);
   bool has_work = false;
@@ -229,45 +239,55 @@ bool CpuSession::RunParts(const BoundStep& step, size_t index, int thread) {
     int64_t begin = step.part_begin[part];
     int64_t end = step.part_begin[part + 1];
     if (begin == end) continue;
-    has_work = true;
-    if (step.row_count != nullptr) {
-      const LimitedStep limited(step, step.part_begin[parts], begin, end);
-      if (begin == end) continue;
+    if (step.row_count == nullptr) {
+      RunUnits(step, index, thread, begin, end, has_work ? nullptr : &step.starts[thread]);
+    } else if (const LimitedStep limited(step, step.part_begin[parts], begin, end); begin != end) {
       step.run({kernels_, limited.params, step.operands.data(), begin, end, scratch_[thread].data(),
                 fault_, static_cast<int64_t>(index)});
-      continue;
     }
-    step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
-              fault_, static_cast<int64_t>(index)});
-  }
-  return has_work;
-}
-
-/// Returns false if the others took everything.
-bool CpuSession::TakeUnits(const BoundStep& step, size_t index, int thread) {
-  const int64_t units = step.part_begin[program_.part_count];
-  std::atomic<int64_t>& taken = taken_[index];
-  bool has_work = false;
-  int64_t begin = taken.load(std::memory_order_relaxed);
-  while (begin < units) {
-    const int64_t left = units - begin;
-    const int64_t share = left / (2 * pool_.thread_count());
-    const int64_t count =
-        std::min(std::max(std::min(share, step.taken.most), step.taken.least), left);
-    if (!taken.compare_exchange_weak(begin, begin + count, std::memory_order_relaxed)) continue;
     has_work = true;
-    step.run({kernels_, step.params, step.operands.data(), begin, begin + count,
-              scratch_[thread].data(), fault_, static_cast<int64_t>(index)});
-    begin = taken.load(std::memory_order_relaxed);
   }
   return has_work;
 }
 
-void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
+/// The first share of each thread is the same each time, so that it can be fetched before (the
+/// machine also translates fewer addresses for each: 2 % with 16 rows of a model of 1.1B); the rest
+/// goes to whoever asks. Returns false if there was nothing left.
+bool CpuSession::TakeUnits(BoundStep& step, size_t index, int thread) {
+  const int64_t threads = pool_.thread_count();
+  const int64_t units = step.part_begin[program_.part_count];
+  const auto share_of = [&](int64_t left) {
+    const int64_t share = std::min(left / (2 * threads), step.taken.most);
+    return std::min(std::max(share, step.taken.least), left);
+  };
+  const int64_t first_share = share_of(units);
+  const int64_t first_begin = std::min(thread * first_share, units);
+  const int64_t first_end = std::min(first_begin + first_share, units);
+  bool has_work = first_begin < first_end;
+  if (has_work) RunUnits(step, index, thread, first_begin, first_end, &step.starts[thread]);
+
+  const int64_t rest_begin = std::min(threads * first_share, units);
+  std::atomic<int64_t>& taken = taken_[index];
+  int64_t done = taken.load(std::memory_order_relaxed);
+  while (rest_begin + done < units) {
+    const int64_t count = share_of(units - rest_begin - done);
+    if (!taken.compare_exchange_weak(done, done + count, std::memory_order_relaxed)) continue;
+    has_work = true;
+    RunUnits(step, index, thread, rest_begin + done, rest_begin + done + count);
+    done = taken.load(std::memory_order_relaxed);
+  }
+  return has_work;
+}
+
+void CpuSession::RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
   const bool is_alone = pool_.thread_count() == 1;
+  const auto is_streaming = [thread](const BoundStep& step) {
+    return step.starts[thread].count > 0;
+  };
+  ReadAhead ahead;
   for (size_t index = 0; index < steps.size(); ++index) {
-    const BoundStep& step = steps[index];
-    if (step.has_barrier && !is_alone) step_barrier_.Wait();
+    BoundStep& step = steps[index];
+    if (step.has_barrier && !is_alone) step_barrier_.Wait(ahead);
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
     const bool takes_turns = step.taken.least > 0 && !is_alone;
     const bool has_work =
@@ -275,6 +295,9 @@ void CpuSession::RunSteps(const std::vector<BoundStep>& steps, int thread, RunPr
     if (profile != nullptr && has_work) {
       profile->Add(thread, static_cast<int32_t>(index), start_ns, profile->Now());
     }
+    if (is_alone || !is_streaming(step)) continue;
+    const auto next = std::find_if(steps.begin() + index + 1, steps.end(), is_streaming);
+    ahead = next == steps.end() ? ReadAhead() : ReadAhead(next->starts[thread]);
   }
 }
 
@@ -321,7 +344,7 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
 
 Status CpuSession::Run(size_t specialization) {
   fault_.Clear();
-  const std::vector<BoundStep>& steps = steps_[specialization];
+  std::vector<BoundStep>& steps = steps_[specialization];
   RunProfile* profile =
       profile_ != nullptr && profile_->WantsRun(steps.size()) ? profile_.get() : nullptr;
   if (profile != nullptr) profile->BeginRun(specialization, WorkOfSteps(specialization));

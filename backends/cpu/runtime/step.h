@@ -66,6 +66,7 @@ struct StepRun {
   std::byte* scratch;  ///< 64-byte aligned
   RunFault& fault;
   int64_t step_index;
+  StreamStarts* starts = nullptr;  ///< filled by a step that streams weights; null: not wanted
 
   /// Copied, since parameters have no alignment.
   template <typename Params>

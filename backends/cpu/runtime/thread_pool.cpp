@@ -27,7 +27,10 @@ void Pause() {
 
 }  // namespace
 
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old) {
+void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead) {
+  for (; !ahead.is_done(); ahead.Fetch()) {
+    if (value.load(std::memory_order_acquire) != old) return;
+  }
   const auto start = std::chrono::steady_clock::now();
   const auto waited = [start] { return std::chrono::steady_clock::now() - start; };
   do {
@@ -43,7 +46,7 @@ void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old) {
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
-void Barrier::Wait() {
+void Barrier::Wait(ReadAhead& ahead) {
   const uint32_t round = round_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
     arrived_.store(0, std::memory_order_relaxed);
@@ -51,7 +54,7 @@ void Barrier::Wait() {
     round_.notify_all();
     return;
   }
-  WaitWhileEqual(round_, round);
+  WaitWhileEqual(round_, round, ahead);
 }
 
 ThreadPool::ThreadPool(int thread_count) : finished_(static_cast<uint32_t>(thread_count)) {
@@ -79,8 +82,9 @@ void ThreadPool::Run(const std::function<void(int)>& work) {
 
 void ThreadPool::Loop(int index) {
   uint32_t seen = 0;
+  ReadAhead nothing;
   while (true) {
-    WaitWhileEqual(generation_, seen);
+    WaitWhileEqual(generation_, seen, nothing);
     ++seen;
     if (is_stopping_.load()) return;
     (*work_)(index);

@@ -11,17 +11,23 @@
 #include <thread>
 #include <vector>
 
+#include "backends/cpu/runtime/read_ahead.h"
+
 namespace qeff::cpu {
 
-/// Waits until `value` differs from `old`: spins, yields, then sleeps. Writers must call
-/// value.notify_all().
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old);
+/// Waits until `value` differs from `old`: fetches what `ahead` has left, spins, yields, then
+/// sleeps. Writers must call value.notify_all().
+void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead);
 
 /// All of `count` threads must arrive before any goes on.
 class Barrier {
  public:
   explicit Barrier(uint32_t count) : count_(count) {}
-  void Wait();
+  void Wait(ReadAhead& ahead);
+  void Wait() {
+    ReadAhead nothing;
+    Wait(nothing);
+  }
 
  private:
   const uint32_t count_;

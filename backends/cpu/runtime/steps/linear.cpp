@@ -89,7 +89,8 @@ void Run(const StepRun& run) {
                            .epilogue = p.epilogue,
                            .activation = p.activation,
                            .activate = run.kernels.activate,
-                           .scratch = reinterpret_cast<float*>(run.scratch)};
+                           .scratch = reinterpret_cast<float*>(run.scratch),
+                           .starts = run.starts};
   RunLinear(run.kernels, p.row_format, p.weights, args);
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tests/unit/backends/cpu/panels.h"
+#include "tests/unit/backends/cpu/stream_starts.h"
 #include "tests/unit/backends/cpu/sweep_numbers.h"
 
 namespace qeff::cpu {
@@ -144,6 +145,7 @@ void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowO
     const int64_t out_stride = c.columns + 3;
     Floats out(static_cast<size_t>(c.rows * out_stride), -77.0f);
     std::vector<float> scratch(static_cast<size_t>(LinearScratchFloats(c.rows)) + 16);
+    StreamStarts starts;
     const LinearArgs args = {.x = packed_x.data(),
                              .weights = packed_w.data(),
                              .rows = c.rows,
@@ -163,8 +165,12 @@ void RunLinearCases(void (*kernel)(const LinearArgs&), WeightFormat format, RowO
                              .activate = kernels.activate,
                              .limit = c.limit,
                              .up_offset = c.up_offset,
-                             .scratch = scratch.data()};
+                             .scratch = scratch.data(),
+                             .starts = &starts};
     kernel(args);
+    CheckStarts(starts, packed_w, PanelCount(c.columns) * kinds);
+    const bool is_few = c.rows == 1 || (order == RowOrder::kBf16ForAmx && c.rows <= 32);
+    if (is_few && &kernels != &KernelsFor(Isa::scalar)) REQUIRE(starts.count > 0);
     if (!c.has_residual) CheckPackedOut(kernel, args, kernels);
     for (int64_t m = 0; m < c.rows; ++m) {
       for (int64_t n = 0; n < out_stride; ++n) {

@@ -11,6 +11,7 @@
 
 #include "lib/support/float16.h"
 #include "tests/unit/backends/cpu/panels.h"
+#include "tests/unit/backends/cpu/stream_starts.h"
 
 namespace qeff::cpu {
 namespace {
@@ -232,6 +233,7 @@ void CheckCase(void (*linear)(const LinearArgs&), WeightFormat format, const Ker
   const int64_t panels = (c.columns + 31) / 32 * kinds;
   const auto run = [&](int64_t panels_of_call) {
     std::vector<float> out(static_cast<size_t>(c.rows * c.columns), -77.0f);
+    StreamStarts starts;
     for (int64_t panel = 0; panel < panels; panel += panels_of_call) {
       linear({.x = x.packed.data(),
               .weights = packed.data(),
@@ -246,8 +248,12 @@ void CheckCase(void (*linear)(const LinearArgs&), WeightFormat format, const Ker
               .epilogue = c.is_gated ? LinearEpilogue::kGated : LinearEpilogue::kPlain,
               .activation = Activation::kRelu,
               .activate = kernels.activate,
-              .scratch = scratch.data()});
+              .scratch = scratch.data(),
+              .starts = panels_of_call == panels ? &starts : nullptr});
     }
+    CheckStarts(starts, packed, panels);
+    const bool is_streamed = c.rows == 1 && !has_bf16_rows && &kernels != &KernelsFor(Isa::scalar);
+    if (panels_of_call == panels && is_streamed) REQUIRE(starts.count > 0);
     return out;
   };
   const std::vector<float> out = run(panels);
