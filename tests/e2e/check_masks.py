@@ -19,53 +19,66 @@ import sys
 import tempfile
 
 from check_encoders import Programs
+from check_goldens import worst_difference
 
 TOKENS = 12
 MASKS = ["111111111111", "111110000000", "000011111111", "110111010110", "011111111111", "001001000001", "000000100000", "000000000000"]
 
 
-def check_refusal(args, env, folder, inputs, types, work):
-    args.backend = "cpu"
+def texts_of(checkpoint):
+    """Random texts of MASKS, as (inputs, token types), with ids of the checkpoint's vocabulary."""
+    config = json.loads((checkpoint / "config.json").read_text())
+    draw = random.Random(5)
+    shape = [len(MASKS), TOKENS]
+    ids = [draw.randrange(5, config.get("text_config", config)["vocab_size"]) for _ in range(len(MASKS) * TOKENS)]
+    inputs = {"input_ids": (shape, ids), "attention_mask": (shape, [int(bit) for mask in MASKS for bit in mask])}
+    return inputs, (shape, [0] * len(ids))
+
+
+def compare_backends(programs_of, texts, work):
+    """Runs the texts on every backend, by programs_of(backend, folder). Returns the shape of the only output and what differs too much."""
+    results = {}
+    for backend in ("onnxruntime", "reference", "cpu"):
+        place = work / backend
+        place.mkdir()
+        (results[backend],) = programs_of(backend, place).outputs(*texts).values()
+    shape, expected = results.pop("onnxruntime")
+    size = len(expected) // len(MASKS)
+    problems = []
+    for backend, (_, got) in results.items():
+        if len(got) != len(expected):
+            problems.append(f"on {backend}: {len(got)} values instead of {len(expected)}")
+        for row, mask in enumerate(MASKS[:-1]):  # the last text has no tokens and no result
+            part = slice(row * size, (row + 1) * size)
+            allowed = 2e-4 * max(1.0, max(map(abs, expected[part])))
+            difference = worst_difference(got[part], expected[part])
+            if not difference <= allowed:
+                problems.append(f"on {backend}, mask {mask}: differs by {difference:.3g}, allowed {allowed:.3g}")
+    return shape, problems
+
+
+def check_refusal(programs_of, texts, work):
     try:
-        Programs(args, env, work, folder, len(MASKS), None).outputs(inputs, types)
+        programs_of("cpu", work).outputs(*texts)
     except RuntimeError as error:
-        if "PackedAttention' (#" in str(error) and "is not in [0, " in str(error):
-            return 0
-        print(error)
-    print(f"FAILED: {folder.name} {' '.join(args.export_option)} is not refused")
-    return 1
+        return [] if "PackedAttention' (#" in str(error) and "is not in [0, " in str(error) else [str(error)]
+    return ["it is not refused"]
 
 
 def check_case(args, env, folder, pooling, work):
-    config = json.loads((folder / "config.json").read_text())
-    config = config.get("text_config", config)
-    draw = random.Random(5)
-    count = len(MASKS) * TOKENS
-    inputs = {"input_ids": ([len(MASKS), TOKENS], [draw.randrange(5, config["vocab_size"]) for _ in range(count)]),
-              "attention_mask": ([len(MASKS), TOKENS], [int(bit) for mask in MASKS for bit in mask])}
-    types = ([len(MASKS), TOKENS], [0] * count)
-    args.export_option = ["--pooling", pooling] if pooling else []
-    results = {}
+    def programs_of(backend, place):
+        options = argparse.Namespace(bin=args.bin, backend=backend, export_option=["--pooling", pooling] if pooling else [])
+        return Programs(options, env, place, folder, len(MASKS), None)
+
     if args.refused:
-        return check_refusal(args, env, folder, inputs, types, work)
-    for args.backend in ("onnxruntime", "reference", "cpu"):
-        place = work / args.backend
-        place.mkdir()
-        outputs = Programs(args, env, place, folder, len(MASKS), None).outputs(inputs, types)
-        (results[args.backend],) = outputs.values()
-    shape, expected = results["onnxruntime"]
-    size = len(expected) // len(MASKS)
-    failures = 0
-    for backend in ("reference", "cpu"):
-        for row, mask in enumerate(MASKS[:-1]):
-            part = slice(row * size, (row + 1) * size)
-            allowed = 2e-4 * max(1.0, max(map(abs, expected[part])))
-            difference = max(abs(e - g) for e, g in zip(expected[part], results[backend][1][part], strict=True))
-            if not difference <= allowed:
-                failures += 1
-                print(f"FAILED: {folder.name} {pooling or 'head'} on {backend}, mask {mask}: differs by {difference:.3g}, allowed {allowed:.3g}")
-    print(f"{folder.name} {pooling or 'head'} {shape}: {failures} failures", flush=True)
-    return failures
+        shape, problems = "", check_refusal(programs_of, texts_of(folder), work)
+    else:
+        shape, problems = compare_backends(programs_of, texts_of(folder), work)
+    name = f"{folder.name} {pooling or 'head'}"
+    for problem in problems:
+        print(f"FAILED: {name} {problem}")
+    print(f"{name} {shape or 'refusal'}: {len(problems)} failures", flush=True)
+    return len(problems)
 
 
 def main():
