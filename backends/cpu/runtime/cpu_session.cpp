@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
+#include <functional>
+#include <numeric>
 
 #include "backends/cpu/runtime/barriers.h"
 #include "backends/cpu/runtime/cache_rows.h"
@@ -13,6 +16,7 @@
 #include "backends/cpu/runtime/step.h"
 #include "backends/cpu/runtime/step_params.h"
 #include "backends/cpu/runtime/step_work.h"
+#include "backends/cpu/runtime/thread_choice.h"
 #include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
@@ -79,12 +83,14 @@ class CpuSession : public Session {
         program_(std::move(program)),
         kernels_(kernels),
         step_barrier_(static_cast<uint32_t>(thread_count)),
+        waited_ns_(static_cast<size_t>(thread_count)),
         profile_(std::move(profile)),
         pool_(thread_count) {}
   Status Allocate();
   void Describe();
   void Bind();
   std::byte* AreaData(size_t specialization, Area area) const;
+  void RunOnThreads(ThreadChoice& choice, const std::function<void(int)>& work);
   void RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile* profile);
   bool RunParts(BoundStep& step, size_t index, int thread);
   bool TakeUnits(BoundStep& step, size_t index, int thread);
@@ -106,9 +112,12 @@ class CpuSession : public Session {
   std::vector<Memory> scratch_;
   std::vector<std::vector<BoundStep>> steps_;
   RunFault fault_;
+  int thread_count_ = 1;  ///< of the run under way
   Barrier step_barrier_;
-  std::vector<std::atomic<int64_t>> taken_;  ///< of each step, units after the first shares
-  std::shared_ptr<RunProfile> profile_;      ///< may be null
+  std::vector<int64_t> waited_ns_;            ///< of each thread, in its last run
+  std::vector<ThreadChoice> thread_choices_;  ///< of each specialization
+  std::vector<std::atomic<int64_t>> taken_;   ///< of each step, units after the first shares
+  std::shared_ptr<RunProfile> profile_;       ///< may be null
   ThreadPool pool_;
 };
 
@@ -193,6 +202,7 @@ void CpuSession::Bind() {
   size_t most_steps = 0;
   for (size_t index = 0; index < program_.specializations.size(); ++index) {
     const SpecializationProgram& specialization = program_.specializations[index];
+    thread_choices_.emplace_back(pool_.thread_count());
     std::vector<BoundStep>& steps = steps_.emplace_back();
     for (const Step& step : specialization.steps) {
       BoundStep bound = {
@@ -232,7 +242,7 @@ void CpuSession::RunUnits(const BoundStep& step, size_t index, int thread, int64
 
 /// Returns false if the thread has no part in the step.
 bool CpuSession::RunParts(BoundStep& step, size_t index, int thread) {
-  const int threads = pool_.thread_count();
+  const int threads = thread_count_;
   const auto parts = static_cast<int>(program_.part_count);
   bool has_work = false;
   for (int part = thread; part < parts; part += threads) {
@@ -254,7 +264,7 @@ bool CpuSession::RunParts(BoundStep& step, size_t index, int thread) {
 /// machine also translates fewer addresses for each: 2 % with 16 rows of a model of 1.1B); the rest
 /// goes to whoever asks. Returns false if there was nothing left.
 bool CpuSession::TakeUnits(BoundStep& step, size_t index, int thread) {
-  const int64_t threads = pool_.thread_count();
+  const int64_t threads = thread_count_;
   const int64_t units = step.part_begin[program_.part_count];
   const auto share_of = [&](int64_t left) {
     const int64_t share = std::min(left / (2 * threads), step.taken.most);
@@ -280,14 +290,15 @@ bool CpuSession::TakeUnits(BoundStep& step, size_t index, int thread) {
 }
 
 void CpuSession::RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile* profile) {
-  const bool is_alone = pool_.thread_count() == 1;
+  const bool is_alone = thread_count_ == 1;
   const auto is_streaming = [thread](const BoundStep& step) {
     return step.starts[thread].count > 0;
   };
   ReadAhead ahead;
+  int64_t waited_ns = 0;
   for (size_t index = 0; index < steps.size(); ++index) {
     BoundStep& step = steps[index];
-    if (step.has_barrier && !is_alone) step_barrier_.Wait(ahead);
+    if (step.has_barrier && !is_alone) waited_ns += step_barrier_.Wait(ahead);
     const int64_t start_ns = profile == nullptr ? 0 : profile->Now();
     const bool takes_turns = step.taken.least > 0 && !is_alone;
     const bool has_work =
@@ -299,6 +310,7 @@ void CpuSession::RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile*
     const auto next = std::find_if(steps.begin() + index + 1, steps.end(), is_streaming);
     ahead = next == steps.end() ? ReadAhead() : ReadAhead(next->starts[thread]);
   }
+  waited_ns_[thread] = waited_ns;
 }
 
 void CpuSession::DescribeSteps(RunProfile& profile) const {
@@ -342,6 +354,16 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
   return work;
 }
 
+void CpuSession::RunOnThreads(ThreadChoice& choice, const std::function<void(int)>& work) {
+  thread_count_ = choice.count();
+  step_barrier_.set_count(static_cast<uint32_t>(thread_count_));
+  const auto start = std::chrono::steady_clock::now();
+  pool_.Run(thread_count_, work);
+  const std::chrono::nanoseconds run_time = std::chrono::steady_clock::now() - start;
+  choice.Add(run_time.count(),
+             std::accumulate(waited_ns_.begin(), waited_ns_.begin() + thread_count_, int64_t{0}));
+}
+
 Status CpuSession::Run(size_t specialization) {
   fault_.Clear();
   std::vector<BoundStep>& steps = steps_[specialization];
@@ -349,7 +371,8 @@ Status CpuSession::Run(size_t specialization) {
       profile_ != nullptr && profile_->WantsRun(steps.size()) ? profile_.get() : nullptr;
   if (profile != nullptr) profile->BeginRun(specialization, WorkOfSteps(specialization));
   for (std::atomic<int64_t>& taken : taken_) taken.store(0, std::memory_order_relaxed);
-  pool_.Run([&](int thread) { RunSteps(steps, thread, profile); });
+  RunOnThreads(thread_choices_[specialization],
+               [&](int thread) { RunSteps(steps, thread, profile); });
   if (profile != nullptr) profile->EndRun();
   if (!fault_.reported()) return Status::Ok();
   const SpecializationProgram& program = program_.specializations[specialization];

@@ -19,6 +19,10 @@ constexpr std::chrono::microseconds kSpinTime{4};
 constexpr std::chrono::microseconds kYieldTime{100};
 constexpr int kPausesPerClock = 32;
 
+/// Bits of a generation that hold the number of its threads.
+constexpr int kCountBits = 16;
+constexpr uint32_t kCountMask = (uint32_t{1} << kCountBits) - 1;
+
 void Pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -27,34 +31,37 @@ void Pause() {
 
 }  // namespace
 
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead) {
+int64_t WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead) {
   for (; !ahead.is_done(); ahead.Fetch()) {
-    if (value.load(std::memory_order_acquire) != old) return;
+    if (value.load(std::memory_order_acquire) != old) return 0;
   }
   const auto start = std::chrono::steady_clock::now();
-  const auto waited = [start] { return std::chrono::steady_clock::now() - start; };
+  const auto waited = [start] {
+    return std::chrono::nanoseconds(std::chrono::steady_clock::now() - start);
+  };
   do {
     for (int i = 0; i < kPausesPerClock; ++i) {
-      if (value.load(std::memory_order_acquire) != old) return;
+      if (value.load(std::memory_order_acquire) != old) return 0;
       Pause();
     }
   } while (waited() < kSpinTime);
   do {
     sched_yield();
-    if (value.load(std::memory_order_acquire) != old) return;
+    if (value.load(std::memory_order_acquire) != old) return waited().count();
   } while (waited() < kYieldTime);
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  return waited().count();
 }
 
-void Barrier::Wait(ReadAhead& ahead) {
+int64_t Barrier::Wait(ReadAhead& ahead) {
   const uint32_t round = round_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
     arrived_.store(0, std::memory_order_relaxed);
     round_.store(round + 1, std::memory_order_release);
     round_.notify_all();
-    return;
+    return 0;
   }
-  WaitWhileEqual(round_, round, ahead);
+  return WaitWhileEqual(round_, round, ahead);
 }
 
 ThreadPool::ThreadPool(int thread_count) : finished_(static_cast<uint32_t>(thread_count)) {
@@ -68,13 +75,15 @@ ThreadPool::~ThreadPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::Run(const std::function<void(int)>& work) {
-  if (threads_.empty()) {
+void ThreadPool::Run(int count, const std::function<void(int)>& work) {
+  if (count == 1) {
     work(0);
     return;
   }
   work_ = &work;
-  generation_.fetch_add(1, std::memory_order_release);
+  finished_.set_count(static_cast<uint32_t>(count));
+  const uint32_t number = (generation_.load(std::memory_order_relaxed) >> kCountBits) + 1;
+  generation_.store(number << kCountBits | static_cast<uint32_t>(count), std::memory_order_release);
   generation_.notify_all();
   work(0);
   finished_.Wait();
@@ -85,8 +94,9 @@ void ThreadPool::Loop(int index) {
   ReadAhead nothing;
   while (true) {
     WaitWhileEqual(generation_, seen, nothing);
-    ++seen;
+    seen = generation_.load(std::memory_order_acquire);
     if (is_stopping_.load()) return;
+    if (static_cast<uint32_t>(index) >= (seen & kCountMask)) continue;
     (*work_)(index);
     finished_.Wait();
   }

@@ -16,21 +16,25 @@
 namespace qeff::cpu {
 
 /// Waits until `value` differs from `old`: fetches what `ahead` has left, spins, yields, then
-/// sleeps. Writers must call value.notify_all().
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead);
+/// sleeps. Writers must call value.notify_all(). Returns the nanoseconds that it took, 0 if it did
+/// not come to yielding.
+int64_t WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead);
 
 /// All of `count` threads must arrive before any goes on.
 class Barrier {
  public:
   explicit Barrier(uint32_t count) : count_(count) {}
-  void Wait(ReadAhead& ahead);
-  void Wait() {
+  /// While nobody waits.
+  void set_count(uint32_t count) { count_ = count; }
+  /// Returns as WaitWhileEqual.
+  int64_t Wait(ReadAhead& ahead);
+  int64_t Wait() {
     ReadAhead nothing;
-    Wait(nothing);
+    return Wait(nothing);
   }
 
  private:
-  const uint32_t count_;
+  uint32_t count_;
   std::atomic<uint32_t> arrived_ = 0;
   std::atomic<uint32_t> round_ = 0;
 };
@@ -44,14 +48,17 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
-  /// Calls work(0) .. work(thread_count - 1), each on its own thread, and returns when all have
-  /// returned. One caller at a time.
-  void Run(const std::function<void(int)>& work);
+  /// Calls work(0) .. work(count - 1), each on its own thread, and returns when all have returned.
+  /// 1 <= count <= thread_count. One caller at a time.
+  void Run(int count, const std::function<void(int)>& work);
+  void Run(const std::function<void(int)>& work) { Run(thread_count(), work); }
 
  private:
   void Loop(int index);
 
   const std::function<void(int)>* work_ = nullptr;
+  /// The number of a call of Run, and in the low bits how many threads it is for: a thread that is
+  /// not needed must not take part in the next call before it has seen its number.
   std::atomic<uint32_t> generation_ = 0;
   std::atomic<bool> is_stopping_ = false;
   Barrier finished_;

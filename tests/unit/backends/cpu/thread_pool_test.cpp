@@ -53,5 +53,18 @@ TEST_CASE("threads wait for each other, whether they read ahead or not") {
   REQUIRE(wrong == 0);
 }
 
+TEST_CASE("calls for some of the threads reach exactly those, in any order") {
+  constexpr int kThreads = 4;
+  ThreadPool pool(kThreads);
+  for (int call = 0; call < 400; ++call) {
+    const int count = 1 + call * 7 % kThreads;
+    std::array<std::atomic<int>, kThreads> calls = {};
+    pool.Run(count, [&](int thread) { ++calls[thread]; });
+    for (int thread = 0; thread < kThreads; ++thread) {
+      REQUIRE(calls[thread] == (thread < count ? 1 : 0));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qeff::cpu

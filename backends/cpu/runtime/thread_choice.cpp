@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: Copyright The qeff Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/runtime/thread_choice.h"
+
+#include <algorithm>
+
+namespace qeff::cpu {
+namespace {
+
+/// A window ends with so many runs that last so long, or with long ones.
+constexpr int64_t kWindowRuns = 4;
+constexpr int64_t kWindowNs = 10'000'000;
+constexpr int64_t kLongWindowNs = 200'000'000;
+/// Share of its time that a thread waits for others on a machine of its own: up to 0.06 was
+/// measured, beside a busy thread of another program more than 0.5.
+constexpr double kMuchWaiting = 0.2;
+/// Another number of threads has to take less than this of the time.
+constexpr double kGain = 0.9;
+
+int Fewer(int count) { return std::max(1, count - std::max(1, count / 4)); }
+int More(int count, int most) { return std::min(most, count + std::max(1, count / 3)); }
+
+}  // namespace
+
+bool ThreadChoice::WaitsMuch() const {
+  const double others = count_ - 1;
+  return static_cast<double>(window_.waited_ns) >
+         kMuchWaiting * others * static_cast<double>(window_.run_ns);
+}
+
+void ThreadChoice::EndTrial(double mean_ns) {
+  if (mean_ns < kGain * mean_ns_) {
+    count_ = trial_;
+    least_tried_ = count_;
+    pause_ns_ = kLeastPauseNs;
+  } else {
+    pause_ns_ = std::min(2 * pause_ns_, kMostPauseNs);
+  }
+  trial_ = 0;
+  since_trial_ns_ = 0;
+}
+
+void ThreadChoice::Add(int64_t run_ns, int64_t waited_ns) {
+  if (most_ == 1) return;
+  ++window_.runs;
+  window_.run_ns += run_ns;
+  window_.waited_ns += waited_ns;
+  const bool is_full = window_.runs >= kWindowRuns && window_.run_ns >= kWindowNs;
+  if (!is_full && window_.run_ns < kLongWindowNs) return;
+
+  const double mean_ns = static_cast<double>(window_.run_ns) / static_cast<double>(window_.runs);
+  if (trial_ > 0) {
+    EndTrial(mean_ns);
+  } else {
+    since_trial_ns_ += window_.run_ns;
+    if (count_ > 1 && WaitsMuch() && since_trial_ns_ >= pause_ns_) {
+      least_tried_ = Fewer(least_tried_ > 1 ? least_tried_ : count_);
+      trial_ = least_tried_;
+    } else if (count_ < most_ && since_trial_ns_ >= pause_ns_) {
+      trial_ = More(count_, most_);
+    }
+    mean_ns_ = mean_ns;
+  }
+  window_ = {};
+}
+
+}  // namespace qeff::cpu
