@@ -33,11 +33,11 @@ QEFF_INLINE void FetchColumns(const void* from) {
   }
 }
 
-/// scores[p][r][c] (+)= sum over e of queries[e * 12 + r] * keys[p][e][c] for the panels of
+/// scores[p][r][c] (+)= sum over e of queries[r][e] * keys[p][e][c] for the panels of
 /// kPlaces places.
 template <int kRows, int kPlaces, bool kFetches, typename Columns>
-QEFF_INLINE void ScorePanels(const float* queries, Columns* keys, int64_t depth,
-                             float* const* scores, bool accumulate) {
+QEFF_INLINE void ScorePanels(const float* queries, int64_t query_stride, Columns* keys,
+                             int64_t depth, float* const* scores, bool accumulate) {
   Vec sum[kPlaces][kRows][kKeyVectors];
 #pragma GCC unroll 4
   for (int p = 0; p < kPlaces; ++p) {
@@ -59,12 +59,12 @@ QEFF_INLINE void ScorePanels(const float* queries, Columns* keys, int64_t depth,
       keys[p].Next();
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const Vec x = Broadcast(queries[r]);
+        const Vec x = Broadcast(queries[r * query_stride]);
 #pragma GCC unroll 8
         for (int v = 0; v < kKeyVectors; ++v) sum[p][r][v] += x * w[v];
       }
     }
-    queries += kTileRows;
+    ++queries;
   }
 #pragma GCC unroll 4
   for (int p = 0; p < kPlaces; ++p) {
@@ -109,7 +109,7 @@ QEFF_INLINE void ScoreRows(const AttentionArgs& args, int64_t rows, const float*
     for (int p = 0; p < kPlaces; ++p) {
       columns[p] = Cache::Keys(keys + p * stride, args.key_size, e);
     }
-    ScorePanels<kMost, kPlaces, kFetches>(queries + e * kTileRows, columns,
+    ScorePanels<kMost, kPlaces, kFetches>(queries + e, args.key_size, columns,
                                           KeyDepth<Cache>(args.key_size, e), scores, e > 0);
   }
 }
@@ -132,7 +132,7 @@ void ScoreKeys(const AttentionArgs& args, int64_t rows, int64_t group, const flo
         ScoreRows<Cache, kKeyRows, kPlaces, true>(args, some, queries, from, count * panel_bytes,
                                                   to);
       } else {
-        ScoreRows<Cache, kKeyRows, kPlaces, false>(args, some, queries + r, from,
+        ScoreRows<Cache, kKeyRows, kPlaces, false>(args, some, queries + r * args.key_size, from,
                                                    count * panel_bytes, to);
       }
     }
@@ -220,12 +220,13 @@ QEFF_INLINE void AddRows(int64_t rows, const float* weights, const Columns& valu
   AddColumns<kMost, 8, kFetches>(weights, values, 0, width, count, sums, sum_stride);
 }
 
-/// Asks for what a pass begins with that reads a block at `places` places, while the softmax keeps
-/// the processor busy: 3 % of reading three query heads a kv head on a Xeon.
-inline void FetchStart(const std::byte* block, int places, int64_t slot_bytes) {
-  const int64_t stride_bytes = kAttentionBlockSlots / places * slot_bytes;
-  for (int i = 0; i < kDecodeAheadBytes; i += 64) {
-    for (int p = 0; p < places; ++p) __builtin_prefetch(block + p * stride_bytes + i);
+/// Asks for what a pass begins with that reads `bytes` bytes at each of `places` places, while
+/// something else keeps the processor busy: the softmax alone took 3 % of reading three query heads
+/// a kv head on a Xeon.
+inline void FetchStart(const std::byte* block, int64_t places, int64_t bytes) {
+  const int64_t start = bytes < kDecodeAheadBytes ? bytes : kDecodeAheadBytes;
+  for (int64_t i = 0; i < start; i += 64) {
+    for (int64_t p = 0; p < places; ++p) __builtin_prefetch(block + p * bytes + i);
   }
 }
 
@@ -233,14 +234,25 @@ inline void FetchStart(const std::byte* block, int places, int64_t slot_bytes) {
 template <typename Cache>
 struct DecodeProducts {
   static void FetchKeys(const AttentionArgs& args, const AttentionTile& tile, int64_t slot) {
-    const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
-    FetchStart(tile.keys + slot * slot_bytes, KeyPlaces<Cache>(RowsOfGroup(tile.rows, kKeyRows)),
-               slot_bytes);
+    const int64_t panel_bytes = kPanelColumns * CacheSlotBytes(args.format, args.key_size);
+    const int64_t left = PanelCount(tile.end - slot);
+    constexpr int64_t kMost = kAttentionBlockSlots / kPanelColumns;
+    const int64_t panels = left < kMost ? left : kMost;
+    int64_t places = KeyPlaces<Cache>(RowsOfGroup(tile.rows, kKeyRows));
+    while (places > panels) places /= 2;
+    FetchStart(tile.keys + slot / kPanelColumns * panel_bytes, places,
+               panels / places * panel_bytes);
   }
-  static void FetchValues(const AttentionArgs& args, const AttentionTile& tile, int64_t slot) {
+  static void FetchValues(const AttentionArgs& args, const AttentionTile& tile,
+                          const SlotBlock& block) {
     if constexpr (Cache::kHasScales) return;  // lie apart from the numbers, and reading takes less
     const int64_t slot_bytes = CacheSlotBytes(args.format, args.value_size);
-    FetchStart(tile.values + slot * slot_bytes, kMostPlaces, slot_bytes);
+    const int64_t places = block.count == kAttentionBlockSlots ? kMostPlaces : 1;
+    FetchStart(tile.values + block.begin * slot_bytes, places, block.count / places * slot_bytes);
+  }
+  /// What a unit begins with.
+  static void FetchUnit(const AttentionArgs& args, const AttentionTile& tile) {
+    if (tile.begin < tile.end) FetchKeys(args, tile, tile.begin / kPanelColumns * kPanelColumns);
   }
   static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                    const AttentionScratch& scratch) {

@@ -78,7 +78,7 @@ inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, 
 template <typename Cache>
 struct TileProducts {
   static void FetchKeys(const AttentionArgs&, const AttentionTile&, int64_t) {}
-  static void FetchValues(const AttentionArgs&, const AttentionTile&, int64_t) {}
+  static void FetchValues(const AttentionArgs&, const AttentionTile&, const SlotBlock&) {}
   static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
                    const AttentionScratch& scratch) {
     const int64_t slot_bytes = CacheSlotBytes(args.format, args.key_size);
@@ -130,7 +130,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, const
   const int64_t count = block.count;
   const int64_t padded = PanelCount(count) * kPanelColumns;
   Products::Keys(args, tile, block, scratch);
-  if (count == kAttentionBlockSlots) Products::FetchValues(args, tile, begin);
+  Products::FetchValues(args, tile, block);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t position = tile.position[r];
     const int64_t oldest = position < 0 ? 0 : OldestSeen(args, position);
@@ -191,9 +191,7 @@ struct TileGroup {
   }
 };
 
-inline void StartTile(const AttentionArgs& args, const AttentionTile& tile,
-                      AttentionScratch& scratch) {
-  PackQueries(args, tile, scratch.queries);
+inline void StartSums(const AttentionTile& tile, AttentionScratch& scratch) {
   for (int64_t i = 0; i < tile.rows * scratch.sum_stride; ++i) scratch.sums[i] = 0;
   for (int64_t r = 0; r < tile.rows; ++r) {
     scratch.max[r] = -__builtin_inff();
@@ -201,14 +199,20 @@ inline void StartTile(const AttentionArgs& args, const AttentionTile& tile,
   }
 }
 
+/// The slots that a tile sees, from the panel of keys on that the first lies in.
+inline int64_t FirstSlot(const AttentionTile& tile) {
+  return tile.begin - tile.begin % kPanelColumns;
+}
+
 /// Block after block, each with all tiles.
-template <typename Cache, typename Products>
+template <typename Cache>
 inline void RunGroup(const AttentionArgs& args, TileGroup& group) {
   int64_t begin = args.slots;
   int64_t end = 0;
   for (int64_t t = 0; t < group.count; ++t) {
     const AttentionTile& tile = group.tiles[t];
-    StartTile(args, tile, group.scratch[t]);
+    PackQueries(args, tile, 1, kTileRows, group.scratch[t].queries);
+    StartSums(tile, group.scratch[t]);
     if (tile.begin >= tile.end) continue;
     if (tile.begin < begin) begin = tile.begin;
     if (tile.end > end) end = tile.end;
@@ -220,7 +224,7 @@ inline void RunGroup(const AttentionArgs& args, TileGroup& group) {
       if (tile.end <= slot || tile.begin >= slot + kAttentionBlockSlots) continue;
       const int64_t left = tile.end - slot;
       const int64_t count = left < kAttentionBlockSlots ? left : kAttentionBlockSlots;
-      AddBlock<Cache, Products>(args, tile, {slot, count}, group.scratch[t]);
+      AddBlock<Cache, TileProducts<Cache>>(args, tile, {slot, count}, group.scratch[t]);
     }
   }
 }
@@ -236,21 +240,24 @@ inline void WriteTile(const AttentionArgs& args, const AttentionTile& tile,
   }
 }
 
-/// One run of slots of one tile; units are in the order of slots.
-template <typename Cache>
-inline void RunSplit(const AttentionArgs& args, int64_t unit, TileGroup& group) {
+/// The tile of a unit of few rows: all its slots, or one run of them; units are in the order of
+/// slots.
+inline AttentionTile MakeDecodeTile(const AttentionArgs& args, int64_t unit) {
+  if (args.split_slots == 0) return MakeTile(args, unit, kTileRows, 0);
+  const int64_t tiles = args.batch * args.kv_heads;
+  const int64_t begin = unit / tiles * args.split_slots;
+  const int64_t end = begin + args.split_slots;
+  AttentionTile tile = MakeTile(args, unit % tiles, kTileRows, 0);
+  if (tile.begin < begin) tile.begin = begin;
+  if (tile.end > end) tile.end = end;
+  return tile;
+}
+
+inline void WritePartial(const AttentionArgs& args, const AttentionTile& tile, int64_t unit,
+                         const AttentionScratch& scratch) {
   const int64_t splits = AttentionSplits(args.slots, args.split_slots);
   const int64_t tiles = args.batch * args.kv_heads;
   const int64_t place = unit % tiles * splits + unit / tiles;
-  const int64_t begin = unit / tiles * args.split_slots;
-  const int64_t end = begin + args.split_slots;
-  AttentionTile& tile = group.tiles[0];
-  tile = MakeTile(args, unit % tiles, kTileRows, 0);
-  if (tile.begin < begin) tile.begin = begin;
-  if (tile.end > end) tile.end = end;
-  group.count = 1;
-  RunGroup<Cache, DecodeProducts<Cache>>(args, group);
-  const AttentionScratch& scratch = group.scratch[0];
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* partial = args.partial + (place * kTileRows + r) * (args.value_size + 2);
     const float* sums = scratch.sums + r * scratch.sum_stride;
@@ -260,14 +267,36 @@ inline void RunSplit(const AttentionArgs& args, int64_t unit, TileGroup& group) 
   }
 }
 
+/// Units of one tile each. The next begins to come from memory while one is finished.
+template <typename Cache>
+inline void RunDecodeUnits(const AttentionArgs& args, AttentionScratch& scratch) {
+  using Products = DecodeProducts<Cache>;
+  for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
+    const AttentionTile tile = MakeDecodeTile(args, unit);
+    if (unit == args.unit_begin) Products::FetchUnit(args, tile);
+    PackQueries(args, tile, args.key_size, 1, scratch.queries);
+    StartSums(tile, scratch);
+    for (int64_t slot = FirstSlot(tile); slot < tile.end; slot += kAttentionBlockSlots) {
+      const int64_t left = tile.end - slot;
+      AddBlock<Cache, Products>(
+          args, tile, {slot, left < kAttentionBlockSlots ? left : kAttentionBlockSlots}, scratch);
+    }
+    if (unit + 1 < args.unit_end) Products::FetchUnit(args, MakeDecodeTile(args, unit + 1));
+    if (args.split_slots > 0) {
+      WritePartial(args, tile, unit, scratch);
+    } else {
+      WriteTile(args, tile, scratch);
+    }
+  }
+}
+
 template <typename Cache>
 inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
   TileGroup group(args);
+  if (args.tokens * (args.heads / args.kv_heads) <= kTileRows) {
+    return RunDecodeUnits<Cache>(args, group.scratch[0]);
+  }
   for (int64_t unit = args.unit_begin; unit < args.unit_end; ++unit) {
-    if (args.split_slots > 0) {
-      RunSplit<Cache>(args, unit, group);
-      continue;
-    }
     for (int64_t skipped = 0; skipped < unit_rows;) {
       for (group.count = 0; group.count < kMostTiles && skipped < unit_rows; ++group.count) {
         AttentionTile& tile = group.tiles[group.count];
@@ -276,7 +305,7 @@ inline void RunUnits(const AttentionArgs& args, int64_t unit_rows) {
         skipped += kTileRows;
       }
       if (group.count == 0) break;
-      RunGroup<Cache, TileProducts<Cache>>(args, group);
+      RunGroup<Cache>(args, group);
       for (int64_t t = 0; t < group.count; ++t) WriteTile(args, group.tiles[t], group.scratch[t]);
     }
   }

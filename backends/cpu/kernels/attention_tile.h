@@ -79,17 +79,20 @@ inline RowPlace PlaceOfRow(const AttentionArgs& args, const AttentionTile& tile,
   return {tile.batch * args.tokens + index / group, tile.kv_head * group + index % group};
 }
 
-/// [E][12], times scale.
-inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, float* packed) {
+/// Queries times scale: row r, channel e at r * row_stride + e * channel_stride.
+inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, int64_t row_stride,
+                        int64_t channel_stride, float* packed) {
   for (int64_t r = 0; r < tile.rows; ++r) {
     const RowPlace place = PlaceOfRow(args, tile, r);
     const float* q = args.q + place.row * args.q_stride + place.head * args.key_size;
-    for (int64_t e = 0; e < args.key_size; ++e) packed[e * kTileRows + r] = q[e] * args.scale;
+    for (int64_t e = 0; e < args.key_size; ++e) {
+      packed[r * row_stride + e * channel_stride] = q[e] * args.scale;
+    }
   }
 }
 
 struct AttentionScratch {
-  float* queries;  ///< [E][12]
+  float* queries;  ///< [E][12]; [rows][E] for DecodeProducts
   float* scores;   ///< [rows][256], which become weights
   float* weights;  ///< [256][rows]
   float* sums;     ///< [rows][sum_stride]
