@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
 #include <utility>
 
 #include "backends/cpu/runtime/cache_rows.h"
@@ -127,8 +128,13 @@ void Run(const StepRun& run) {
   if (FindCacheRows(run, p)) (run.kernels.*kKind.kernel)(ArgsOf(run, p));
 }
 
-/// How long a unit takes depends on how many slots its rows see, which only the run knows.
-UnitsTaken OneByOne(const std::byte*) { return {.least = 1, .most = 1}; }
+/// How long a unit takes depends on how many slots its rows see, which only the run knows. Units of
+/// few rows are short, and one that is taken with the next asks for its memory.
+UnitsTaken TakenUnits(const std::byte* params) {
+  AttentionParams p;
+  std::memcpy(&p, params, sizeof(p));
+  return {.least = 1, .most = RowsOfKvHead(p) <= kTileRows ? 4 : 1};
+}
 
 void RunSplit(const StepRun& run) {
   const auto p = run.params_as<AttentionSplitParams>();
@@ -146,7 +152,7 @@ constexpr StepDefinition Definition(std::string_view name) {
           .operand_count = kOperandCount,
           .check = Check<kKind>,
           .run = Run<kKind>,
-          .units_taken = OneByOne};
+          .units_taken = TakenUnits};
 }
 
 }  // namespace
@@ -158,6 +164,6 @@ extern constexpr StepDefinition kAttentionSplitStep = {.name = "attention_split"
                                                        .operand_count = kOperandCount,
                                                        .check = CheckSplit,
                                                        .run = RunSplit,
-                                                       .units_taken = OneByOne};
+                                                       .units_taken = TakenUnits};
 
 }  // namespace qeff::cpu

@@ -247,8 +247,11 @@ void SweepAttention(void (*kernel)(const AttentionArgs&), AttentionRounding roun
                                       // Tiles of a unit that begin in other blocks, or see nothing.
                                       {1, 40, 1, 1, 16, 16, 700, 580, 0, 0, false, 0, 300},
                                       {1, 48, 1, 1, 16, 40, 700, 500, 30, 0, false, 0, 0, 15}};
-  for (int64_t rows = 1; rows <= kTileRows; ++rows) {  // of a tile
-    cases.push_back({1, rows, 1, 1, 33, 34, 70, 50});
+  // Few rows, more than a block of slots.
+  cases.push_back({2, 3, 4, 2, 40, 36, 600, 500, 0, 0, true});
+  cases.push_back({1, 1, 8, 2, 64, 64, 900, 700, 400});
+  for (int64_t rows = 1; rows <= 2 * kTileRows; ++rows) {  // of a tile, and of one more
+    cases.push_back({1, rows, 1, 1, 33, 34, 90, 50});
   }
   if (rounding == AttentionRounding::kNone) {
     cases.push_back({2, 3, 4, 2, 40, 36, 1100, 800, 0, 0, true, 256});
