@@ -22,6 +22,7 @@ constexpr int kKeyVectors = static_cast<int>(kPanelColumns) / kLanes;
 constexpr int kKeyRows = kDecodeSums / kKeyVectors < 4 ? kDecodeSums / kKeyVectors : 4;
 constexpr int kValueRows = kDecodeSums == 24 ? 6 : 4;  ///< and over values
 constexpr int kMostPlaces = 4;                         ///< that are read side by side
+
 /// How far ahead of what is read memory is asked for, as in streams of weights; and into the
 /// second-level cache, which holds more requests: 3 % of reading f32 with three query heads a kv
 /// head, 7 % of bf16, on a Xeon.

@@ -4,7 +4,8 @@
 // Attention over a cache, f32. The query rows that share a kv head (tokens times heads of the
 // group) form tiles of up to 12 rows, so that both products run in the register tile of Linear; the
 // softmax streams over blocks of 256 slots, each for up to four tiles. A cache of narrower elements
-// is converted where the tile loads it.
+// is converted where the tile loads it. Where one tile has all rows, reading the cache takes
+// longest (attention_decode_body.h).
 #pragma once
 
 #include <type_traits>
