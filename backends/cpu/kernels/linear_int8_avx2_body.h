@@ -39,11 +39,12 @@ struct WideRows {
   const int32_t* starts;
 };
 
-QEFF_INLINE __m256i LoadWide(const void* from) {
+/// The intrinsics want pointers to vectors; these take what lies there.
+QEFF_INLINE __m256i Load32Bytes(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 /// To 32-byte aligned memory.
-QEFF_INLINE void StoreWide(int16_t* to, __m256i value) {
+QEFF_INLINE void Store32Bytes(int16_t* to, __m256i value) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(to), value);
 }
 
@@ -58,9 +59,9 @@ inline void WidenPanel(const std::byte* panel, int64_t panel_depth, int64_t bloc
   for (int64_t k = 0; k < depth; k += 4, quads += kQuadBytes, to += 4 * kPanelColumns) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-      const __m256i bytes = LoadWide(quads + 32 * v);
-      StoreWide(to + 16 * v, _mm256_and_si256(bytes, even));
-      StoreWide(to + 2 * kPanelColumns + 16 * v, _mm256_srli_epi16(bytes, 8));
+      const __m256i bytes = Load32Bytes(quads + 32 * v);
+      Store32Bytes(to + 16 * v, _mm256_and_si256(bytes, even));
+      Store32Bytes(to + 2 * kPanelColumns + 16 * v, _mm256_srli_epi16(bytes, 8));
     }
   }
   const auto* scales = reinterpret_cast<const uint16_t*>(panel) + block * kPanelColumns;
@@ -78,9 +79,9 @@ inline void WidenRows(const std::byte* tile, int64_t rows, int64_t block, WideRo
   for (int64_t r = 0; r < rows; ++r, to += kQuantBlock, from += kQuantBlock) {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < kQuantBlock; k += 32) {
-      const __m256i bytes = LoadWide(from + k);
-      StoreWide(to + k / 2, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
-      StoreWide(to + (kQuantBlock + k) / 2, _mm256_srai_epi16(bytes, 8));
+      const __m256i bytes = Load32Bytes(from + k);
+      Store32Bytes(to + k / 2, _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8));
+      Store32Bytes(to + (kQuantBlock + k) / 2, _mm256_srai_epi16(bytes, 8));
     }
   }
 }
@@ -99,8 +100,8 @@ void WideTile(const WideRows& rows, int64_t first, const WidePanel& panel, int64
   for (int64_t k = 0; k < depth; k += 4, x += 2) {
 #pragma GCC unroll 2
     for (int pair = 0; pair < 2; ++pair, w += 2 * kPanelColumns) {
-      const __m256i w0 = LoadWide(w);
-      const __m256i w1 = LoadWide(w + 16);
+      const __m256i w0 = Load32Bytes(w);
+      const __m256i w1 = Load32Bytes(w + 16);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
         int32_t both;

@@ -38,12 +38,6 @@ QEFF_INLINE VecU4 LoadBits(const float* from) {
   std::memcpy(&bits, from, sizeof(bits));
   return bits;
 }
-/// As RoundToBf16, in the low halves.
-QEFF_INLINE VecU4 RoundedBits(VecU4 bits) {
-  const VecU4 rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const VecU4 quiet_nan = (bits >> 16) | 0x40u;
-  return (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded;
-}
 
 /// Format: Out (element type), At(tile, k, row, rows), One(x): a number as it is packed, and
 /// Square(x, x_stride, to, rows): four rows by kStep k, which divides kPackBlock.
@@ -104,8 +98,8 @@ struct PackBf16 {
     VecU4 square[4];  // of pairs
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      const VecU4 first = RoundedBits(LoadBits(x + i * x_stride));
-      const VecU4 second = RoundedBits(LoadBits(x + i * x_stride + 4));
+      const VecU4 first = RoundBitsToBf16(LoadBits(x + i * x_stride));
+      const VecU4 second = RoundBitsToBf16(LoadBits(x + i * x_stride + 4));
       square[i] = __builtin_shufflevector(first, second, 0, 2, 4, 6) |
                   __builtin_shufflevector(first, second, 1, 3, 5, 7) << 16;
     }

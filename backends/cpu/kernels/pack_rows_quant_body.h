@@ -25,14 +25,6 @@ struct QuantBlockOut {
   int32_t* starts;
 };
 
-/// Halves are folded until one lane is left.
-template <int kBy = kLanes / 2, typename Fold>
-QEFF_INLINE int32_t FoldLanes(VecI value, Fold fold) {
-  value = fold(value, reinterpret_cast<VecI>(Rotate<kBy>(reinterpret_cast<Vec>(value))));
-  if constexpr (kBy > 1) return FoldLanes<kBy / 2>(value, fold);
-  return value[0];
-}
-
 /// Numbers that are worked on together, as many as a vector of 32 bytes has.
 constexpr int64_t kNumbers = 32;
 /// As bytes.
@@ -56,9 +48,9 @@ QEFF_INLINE float LargestMagnitude(const float* x) {
   VecI largest = {};  // magnitudes of floats are in the order of their bits, NaN last
   for (int64_t i = 0; i < kQuantBlock; i += kLanes) {
     const VecI bits = reinterpret_cast<VecI>(LoadU(x + i) & 0x7fffffffu);
-    largest = bits > largest ? bits : largest;
+    largest = Max(bits, largest);
   }
-  const int32_t result = FoldLanes(largest, [](VecI a, VecI b) { return a > b ? a : b; });
+  const int32_t result = MaxLane(largest);
   float value;
   std::memcpy(&value, &result, sizeof(value));
   return value;
@@ -83,8 +75,7 @@ QEFF_INLINE void QuantiseBlock(const float* x, const QuantLayout& layout,
     }
     StoreNumbers(numbers, out.numbers + begin);
     if ((begin + kNumbers) % layout.group == 0) {
-      const int32_t total = FoldLanes(sum, [](VecI a, VecI b) { return a + b; });
-      out.starts[begin / layout.group] = -layout.zero_point * total;
+      out.starts[begin / layout.group] = -layout.zero_point * SumLanes(sum);
       sum = VecI{};
     }
   }

@@ -66,25 +66,26 @@ QEFF_INLINE Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
 QEFF_INLINE Vec Max(Vec a, Vec b) { return a > b ? a : b; }
 QEFF_INLINE Vec Min(Vec a, Vec b) { return a < b ? a : b; }
 #endif
+QEFF_INLINE VecI Max(VecI a, VecI b) { return a > b ? a : b; }
 
 /// Lane i is lane i + kBy, from the first on again after the last.
-template <int kBy, size_t... kIndex>
-QEFF_INLINE Vec Rotate(Vec value, std::index_sequence<kIndex...>) {
+template <int kBy, typename V, size_t... kIndex>
+QEFF_INLINE V Rotate(V value, std::index_sequence<kIndex...>) {
   return __builtin_shufflevector(value, value, (static_cast<int>(kIndex) + kBy) % kLanes...);
 }
-template <int kBy>
-QEFF_INLINE Vec Rotate(Vec value) {
+template <int kBy, typename V>
+QEFF_INLINE V Rotate(V value) {
   return Rotate<kBy>(value, std::make_index_sequence<kLanes>());
 }
-/// Halves are added until one lane is left.
-template <int kBy = kLanes / 2>
-QEFF_INLINE float SumLanes(Vec value) {
+/// Of a Vec or VecI: halves are added until one lane is left.
+template <int kBy = kLanes / 2, typename V>
+QEFF_INLINE auto SumLanes(V value) {
   value += Rotate<kBy>(value);
   if constexpr (kBy > 1) return SumLanes<kBy / 2>(value);
   return value[0];
 }
-template <int kBy = kLanes / 2>
-QEFF_INLINE float MaxLane(Vec value) {
+template <int kBy = kLanes / 2, typename V>
+QEFF_INLINE auto MaxLane(V value) {
   value = Max(Rotate<kBy>(value), value);
   if constexpr (kBy > 1) return MaxLane<kBy / 2>(value);
   return value[0];
@@ -113,14 +114,19 @@ QEFF_INLINE Vec Exp(Vec x) {
   return x == x ? result : x;
 }
 
-/// As lib/support/float16.h, repeated here because kernels must not share functions with code for
-/// other machines.
+/// The bf16 nearest to a f32 of these bits, ties to even, in the low half. `Bits` is uint32_t or a
+/// vector of them. As lib/support/float16.h, repeated here because kernels must not share functions
+/// with code for other machines.
+template <typename Bits>
+QEFF_INLINE Bits RoundBitsToBf16(Bits bits) {
+  const Bits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Bits quiet_nan = (bits >> 16) | 0x40u;
+  return (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded;
+}
 inline uint16_t RoundToBf16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
-  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const uint32_t quiet_nan = (bits >> 16) | 0x40u;
-  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+  return static_cast<uint16_t>(RoundBitsToBf16(bits));
 }
 
 }  // namespace
