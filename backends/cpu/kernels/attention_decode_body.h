@@ -59,7 +59,7 @@ QEFF_INLINE void ScorePanels(const float* queries, int64_t query_stride, Columns
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
       for (int v = 0; v < kKeyVectors; ++v) {
-        sum[p][r][v] = accumulate ? Load(scores[p] + r * kAttentionBlockSlots + v * kLanes) : Vec{};
+        sum[p][r][v] = accumulate ? Load(scores[p] + r * kDecodeBlockSlots + v * kLanes) : Vec{};
       }
     }
   }
@@ -88,7 +88,7 @@ QEFF_INLINE void ScorePanels(const float* queries, int64_t query_stride, Columns
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
       for (int v = 0; v < kKeyVectors; ++v) {
-        Store(scores[p] + r * kAttentionBlockSlots + v * kLanes, sum[p][r][v]);
+        Store(scores[p] + r * kDecodeBlockSlots + v * kLanes, sum[p][r][v]);
       }
     }
   }
@@ -143,7 +143,7 @@ void ScoreKeys(const AttentionArgs& args, int64_t rows, int64_t group, const flo
     for (int64_t r = 0; r < rows; r += group) {
       float* to[kPlaces];
       for (int p = 0; p < kPlaces; ++p) {
-        to[p] = scores + r * kAttentionBlockSlots + (p * count + i) * kPanelColumns;
+        to[p] = scores + r * kDecodeBlockSlots + (p * count + i) * kPanelColumns;
       }
       const std::byte* from = keys + i * panel_bytes;
       const int64_t some = rows - r < group ? rows - r : group;
@@ -165,12 +165,16 @@ void ScoreKeys(const AttentionArgs& args, int64_t rows, int64_t group, const flo
   }
 }
 
-/// sums[r][c] += sum over j of weights[r][j] * values[j][c] for j < count, which is 256 if there
-/// are several places.
+/// Places at which the values of a block are read side by side.
+constexpr int ValuePlaces(int64_t count) {
+  return count >= kDecodeBlockSlots / 2 && count % kMostPlaces == 0 ? kMostPlaces : 1;
+}
+
+/// sums[r][c] += sum over j of weights[r][j] * values[j][c] for j < count, a multiple of kPlaces.
 template <int kRows, int kVectors, int kPlaces, bool kFetches, typename Columns>
 QEFF_INLINE void AddValues(const float* weights, const Columns& values, int64_t count, float* sums,
                            int64_t sum_stride) {
-  constexpr int kPart = kAttentionBlockSlots / kPlaces;
+  const int64_t part = count / kPlaces;
   constexpr int kBytes = kVectors * kLanes * Columns::kElementBytes;
   const int64_t far_bytes = FarBytes(count * kBytes);
   Vec sum[kRows][kVectors];
@@ -180,8 +184,8 @@ QEFF_INLINE void AddValues(const float* weights, const Columns& values, int64_t 
     for (int v = 0; v < kVectors; ++v) sum[r][v] = Load(sums + r * sum_stride + v * kLanes);
   }
   Columns columns[kPlaces];
-  for (int p = 0; p < kPlaces; ++p) columns[p] = values.Skip(p * kPart);
-  for (int64_t j = 0; j < (kPlaces > 1 ? kPart : count); ++j) {
+  for (int p = 0; p < kPlaces; ++p) columns[p] = values.Skip(p * part);
+  for (int64_t j = 0; j < part; ++j) {
 #pragma GCC unroll 4
     for (int p = 0; p < kPlaces; ++p) {
       if constexpr (kFetches) {
@@ -193,7 +197,7 @@ QEFF_INLINE void AddValues(const float* weights, const Columns& values, int64_t 
       columns[p].Next();
 #pragma GCC unroll 12
       for (int r = 0; r < kRows; ++r) {
-        const Vec x = Broadcast(weights[r * kAttentionBlockSlots + p * kPart]);
+        const Vec x = Broadcast(weights[r * kDecodeBlockSlots + p * part]);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) sum[r][v] += x * w[v];
       }
@@ -213,7 +217,7 @@ QEFF_INLINE void AddColumns(const float* weights, const Columns& values, int64_t
   constexpr int kWidth = kVectors * kLanes;
   if constexpr (kRows * kVectors <= kDecodeSums) {
     for (; first + kWidth <= width; first += kWidth) {
-      if (count == kAttentionBlockSlots) {
+      if (ValuePlaces(count) == kMostPlaces) {
         AddValues<kRows, kVectors, kMostPlaces, kFetches>(weights, values.From(first), count,
                                                           sums + first, sum_stride);
       } else {
@@ -254,10 +258,11 @@ inline void FetchStart(const std::byte* block, int64_t places, int64_t bytes) {
 /// The products of a block; as TileProducts.
 template <typename Cache>
 struct DecodeProducts {
+  static constexpr int64_t kBlockSlots = kDecodeBlockSlots;
   static void FetchKeys(const AttentionArgs& args, const AttentionTile& tile, int64_t slot) {
     const int64_t panel_bytes = kPanelColumns * CacheSlotBytes(args.format, args.key_size);
     const int64_t left = PanelCount(tile.end - slot);
-    constexpr int64_t kMost = kAttentionBlockSlots / kPanelColumns;
+    constexpr int64_t kMost = kDecodeBlockSlots / kPanelColumns;
     const int64_t panels = left < kMost ? left : kMost;
     int64_t places = KeyPlaces<Cache>(RowsOfGroup(tile.rows, kKeyRows));
     while (places > panels) places /= 2;
@@ -268,7 +273,7 @@ struct DecodeProducts {
                           const SlotBlock& block) {
     if constexpr (Cache::kHasScales) return;  // lie apart from the numbers, and reading takes less
     const int64_t slot_bytes = CacheSlotBytes(args.format, args.value_size);
-    const int64_t places = block.count == kAttentionBlockSlots ? kMostPlaces : 1;
+    const int64_t places = ValuePlaces(block.count);
     FetchStart(tile.values + block.begin * slot_bytes, places, block.count / places * slot_bytes);
   }
   /// What a unit begins with.
@@ -303,7 +308,7 @@ struct DecodeProducts {
       const int64_t width = left < Cache::kValueWidth ? left : Cache::kValueWidth;
       for (int64_t r = 0; r < tile.rows; r += group) {
         const int64_t some = tile.rows - r < group ? tile.rows - r : group;
-        const float* weights = scratch.scores + r * kAttentionBlockSlots;
+        const float* weights = scratch.scores + r * kDecodeBlockSlots;
         float* sums = scratch.sums + r * scratch.sum_stride + c;
         if (r == 0) {
           AddRows<kValueRows, true>(some, weights, values, width, block.count, sums,

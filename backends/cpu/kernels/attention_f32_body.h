@@ -78,6 +78,7 @@ inline float ExpScores(const AttentionArgs& args, float* scores, int64_t count, 
 /// sums. FetchKeys and FetchValues ask for the first of those from a slot on.
 template <typename Cache>
 struct TileProducts {
+  static constexpr int64_t kBlockSlots = kAttentionBlockSlots;
   static void FetchKeys(const AttentionArgs&, const AttentionTile&, int64_t) {}
   static void FetchValues(const AttentionArgs&, const AttentionTile&, const SlotBlock&) {}
   static void Keys(const AttentionArgs& args, const AttentionTile& tile, const SlotBlock& block,
@@ -137,7 +138,7 @@ inline void AddBlock(const AttentionArgs& args, const AttentionTile& tile, const
     const int64_t oldest = position < 0 ? 0 : OldestSeen(args, position);
     const int64_t low = oldest > begin ? oldest - begin : 0;
     const int64_t high = position + 1 - begin < count ? position + 1 - begin : count;
-    float* scores = scratch.scores + r * kAttentionBlockSlots;
+    float* scores = scratch.scores + r * Products::kBlockSlots;
     if (low >= high) {
       for (int64_t j = 0; j < count; ++j) scores[j] = 0;
       continue;
@@ -180,7 +181,7 @@ struct TileGroup {
     const int64_t sum_stride = PanelCount(args.value_size) * kPanelColumns;
     float* scores = args.scratch;
     float* weights = scores + kTileRows * kAttentionBlockSlots;
-    float* next = weights + kTileRows * kAttentionBlockSlots;
+    float* next = scores + kTileRows * kDecodeBlockSlots;
     for (AttentionScratch& of_tile : scratch) {
       of_tile.scores = scores;
       of_tile.weights = weights;
@@ -277,10 +278,10 @@ inline void RunDecodeUnits(const AttentionArgs& args, AttentionScratch& scratch)
     if (unit == args.unit_begin) Products::FetchUnit(args, tile);
     PackQueries(args, tile, args.key_size, 1, scratch.queries);
     StartSums(tile, scratch);
-    for (int64_t slot = FirstSlot(tile); slot < tile.end; slot += kAttentionBlockSlots) {
+    for (int64_t slot = FirstSlot(tile); slot < tile.end; slot += kDecodeBlockSlots) {
       const int64_t left = tile.end - slot;
-      AddBlock<Cache, Products>(
-          args, tile, {slot, left < kAttentionBlockSlots ? left : kAttentionBlockSlots}, scratch);
+      const int64_t count = left < kDecodeBlockSlots ? left : kDecodeBlockSlots;
+      AddBlock<Cache, Products>(args, tile, {slot, count}, scratch);
     }
     if (unit + 1 < args.unit_end) Products::FetchUnit(args, MakeDecodeTile(args, unit + 1));
     if (args.split_slots > 0) {

@@ -93,15 +93,15 @@ inline void PackQueries(const AttentionArgs& args, const AttentionTile& tile, in
 
 struct AttentionScratch {
   float* queries;  ///< [E][12]; [rows][E] for DecodeProducts
-  float* scores;   ///< [rows][256], which become weights
-  float* weights;  ///< [256][rows]
+  float* scores;   ///< [rows][block of slots], which become weights
+  float* weights;  ///< [256][rows]; DecodeProducts has longer rows of scores instead
   float* sums;     ///< [rows][sum_stride]
   int64_t sum_stride;
   float max[kTileRows];
   float total[kTileRows];
 };
 
-/// A block of up to 256 slots of a tile.
+/// A block of slots of a tile, up to kBlockSlots of the products.
 struct SlotBlock {
   int64_t begin;
   int64_t count;

@@ -45,7 +45,7 @@ struct MxValueColumns {
 
 /// What a block of slots needs besides the cache.
 struct CacheScratch {
-  alignas(64) float scales[kAttentionBlockSlots + kLanes];
+  alignas(64) float scales[kDecodeBlockSlots + kLanes];
 };
 
 /// The columns of a format without scales.
