@@ -125,7 +125,7 @@ struct OnnxCompilePlan {
 };
 
 struct BackendOpenOptions {
-  int num_threads = 0;                ///< 0: as compiled
+  int num_threads = 0;                ///< 0: as compiled, fewer beside busy programs
   std::string isa;                    ///< instruction set of a CPU; empty: the best one it has
   std::vector<int> devices;           ///< ids of a card's devices; empty: 0, 1, ... as compiled
   std::filesystem::path card_plugin;  ///< libqeff_aic_session.so; empty: beside the program

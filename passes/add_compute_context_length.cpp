@@ -15,7 +15,6 @@ namespace qeff::passes {
 
 Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
   using enum ops::AttentionInput::Index;
-  constexpr size_t kComputeLengthInput = 7;
   ir::Graph& graph = model.graph;
   if (graph.FindInput("comp_ctx_lengths") != nullptr) return Change::kNone;
   std::vector<ir::Node*> attentions;
@@ -37,7 +36,7 @@ Result<Change> AddComputeContextLength(ir::Model& model, const PassContext&) {
   }
   ir::Value* lengths =
       graph.AddInput("comp_ctx_lengths", {DType::kI64, ir::Shape{"comp_ctx_lengths"}}, position);
-  for (ir::Node* node : attentions) node->SetInput(kComputeLengthInput, lengths);
+  for (ir::Node* node : attentions) node->SetInput(kComputeLengths, lengths);
   return Change::kChanged;
 }
 

@@ -109,6 +109,7 @@ Status CheckTracePlace(const std::filesystem::path& path) {
     return IoError(Location::File(path.string()), "cannot write the trace: it is a folder");
   }
   const std::filesystem::path beside = path.string() + fmt::format(".tmp-{}", ::getpid());
+  std::filesystem::remove(beside, ignored);  // as WriteFileAtomically does
   if (const auto writer = FileWriter::Create(beside); !writer.ok()) {
     Diagnostic diagnostic = writer.diagnostic();
     diagnostic.where = Location::File(path.string());
@@ -247,7 +248,9 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
                  "installation)")
       ->type_name("FILE")
       ->group("Card options");
-  app.add_option("--num-threads", arguments.num_threads, "Threads to use (default: as compiled)")
+  app.add_option(
+         "--num-threads", arguments.num_threads,
+         "Threads to use (default: as compiled, fewer while other programs keep processors busy)")
       ->check(CLI::Range(1, 1024))
       ->group(output);
   app.add_option("--isa", arguments.isa,

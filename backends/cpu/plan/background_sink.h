@@ -3,7 +3,8 @@
 //
 // Passes bytes on to a sink on a thread of its own, in order, so that packing the next weights and
 // writing the last ones to the file happen at the same time. Weights are packed where they are
-// written from. For CpuPlan::WriteConstants; holds two blocks, so memory stays bounded.
+// written from. For CpuPlan::WriteConstants; holds two buffers, each as large as the
+// largest piece that was asked for and a block of 2 MiB.
 #pragma once
 
 #include <condition_variable>

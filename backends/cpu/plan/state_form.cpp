@@ -5,13 +5,13 @@
 #include <optional>
 
 #include "lib/ir/graph.h"
+#include "lib/ops/attention_inputs.h"
 #include "lib/support/log.h"
 
 namespace qeff::cpu {
 namespace {
 
-constexpr int kPastKey = 4;  // inputs of qeff.Attention
-constexpr int kPastValue = 5;
+using Input = ops::AttentionInput;
 
 CacheFormat FormatOf(KvCacheType type) {
   switch (type) {
@@ -44,8 +44,9 @@ StateUse UseOfState(const ir::Value& input) {
   if (input.uses().size() != 1) return StateUse::kOther;
   const ir::Use& use = input.uses()[0];
   const ir::Node& node = *use.node;
-  if (node.IsQeff("Attention") && (use.input_index == kPastKey || use.input_index == kPastValue)) {
-    const bool is_key = use.input_index == kPastKey;
+  if (node.IsQeff("Attention") &&
+      (use.input_index == Input::kPastKey || use.input_index == Input::kPastValue)) {
+    const bool is_key = use.input_index == Input::kPastKey;
     const ir::Value* present = node.output(is_key ? 1 : 2);
     if (present != nullptr && !present->uses().empty()) return StateUse::kOther;
     return is_key ? StateUse::kPastKey : StateUse::kPastValue;

@@ -42,14 +42,14 @@ void TransposeLines(const std::byte* rows, int64_t row_bytes, std::byte* out) {
       const FourWords b = LoadWords(row + row_bytes + at);
       const FourWords d = LoadWords(row + 2 * row_bytes + at);
       const FourWords e = LoadWords(row + 3 * row_bytes + at);
-      const FourWords ab[] = {__builtin_shuffle(a, b, FourWords{0, 4, 1, 5}),
-                              __builtin_shuffle(a, b, FourWords{2, 6, 3, 7})};
-      const FourWords de[] = {__builtin_shuffle(d, e, FourWords{0, 4, 1, 5}),
-                              __builtin_shuffle(d, e, FourWords{2, 6, 3, 7})};
+      const FourWords ab[] = {__builtin_shufflevector(a, b, 0, 4, 1, 5),
+                              __builtin_shufflevector(a, b, 2, 6, 3, 7)};
+      const FourWords de[] = {__builtin_shufflevector(d, e, 0, 4, 1, 5),
+                              __builtin_shufflevector(d, e, 2, 6, 3, 7)};
       std::byte* line = out + at * kPanelColumns + c * 4;
       for (int half = 0; half < 2; ++half) {
-        const FourWords first = __builtin_shuffle(ab[half], de[half], FourWords{0, 1, 4, 5});
-        const FourWords second = __builtin_shuffle(ab[half], de[half], FourWords{2, 3, 6, 7});
+        const FourWords first = __builtin_shufflevector(ab[half], de[half], 0, 1, 4, 5);
+        const FourWords second = __builtin_shufflevector(ab[half], de[half], 2, 3, 6, 7);
         std::memcpy(line + 2 * half * kLineBytes, &first, sizeof(first));
         std::memcpy(line + (2 * half + 1) * kLineBytes, &second, sizeof(second));
       }

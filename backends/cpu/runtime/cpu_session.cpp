@@ -34,8 +34,10 @@ struct BoundStep {
   int64_t row_total = 0;
   const RowLimit* row_limit = nullptr;
   size_t params_bytes = 0;
-  UnitsTaken taken;                  ///< least 0: each thread does its parts
-  std::vector<StreamStarts> starts;  ///< of each thread, the last time
+  UnitsTaken taken;  ///< least 0: each thread does its parts
+  /// On lines of their own, since each thread writes its own.
+  struct alignas(64) ThreadStarts : StreamStarts {};
+  std::vector<ThreadStarts> starts;  ///< of each thread, the last time
 };
 
 /// The units of a step that are left of [begin, end) when only some of its rows are done, and its
@@ -78,18 +80,21 @@ class CpuSession : public Session {
 
  private:
   CpuSession(ProgramImage image, Program program, const Kernels& kernels, int thread_count,
-             std::shared_ptr<RunProfile> profile)
+             const CpuRunOptions& options)
       : image_(std::move(image)),
         program_(std::move(program)),
         kernels_(kernels),
         step_barrier_(static_cast<uint32_t>(thread_count)),
         waited_ns_(static_cast<size_t>(thread_count)),
-        profile_(std::move(profile)),
+        profile_(options.profile),
+        count_of_run_(options.count_of_run),
+        is_count_fixed_(options.thread_count.has_value() || options.profile != nullptr),
         pool_(thread_count) {}
   Status Allocate();
   void Describe();
   void Bind();
   std::byte* AreaData(size_t specialization, Area area) const;
+  int CountOfRun(const ThreadChoice& choice) const;
   void RunOnThreads(ThreadChoice& choice, const std::function<void(int)>& work);
   void RunSteps(std::vector<BoundStep>& steps, int thread, RunProfile* profile);
   bool RunParts(BoundStep& step, size_t index, int thread);
@@ -118,6 +123,8 @@ class CpuSession : public Session {
   std::vector<ThreadChoice> thread_choices_;  ///< of each specialization
   std::vector<std::atomic<int64_t>> taken_;   ///< of each step, units after the first shares
   std::shared_ptr<RunProfile> profile_;       ///< may be null
+  const std::function<int()> count_of_run_;   ///< may be null
+  const bool is_count_fixed_;
   ThreadPool pool_;
 };
 
@@ -141,10 +148,10 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
                       fmt::format("this machine has no '{}', its best is '{}'", IsaName(isa),
                                   IsaName(MachineIsa())));
   }
-  const int parts = static_cast<int>(program.part_count);
+  const auto parts = static_cast<int>(std::min(program.part_count, ThreadPool::kMostThreads));
   const int threads = std::clamp(options.thread_count.value_or(UsableProcessors()), 1, parts);
-  std::unique_ptr<CpuSession> session(new CpuSession(std::move(image), std::move(program),
-                                                     KernelsFor(isa), threads, options.profile));
+  std::unique_ptr<CpuSession> session(
+      new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads, options));
   QEFF_RETURN_IF_ERROR(session->Allocate());
   session->Describe();
   session->Bind();
@@ -354,8 +361,13 @@ std::vector<RunWork> CpuSession::WorkOfSteps(size_t specialization) const {
   return work;
 }
 
+int CpuSession::CountOfRun(const ThreadChoice& choice) const {
+  if (count_of_run_) return count_of_run_();
+  return is_count_fixed_ ? pool_.thread_count() : choice.count();
+}
+
 void CpuSession::RunOnThreads(ThreadChoice& choice, const std::function<void(int)>& work) {
-  thread_count_ = choice.count();
+  thread_count_ = CountOfRun(choice);
   step_barrier_.set_count(static_cast<uint32_t>(thread_count_));
   const auto start = std::chrono::steady_clock::now();
   pool_.Run(thread_count_, work);
@@ -371,8 +383,8 @@ Status CpuSession::Run(size_t specialization) {
       profile_ != nullptr && profile_->WantsRun(steps.size()) ? profile_.get() : nullptr;
   if (profile != nullptr) profile->BeginRun(specialization, WorkOfSteps(specialization));
   for (std::atomic<int64_t>& taken : taken_) taken.store(0, std::memory_order_relaxed);
-  RunOnThreads(thread_choices_[specialization],
-               [&](int thread) { RunSteps(steps, thread, profile); });
+  const auto work = [&](int thread) { RunSteps(steps, thread, profile); };
+  RunOnThreads(thread_choices_[specialization], std::ref(work));
   if (profile != nullptr) profile->EndRun();
   if (!fault_.reported()) return Status::Ok();
   const SpecializationProgram& program = program_.specializations[specialization];

@@ -5,6 +5,7 @@
 // allocates nothing and takes no lock.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,12 +28,15 @@ struct ProgramImage {
 };
 
 struct CpuRunOptions {
-  /// Threads; unset: as many as the program was divided for, but not more than the machine has.
+  /// Threads; unset: as many as the program was divided for, but not more than the machine has, and
+  /// fewer while other programs keep its processors busy (ThreadChoice) unless steps are recorded.
   std::optional<int> thread_count;
   /// Kernels for this set instead of the machine's best.
   std::optional<Isa> isa;
   /// Records steps while it is told to; null: never.
   std::shared_ptr<RunProfile> profile;
+  /// For tests: how many of the threads the next run has, instead of all or of a choice.
+  std::function<int()> count_of_run;
 };
 
 /// Errors: kInvalidInput (damaged program, constants too short), kVersionMismatch, kUsage (an

@@ -187,8 +187,8 @@ struct StepDefinition {
   /// Set if the step can leave out rows at the end.
   std::optional<RowLimit> row_limit = std::nullopt;
   /// Null, or how many units threads take in turn instead of dividing all of them beforehand: then
-  /// none waits for one that was held up or has the longer units. Only for steps whose results do
-  /// not depend on which units a call gets together.
+  /// none waits for one that was held up after its first share or has the longer units. Only for
+  /// steps whose results do not depend on which units a call gets together.
   UnitsTaken (*units_taken)(const std::byte* params) = nullptr;
 };
 /// No step has more bytes of parameters.

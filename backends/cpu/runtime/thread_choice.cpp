@@ -28,6 +28,21 @@ bool ThreadChoice::WaitsMuch() const {
          kMuchWaiting * others * static_cast<double>(window_.run_ns);
 }
 
+/// Fewer and more in turn, if both come into question.
+void ThreadChoice::StartTrial(double mean_ns) {
+  const bool may_be_fewer = count_ > 1 && WaitsMuch();
+  const bool may_be_more = count_ < most_;
+  if (!may_be_fewer && !may_be_more) return;
+  tried_fewer_ = may_be_fewer && !(may_be_more && tried_fewer_);
+  if (tried_fewer_) {
+    least_tried_ = Fewer(least_tried_ > 1 ? least_tried_ : count_);
+    trial_ = least_tried_;
+  } else {
+    trial_ = More(count_, most_);
+  }
+  mean_ns_ = mean_ns;
+}
+
 void ThreadChoice::EndTrial(double mean_ns) {
   if (mean_ns < kGain * mean_ns_) {
     count_ = trial_;
@@ -53,13 +68,7 @@ void ThreadChoice::Add(int64_t run_ns, int64_t waited_ns) {
     EndTrial(mean_ns);
   } else {
     since_trial_ns_ += window_.run_ns;
-    if (count_ > 1 && WaitsMuch() && since_trial_ns_ >= pause_ns_) {
-      least_tried_ = Fewer(least_tried_ > 1 ? least_tried_ : count_);
-      trial_ = least_tried_;
-    } else if (count_ < most_ && since_trial_ns_ >= pause_ns_) {
-      trial_ = More(count_, most_);
-    }
-    mean_ns_ = mean_ns;
+    if (since_trial_ns_ >= pause_ns_) StartTrial(mean_ns);
   }
   window_ = {};
 }

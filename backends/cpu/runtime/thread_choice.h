@@ -10,8 +10,9 @@
 namespace qeff::cpu {
 
 /// Tries fewer threads once those of a program wait for each other much, keeps them if runs take
-/// less time, and tries more again from time to time. Runs should take about the same time, like
-/// those of one specialization.
+/// less time, and tries more again from time to time. Takes runs for equal, as those of one
+/// specialization nearly are; where they differ (texts without their padding) a trial can be
+/// misjudged, until the next.
 class ThreadChoice {
  public:
   explicit ThreadChoice(int most) : most_(most), count_(most) {}
@@ -28,14 +29,16 @@ class ThreadChoice {
     int64_t run_ns = 0;
     int64_t waited_ns = 0;
   };
+  void StartTrial(double mean_ns);
   void EndTrial(double mean_ns);
   bool WaitsMuch() const;
 
   const int most_;
   int count_;
-  int least_tried_ = most_;  ///< since count_ was chosen; fewer threads are tried next
-  int trial_ = 0;       ///< 0: none is under way
-  double mean_ns_ = 0;  ///< of a run before the trial
+  bool tried_fewer_ = false;  ///< in the last trial
+  int least_tried_ = most_;   ///< since count_ was chosen; fewer threads are tried next
+  int trial_ = 0;             ///< 0: none is under way
+  double mean_ns_ = 0;        ///< of a run before the trial
   int64_t since_trial_ns_ = 0;
   int64_t pause_ns_ = kLeastPauseNs;  ///< to the next trial
   Window window_;

@@ -20,7 +20,7 @@ constexpr std::chrono::microseconds kYieldTime{100};
 constexpr int kPausesPerClock = 32;
 
 /// Bits of a generation that hold the number of its threads.
-constexpr int kCountBits = 16;
+constexpr int kCountBits = 12;
 constexpr uint32_t kCountMask = (uint32_t{1} << kCountBits) - 1;
 
 void Pause() {
@@ -55,7 +55,8 @@ int64_t WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhe
 
 int64_t Barrier::Wait(ReadAhead& ahead) {
   const uint32_t round = round_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+  const uint32_t count = count_;  // the next round may have another as soon as all have arrived
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
     arrived_.store(0, std::memory_order_relaxed);
     round_.store(round + 1, std::memory_order_release);
     round_.notify_all();
@@ -63,6 +64,8 @@ int64_t Barrier::Wait(ReadAhead& ahead) {
   }
   return WaitWhileEqual(round_, round, ahead);
 }
+
+static_assert(ThreadPool::kMostThreads <= kCountMask);
 
 ThreadPool::ThreadPool(int thread_count) : finished_(static_cast<uint32_t>(thread_count)) {
   for (int i = 1; i < thread_count; ++i) threads_.emplace_back([this, i] { Loop(i); });

@@ -16,15 +16,15 @@
 namespace qeff::cpu {
 
 /// Waits until `value` differs from `old`: fetches what `ahead` has left, spins, yields, then
-/// sleeps. Writers must call value.notify_all(). Returns the nanoseconds that it took, 0 if it did
-/// not come to yielding.
+/// sleeps. Writers must call value.notify_all(). Returns the nanoseconds that it took after
+/// the fetching, 0 if it did not come to yielding.
 int64_t WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old, ReadAhead& ahead);
 
 /// All of `count` threads must arrive before any goes on.
 class Barrier {
  public:
   explicit Barrier(uint32_t count) : count_(count) {}
-  /// While nobody waits.
+  /// For the next round, before any of its threads arrives.
   void set_count(uint32_t count) { count_ = count; }
   /// Returns as WaitWhileEqual.
   int64_t Wait(ReadAhead& ahead);
@@ -41,7 +41,9 @@ class Barrier {
 
 class ThreadPool {
  public:
-  /// Starts thread_count - 1 threads; the caller of Run is the other one.
+  static constexpr uint32_t kMostThreads = 1024;
+  /// Starts thread_count - 1 threads; the caller of Run is the other one. 1 <= thread_count <=
+  /// kMostThreads.
   explicit ThreadPool(int thread_count);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

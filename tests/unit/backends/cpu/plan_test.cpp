@@ -117,6 +117,20 @@ TEST_CASE("results do not depend on which thread takes which panels of a large p
   }
 }
 
+TEST_CASE("results stay the same when runs of a session have different numbers of threads") {
+  const auto graphs = One({.batch = 2, .tokens = 1, .vocabulary = 40000});
+  const auto one = OpenCpu(graphs, {.part_count = 1});
+  const std::vector<float> expected = RunTinyModel(*one, 0, false);
+  int count = 3;
+  const auto session = OpenCpu(graphs, {.part_count = 3},
+                               {.thread_count = 3, .count_of_run = [&count] { return count; }});
+  for (const int next : {3, 2, 1, 3, 1, 2, 2, 3}) {
+    count = next;
+    REQUIRE(session->ResetState().ok());
+    CHECK(RunTinyModel(*session, 0, false) == expected);
+  }
+}
+
 TEST_CASE("prefill and decode share state and constants") {
   std::vector<SpecializedGraph> graphs = One({.tokens = 6});
   graphs.push_back(MakeTinyModel({.tokens = 1}));

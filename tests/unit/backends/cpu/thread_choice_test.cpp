@@ -82,6 +82,21 @@ TEST_CASE("of many threads as many are left out as are held up") {
   CHECK(few_ns > total_ns * 8 / 10);
 }
 
+TEST_CASE("all threads are used again even if they wait much for each other anyway") {
+  for (const int most : {2, 4, 8}) {
+    ThreadChoice choice(most);
+    const Machine shared = {
+        [most](int count) { return count == most ? 30 * kMs : 16 * kMs / count; }, 0.5};
+    RunFor(choice, most, 2'000 * kMs, shared);
+    const Seen beside = RunFor(choice, most, 10'000 * kMs, shared);
+    CHECK(beside.with_all_ns < beside.ns / 5);
+    const Machine uneven = {[](int count) { return 16 * kMs / count; }, 0.25};
+    RunFor(choice, most, 10'000 * kMs, uneven);
+    const Seen after = RunFor(choice, most, 10'000 * kMs, uneven);
+    CHECK(after.with_all_ns > after.ns * 8 / 10);
+  }
+}
+
 TEST_CASE("one thread stays one") {
   ThreadChoice choice(1);
   RunFor(choice, 1, 1'000 * kMs, kShared);
