@@ -267,9 +267,9 @@ bool CpuSession::RunParts(BoundStep& step, size_t index, int thread) {
   return has_work;
 }
 
-/// The first share of each thread is the same each time, so that it can be fetched before (the
-/// machine also translates fewer addresses for each: 2 % with 16 rows of a model of 1.1B); the rest
-/// goes to whoever asks. Returns false if there was nothing left.
+/// The first share of each thread is the same each time, so that it can be fetched before (alone 2 %
+/// of decoding 16 rows of a model of 1.1B); the rest goes to whoever asks. Returns false if there
+/// was nothing left.
 bool CpuSession::TakeUnits(BoundStep& step, size_t index, int thread) {
   const int64_t threads = thread_count_;
   const int64_t units = step.part_begin[program_.part_count];
