@@ -125,7 +125,14 @@ struct AmxSums {
   int64_t stride;  ///< elements
 };
 
-/// The sums that are finished while others are made.
+/// What PendingSums does with sums before they are finished: nothing.
+struct KeepSums {
+  static void Run(const LinearArgs&, int64_t, int64_t, int64_t, float*) {}
+};
+
+/// The sums that are finished while others are made. Before::Run(args, panel, row, rows, sums) may
+/// change them.
+template <typename Before = KeepSums>
 class PendingSums {
  public:
   explicit PendingSums(const LinearArgs& args) : args_(args) {}
@@ -142,6 +149,7 @@ class PendingSums {
   QEFF_INLINE void Finish(int64_t count) {
     if (rows_ == 0) return;
     count = rows_ < count ? rows_ : count;
+    Before::Run(args_, panel_, row_, count, sums_);
     FinishAmxTile(args_, panel_, row_, count, sums_, gate_);
     row_ += count;
     rows_ -= count;
@@ -162,7 +170,7 @@ class PendingSums {
 /// What happens between the steps of a tile.
 struct FetchAndFinish {
   AmxFetch fetch;
-  PendingSums& pending;
+  PendingSums<>& pending;
   int64_t rows;  ///< to finish at a step
   QEFF_INLINE void Step() {
     fetch.Step();
@@ -170,17 +178,14 @@ struct FetchAndFinish {
   }
 };
 
-/// sums (+)= the rows by `depth` k of one panel. Calls between.Step() between products.
-/// kStreamsRows: the rows are not used again before they have left the first-level cache.
-template <int kParts, bool kIsPair, bool kStreamsRows, typename Between>
-inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool accumulate,
-                          Between& between, const AmxSums& to) {
-  const int64_t stride = to.stride * 4;
-  float* sums = to.data;
-  float* below = sums + kAmxRows * to.stride;
+/// Tiles 0 .. 3 = the sums of 32 rows, or 16, or zeros.
+template <bool kIsPair>
+QEFF_INLINE void LoadSums(bool accumulate, const AmxSums& from) {
+  const int64_t stride = from.stride * 4;
+  const float* below = from.data + kAmxRows * from.stride;
   if (accumulate) {
-    _tile_loadd(0, sums, stride);
-    _tile_loadd(1, sums + 16, stride);
+    _tile_loadd(0, from.data, stride);
+    _tile_loadd(1, from.data + 16, stride);
     if constexpr (kIsPair) {
       _tile_loadd(2, below, stride);
       _tile_loadd(3, below + 16, stride);
@@ -193,6 +198,26 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
       _tile_zero(3);
     }
   }
+}
+
+template <bool kIsPair>
+QEFF_INLINE void StoreSums(const AmxSums& to) {
+  const int64_t stride = to.stride * 4;
+  float* below = to.data + kAmxRows * to.stride;
+  _tile_stored(0, to.data, stride);
+  _tile_stored(1, to.data + 16, stride);
+  if constexpr (kIsPair) {
+    _tile_stored(2, below, stride);
+    _tile_stored(3, below + 16, stride);
+  }
+}
+
+/// sums (+)= the rows by `depth` k of one panel. Calls between.Step() between products.
+/// kStreamsRows: the rows are not used again before they have left the first-level cache.
+template <int kParts, bool kIsPair, bool kStreamsRows, typename Between>
+inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool accumulate,
+                          Between& between, const AmxSums& to) {
+  LoadSums<kIsPair>(accumulate, to);
   for (; depth >= kAmxDepth; depth -= kAmxDepth) {
     MultiplyStep<kParts, kIsPair, kStreamsRows>(rows, w);
     between.Step();
@@ -205,12 +230,7 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
     FillLastBlock(w, depth, block);
     MultiplyStep<kParts, kIsPair, kStreamsRows>(rows, block);
   }
-  _tile_stored(0, sums, stride);
-  _tile_stored(1, sums + 16, stride);
-  if constexpr (kIsPair) {
-    _tile_stored(2, below, stride);
-    _tile_stored(3, below + 16, stride);
-  }
+  StoreSums<kIsPair>(to);
 }
 
 /// bf16 rows as pack_rows_bf16 leaves them: nothing to prepare.
@@ -340,7 +360,7 @@ inline StoredPanel StoredPanelOf(const LinearArgs& args) {
 template <typename Rows>
 inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin, int64_t end,
                           int64_t panel, int64_t k, int64_t depth, int64_t block, float* strip,
-                          float* gate, PendingSums& pending) {
+                          float* gate, PendingSums<>& pending) {
   const bool is_gate = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 0;
   // Measured: beside a long formula the tiles go on, beside copies they need not.
   const int64_t finish_rows = args.epilogue == LinearEpilogue::kPlain ? kPairRows : 4;
@@ -390,7 +410,7 @@ void RunLinearAmx(const LinearArgs& args) {
   const AmxBlocks blocks = ChooseBlocks(args, Rows::kParts);
   const int64_t strip_floats = blocks.rows * kPanelColumns;
   auto* parts = reinterpret_cast<uint16_t*>(args.scratch + blocks.panels * strip_floats);
-  PendingSums pending(args);
+  PendingSums<> pending(args);
   ConfigureTiles(kPairRows);
   for (int64_t begin = 0; begin < args.rows; begin += blocks.rows) {
     const int64_t end = args.rows - begin < blocks.rows ? args.rows : begin + blocks.rows;

@@ -78,6 +78,11 @@ std::vector<LinearCase> LinearCases() {
   cases.push_back({48, 515, 33, false, false, true});
   cases.push_back({530, 270, 33, true});
   cases.push_back({40, 300, 270, true});
+  // Parts of rows and weights that are made ahead: of further panels than have their sums side by
+  // side, gate and up among them, and of further rows than fit at once.
+  cases.push_back({520, 40, 360, true});
+  cases.push_back({300, 140, 330, true, false, true});
+  cases.push_back({850, 70, 40});
   return cases;
 }
 
@@ -243,6 +248,40 @@ void CheckRowsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, R
   }
 }
 
+/// Weights that are no number or infinite must not reach another column, and the largest float,
+/// which bf16 has not, must be multiplied like others.
+void CheckColumnsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order,
+                          int64_t rows) {
+  const int64_t depth = 34;
+  const int64_t columns = 3;
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  Floats x(static_cast<size_t>(rows * depth), 1.0f);
+  if (IsF32(order)) x[5 * depth + 7] = kLargest;
+  Floats w(static_cast<size_t>(columns * depth), 0.5f);
+  w[3] = std::numeric_limits<float>::quiet_NaN();
+  w[depth + 33] = -std::numeric_limits<float>::infinity();
+  const auto packed_x = PackOrdered(x, rows, depth, order);
+  const auto packed_w = PackTestWeights({w}, columns, depth, format);
+  Floats out(rows * columns);
+  Floats scratch(static_cast<size_t>(LinearScratchFloats(rows)));
+  kernel({.x = packed_x.data(),
+          .weights = packed_w.data(),
+          .rows = rows,
+          .depth = depth,
+          .columns = columns,
+          .panel_begin = 0,
+          .panel_end = 1,
+          .out = out.data(),
+          .out_stride = columns,
+          .scratch = scratch.data()});
+  for (int64_t m = 0; m < rows; ++m) {
+    REQUIRE(std::isnan(out[m * columns]));
+    REQUIRE(out[m * columns + 1] == -std::numeric_limits<float>::infinity());
+    const bool is_large = IsF32(order) && m == 5;
+    REQUIRE(out[m * columns + 2] == (is_large ? kLargest / 2 : 17.0f));
+  }
+}
+
 /// Floats that are rounded to bf16 in other ways than most: NaNs, one of which would become an
 /// infinity if it were rounded, ties, the largest number.
 constexpr float kRoundingCases[] = {std::numeric_limits<float>::quiet_NaN(),
@@ -259,7 +298,10 @@ void SweepLinear(void (*linear)(const LinearArgs&), WeightFormat format, RowForm
                  const Kernels& kernels) {
   const RowOrder order = OrderOf(row_format, kernels);
   RunLinearCases(linear, format, order, kernels);
-  for (const int64_t rows : {14, 40, 64}) CheckRowsAreApart(linear, format, order, rows);
+  for (const int64_t rows : {14, 40, 64}) {
+    CheckRowsAreApart(linear, format, order, rows);
+    CheckColumnsAreApart(linear, format, order, rows);
+  }
 }
 
 void SweepPackRows(void (*pack)(const PackRowsArgs&), RowFormat format, const Kernels& kernels,
