@@ -129,6 +129,23 @@ struct AmxSums {
 struct KeepSums {
   static void Run(const LinearArgs&, int64_t, int64_t, int64_t, float*) {}
 };
+/// Rows whose sums are not finite are multiplied again as f32: a number that is none, or infinite,
+/// has no parts. Weight: Multiply(args, panel, row, sums).
+template <typename Weight>
+struct RepairSums {
+  QEFF_INLINE static void Run(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
+                              float* sums) {
+    constexpr int kNotFinite = 0x99;  // quiet and signaling NaN, both infinities
+    __mmask16 found = 0;
+    for (int64_t i = 0; i < rows * kPanelColumns; i += kLanes) {
+      found |= _mm512_fpclass_ps_mask(_mm512_loadu_ps(sums + i), kNotFinite);
+    }
+    if (found == 0) return;
+    for (; rows > 0; --rows, ++row, sums += kPanelColumns) {
+      Weight::Multiply(args, panel, row, sums);
+    }
+  }
+};
 
 /// The sums that are finished while others are made. Before::Run(args, panel, row, rows, sums) may
 /// change them.
@@ -168,9 +185,10 @@ class PendingSums {
 };
 
 /// What happens between the steps of a tile.
+template <typename Pending>
 struct FetchAndFinish {
   AmxFetch fetch;
-  PendingSums<>& pending;
+  Pending& pending;
   int64_t rows;  ///< to finish at a step
   QEFF_INLINE void Step() {
     fetch.Step();
@@ -235,6 +253,7 @@ inline void MultiplyTiles(AmxRows rows, const uint16_t* w, int64_t depth, bool a
 
 /// bf16 rows as pack_rows_bf16 leaves them: nothing to prepare.
 struct PackedAmxRows {
+  using Pending = PendingSums<>;
   static constexpr int kParts = 1;
   static constexpr bool kStreams = true;
   static void Prepare(const LinearArgs&, int64_t, int64_t, int64_t, int64_t, uint16_t*) {}
@@ -254,28 +273,39 @@ struct PackedAmxRows {
 
 /// f32 rows, cut into parts in scratch: for each 32 rows [ceil(depth / 32)][3][2][16][32].
 struct SplitAmxRows {
+  using Pending = PendingSums<RepairSums<SplitAmxRows>>;
   static constexpr int kParts = 3;
   static constexpr bool kStreams = false;  ///< the parts fill the first level in any case
   static constexpr int64_t kStep = kParts * 2 * kAmxTile;
 
-  /// Up to 16 k of a row. What is no number or infinite has only a first part.
+  /// A row by a panel.
+  static void Multiply(const LinearArgs& args, int64_t panel, int64_t row, float* sums) {
+    const float* x = static_cast<const float*>(args.x) + row * args.depth;
+    const auto* weights = static_cast<const uint16_t*>(args.weights) +
+                          panel * RoundUpToEven(args.depth) * kPanelColumns;
+    for (int64_t column = 0; column < kPanelColumns; column += kLanes) {
+      Vec sum = {};
+      for (int64_t k = 0; k < args.depth; ++k) {
+        const VecU pair = LoadU(weights + k / 2 * 2 * kPanelColumns + 2 * column);
+        const VecU weight = k % 2 == 0 ? pair << 16 : pair & 0xffff0000u;
+        sum += Broadcast(x[k]) * BitsToFloat(weight);
+      }
+      Store(sums + column, sum);
+    }
+  }
+
+  /// Up to 16 k of a row.
   static void SplitRun(const float* x, int64_t count, uint16_t* out) {
     constexpr __mmask16 kAll = 0xffff;
     const auto mask = static_cast<__mmask16>((uint32_t{1} << count) - 1);
     const __m512i high_half = _mm512_set1_epi32(static_cast<int32_t>(0xffff0000u));
     __m512 rest = _mm512_maskz_loadu_ps(mask, x);
-    constexpr int kNoNumber = 0x99;  // quiet and signaling NaN, both infinities
-    const __mmask16 finite = _knot_mask16(_mm512_fpclass_ps_mask(rest, kNoNumber));
     for (int part = 0; part < kParts; ++part) {
-      __m512i cut = _mm512_and_si512(_mm512_castps_si512(rest), high_half);
-      if (part == 0) {  // a NaN whose only bits are low ones would become infinity
-        const __mmask16 nan = _mm512_cmp_ps_mask(rest, rest, _CMP_UNORD_Q);
-        cut = _mm512_mask_or_epi32(cut, nan, cut, _mm512_set1_epi32(0x00400000));
-      }
+      const __m512i cut = _mm512_and_si512(_mm512_castps_si512(rest), high_half);
       _mm256_storeu_si256(
           reinterpret_cast<__m256i*>(out + part * 2 * kAmxTile),
           _mm512_maskz_cvtepi32_epi16(kAll, _mm512_maskz_srli_epi32(kAll, cut, 16)));
-      rest = _mm512_maskz_sub_ps(finite, rest, _mm512_castsi512_ps(cut));
+      rest = _mm512_sub_ps(rest, _mm512_castsi512_ps(cut));
     }
   }
 
@@ -360,7 +390,7 @@ inline StoredPanel StoredPanelOf(const LinearArgs& args) {
 template <typename Rows>
 inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin, int64_t end,
                           int64_t panel, int64_t k, int64_t depth, int64_t block, float* strip,
-                          float* gate, PendingSums<>& pending) {
+                          float* gate, typename Rows::Pending& pending) {
   const bool is_gate = args.epilogue == LinearEpilogue::kGated && (panel & 1) == 0;
   // Measured: beside a long formula the tiles go on, beside copies they need not.
   const int64_t finish_rows = args.epilogue == LinearEpilogue::kPlain ? kPairRows : 4;
@@ -376,11 +406,12 @@ inline void MultiplyPanel(const LinearArgs& args, uint16_t* parts, int64_t begin
     const bool is_last = done + count_k == depth;
     const int64_t steps = count_k / kAmxDepth;
     if (steps == 0) pending.FinishAll();  // the next sums may take the place of their gate
-    FetchAndFinish between = {{is_last ? numbers + stored.panel_bytes
-                                       : numbers + (done + count_k) / kAmxDepth * stored.step_bytes,
-                               (stored.step_bytes / 64 + pairs - 1) / pairs},
-                              pending,
-                              steps < 8 ? kPairRows : finish_rows};
+    FetchAndFinish<typename Rows::Pending> between = {
+        {is_last ? numbers + stored.panel_bytes
+                 : numbers + (done + count_k) / kAmxDepth * stored.step_bytes,
+         (stored.step_bytes / 64 + pairs - 1) / pairs},
+        pending,
+        steps < 8 ? kPairRows : finish_rows};
     for (int64_t row = begin; row < end; row += kPairRows) {
       const int64_t count = end - row < kPairRows ? end - row : kPairRows;
       const AmxRows rows = Rows::At(args, parts, begin, row, count, k, depth, done);
@@ -410,7 +441,7 @@ void RunLinearAmx(const LinearArgs& args) {
   const AmxBlocks blocks = ChooseBlocks(args, Rows::kParts);
   const int64_t strip_floats = blocks.rows * kPanelColumns;
   auto* parts = reinterpret_cast<uint16_t*>(args.scratch + blocks.panels * strip_floats);
-  PendingSums<> pending(args);
+  typename Rows::Pending pending(args);
   ConfigureTiles(kPairRows);
   for (int64_t begin = 0; begin < args.rows; begin += blocks.rows) {
     const int64_t end = args.rows - begin < blocks.rows ? args.rows : begin + blocks.rows;

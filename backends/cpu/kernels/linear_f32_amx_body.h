@@ -150,24 +150,14 @@ class WeightSplitter {
   int64_t left_ = 0;
 };
 
-/// Sums that are not finite are computed again, some rows of a panel at a time.
+/// Weights as stored, for RepairSums.
 template <typename Weight>
-struct RepairSums {
-  QEFF_INLINE static void Run(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
-                              float* sums) {
-    constexpr int kNotFinite = 0x99;  // quiet and signaling NaN, both infinities
-    __mmask16 found = 0;
-    for (int64_t i = 0; i < rows * kPanelColumns; i += 16) {
-      found |= _mm512_fpclass_ps_mask(_mm512_loadu_ps(sums + i), kNotFinite);
-    }
-    if (found == 0) return;
-    const float* x = static_cast<const float*>(args.x) + row * args.depth;
-    const auto* weights =
-        static_cast<const Weight*>(args.weights) + panel * args.depth * kPanelColumns;
-    for (; rows > 0; --rows, x += args.depth, sums += kPanelColumns) {
-      RowsTileF32<1, 0, Weight>(x, args.depth, weights, kPanelColumns, args.depth, sums,
-                                kPanelColumns, false);
-    }
+struct PlainWeights {
+  static void Multiply(const LinearArgs& args, int64_t panel, int64_t row, float* sums) {
+    RowsTileF32<1, 0, Weight>(
+        static_cast<const float*>(args.x) + row * args.depth, args.depth,
+        static_cast<const Weight*>(args.weights) + panel * args.depth * kPanelColumns,
+        kPanelColumns, args.depth, sums, kPanelColumns, false);
   }
 };
 
@@ -176,7 +166,7 @@ template <typename Weight>
 struct SplitBetween {
   RowSplitter rows;
   WeightSplitter<Weight> weights;
-  PendingSums<RepairSums<Weight>> pending;
+  PendingSums<RepairSums<PlainWeights<Weight>>> pending;
   AmxFetch fetch;         ///< of weights
   const char* next_sums;  ///< of the 32 rows after these
   int64_t rows_per_step;
@@ -381,7 +371,7 @@ class SplitLinear {
 
   const LinearArgs& args_;
   SplitOrder order_;
-  SplitBetween<Weight> between_ = {.pending = PendingSums<RepairSums<Weight>>(args_)};
+  SplitBetween<Weight> between_ = {.pending = PendingSums<RepairSums<PlainWeights<Weight>>>(args_)};
   uint16_t* weights_;  ///< the parts of this place, and of what comes next
   uint16_t* next_weights_;
   uint16_t* rows_;
