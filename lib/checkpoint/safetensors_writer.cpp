@@ -1,13 +1,10 @@
 // SPDX-FileCopyrightText: Copyright The qeff Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 
 #include "lib/checkpoint/safetensors.h"
 #include "lib/checkpoint/safetensors_header.h"
+#include "lib/support/atomic_file.h"
 #include "lib/support/json.h"
 
 namespace qeff::checkpoint {
@@ -78,23 +75,13 @@ Status WriteSafetensors(const std::filesystem::path& path, std::span<const Tenso
   });
 
   const std::string header = HeaderText(order, metadata);
-  const std::filesystem::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
-  std::error_code ignored;
-  std::filesystem::remove(temporary, ignored);
-  const auto write = [&]() -> Status {
-    QEFF_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Create(temporary));
+  return WriteFileAtomically(path, [&](FileWriter& writer) {
     const uint64_t header_bytes = header.size();
     QEFF_RETURN_IF_ERROR(writer.Append(std::as_bytes(std::span(&header_bytes, 1))));
     QEFF_RETURN_IF_ERROR(writer.Append(std::as_bytes(std::span(header))));
     for (const TensorToWrite* tensor : order) QEFF_RETURN_IF_ERROR(writer.Append(tensor->data));
-    return writer.Close();
-  };
-  Status status = write();
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    status = IoError(Location::File(path.string()), "cannot replace the file", errno);
-  }
-  if (!status.ok()) std::filesystem::remove(temporary, ignored);
-  return status;
+    return Status::Ok();
+  });
 }
 
 }  // namespace qeff::checkpoint

@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 
+#include "lib/support/atomic_file.h"
+
 namespace qeff {
 namespace {
 
@@ -92,20 +94,9 @@ Result<std::string> ReadSmallFile(const std::filesystem::path& path, size_t limi
 }
 
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + fmt::format(".tmp-{}", ::getpid());
-  std::error_code ignored;
-  std::filesystem::remove(temporary, ignored);
-  const auto write = [&]() -> Status {
-    QEFF_ASSIGN_OR_RETURN(FileWriter writer, FileWriter::Create(temporary));
-    QEFF_RETURN_IF_ERROR(writer.Append(std::as_bytes(std::span(content))));
-    return writer.Close();
-  };
-  Status status = write();
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    status = IoError(Location::File(path.string()), "cannot replace the file", errno);
-  }
-  if (!status.ok()) std::filesystem::remove(temporary, ignored);
-  return status;
+  return WriteFileAtomically(path, [content](FileWriter& writer) {
+    return writer.Append(std::as_bytes(std::span(content)));
+  });
 }
 
 Result<FileWriter> FileWriter::Create(const std::filesystem::path& path) {

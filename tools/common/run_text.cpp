@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "lib/support/atomic_file.h"
 #include "lib/support/file.h"
 #include "lib/support/log.h"
 #include "tools/common/options.h"
@@ -99,23 +100,6 @@ Status CheckTemplateOptions(const CLI::App& app, const RunArguments& arguments) 
       return UsageError(Location::Flag(flag), "expected --chat or --messages with it");
     }
   }
-  return Status::Ok();
-}
-
-/// Fails before anything runs: found afterwards, the trace of a long run would be lost.
-Status CheckTracePlace(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    return IoError(Location::File(path.string()), "cannot write the trace: it is a folder");
-  }
-  const std::filesystem::path beside = path.string() + fmt::format(".tmp-{}", ::getpid());
-  std::filesystem::remove(beside, ignored);  // as WriteFileAtomically does
-  if (const auto writer = FileWriter::Create(beside); !writer.ok()) {
-    Diagnostic diagnostic = writer.diagnostic();
-    diagnostic.where = Location::File(path.string());
-    return Status(std::move(diagnostic));
-  }
-  std::filesystem::remove(beside, ignored);
   return Status::Ok();
 }
 
@@ -275,7 +259,8 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
   const std::shared_ptr<RunProfile> profile =
       app.count("--profile") > 0 ? std::make_shared<RunProfile>() : nullptr;
   if (profile != nullptr) profile->Start();
-  if (!arguments.trace.empty()) QEFF_RETURN_IF_ERROR(CheckTracePlace(arguments.trace));
+  // Found afterwards, the trace of a long run would be lost.
+  if (!arguments.trace.empty()) QEFF_RETURN_IF_ERROR(CheckWritable(arguments.trace));
   const BackendOpenOptions open_options = {.num_threads = arguments.num_threads,
                                            .isa = arguments.isa,
                                            .devices = arguments.devices,

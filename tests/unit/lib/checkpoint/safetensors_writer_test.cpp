@@ -94,6 +94,7 @@ TEST_CASE("bad_tensors are refused and the old file stays") {
   REQUIRE(*ReadSmallFile(path) == "old");
   const Status status = WriteSafetensors(folder / "no" / "such" / "out.safetensors", {});
   REQUIRE(status.code() == ErrorCode::kIo);
+  REQUIRE(status.diagnostic().where.file == folder / "no" / "such" / "out.safetensors");
 }
 
 }  // namespace
