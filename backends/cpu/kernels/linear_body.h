@@ -129,13 +129,18 @@ QEFF_INLINE void FetchLines(const char* next, int64_t lines) {
   for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(next + i * 64, 0, kSecondLevel);
 }
 
-/// With so few tiles of rows, fetching between tiles comes in bursts that wait for memory:
-/// FetchingTile, if a Format has it, fetches while it multiplies.
+/// So few tiles of rows wait for the weights. FetchingTile, if a Format has it, asks for them while
+/// it multiplies, and panels take turns after so few k that they are read at several places.
 constexpr int64_t kFewTiles = 3;
+constexpr int64_t kFewTilesDepth = 32;
 template <typename Format>
 concept HasFetchingTile = requires {
   &Format::FetchingTile;
 };
+template <typename Format>
+constexpr bool TakesTurns(int64_t rows) {
+  return HasFetchingTile<Format> && rows <= kFewTiles * kTileRows;
+}
 /// WholeTile, if a Format has it, is the Tile of kTileRows rows that fetches what it is told to
 /// while it multiplies.
 template <typename Format>
@@ -213,16 +218,15 @@ void MultiplyPanelRows(const LinearArgs& args, const LinearBlock& block, Operand
   const bool is_last = block.k + block.depth == args.depth;
   const auto tile = [&](int64_t row, int64_t rows, float* sums) {
     const auto* x = operands.Rows(row, rows, block.k, block.depth, is_first);
-    if constexpr (HasFetchingTile<TileFormat>) {
-      if (tiles <= kFewTiles) {
-        if (row == block.row_begin) {
-          return TileFormat::FetchingTile(rows, x, w, block.depth, sums, accumulate);
-        }
-        return TileFormat::Tile(rows, x, w, block.depth, sums, accumulate);
-      }
-    }
     const char* from = fetched;
     fetched += lines * 64;
+    if constexpr (HasFetchingTile<TileFormat>) {
+      if (TakesTurns<TileFormat>(block.row_end - block.row_begin)) {
+        TileFetch fetch;
+        fetch.Add(from, kFetchBytes, (lines + 1) / 2);
+        return TileFormat::FetchingTile(rows, x, w, block.depth, sums, accumulate, fetch);
+      }
+    }
     if constexpr (HasWholeTile<TileFormat>) {
       if (rows == kTileRows) {
         TileFetch fetch;
@@ -257,16 +261,21 @@ void RunLinearRows(const LinearArgs& args, int64_t row_begin, int64_t row_end) {
   const auto* weights = static_cast<const typename Format::Weight*>(args.weights);
   const int64_t panel_elements = Format::WeightDepth(args.depth) * kPanelColumns;
   const int64_t strip_floats = (row_end - row_begin) * kPanelColumns;
+  const bool takes_turns = TakesTurns<typename Operands::TileFormat>(row_end - row_begin);
+  const int64_t block_depth = takes_turns ? kFewTilesDepth : Format::kBlockDepth;
   for (int64_t first = args.panel_begin; first < args.panel_end; first += kStrip) {
     const int64_t last = args.panel_end - first < kStrip ? args.panel_end : first + kStrip;
     int64_t k = 0;
     do {  // at least once: depth may be 0
       const int64_t left = args.depth - k;
-      const int64_t depth = left < Format::kBlockDepth ? left : Format::kBlockDepth;
+      const int64_t depth = left < block_depth ? left : block_depth;
       const bool is_end = depth == left;
       for (int64_t panel = first; panel < last; ++panel) {
         const auto* next = weights + (panel + 1) * panel_elements + k * kPanelColumns;
-        if (panel + 1 == last) {
+        if (takes_turns) {  // what comes next of this place
+          next = is_end ? weights + (panel + kStrip) * panel_elements
+                        : weights + panel * panel_elements + (k + depth) * kPanelColumns;
+        } else if (panel + 1 == last) {
           next = is_end ? weights + last * panel_elements
                         : weights + first * panel_elements + (k + depth) * kPanelColumns;
         }

@@ -24,10 +24,9 @@ struct LinearF32Format {
     TileF32For(rows)(x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
   }
 #if defined(__AVX512F__)
-  /// The same, for weights that come from memory.
   static void FetchingTile(int64_t rows, const float* x, const float* w, int64_t depth, float* sums,
-                           bool accumulate) {
-    TileF32For<kTileAhead>(rows)(x, rows, w, kPanelColumns, depth, sums, kPanelColumns, accumulate);
+                           bool accumulate, const TileFetch& fetch) {
+    FetchingTileF32For(rows)(x, w, depth, sums, accumulate, fetch);
   }
 #endif
 #if !defined(QEFF_NEON)

@@ -74,12 +74,25 @@ void TileF32(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
   }
 }
 
-/// MicroTileF32 of 12 packed rows and 32 columns, or the first kRows of them, while `fetch` is
+/// MicroTileF32 of kPacked packed rows and 32 columns, or the first kRows of them, while `fetch` is
 /// fetched. A function of its own: in larger ones gcc spills the sums.
-template <int kRows>
+template <int kRows, int kPacked = 12>
 [[gnu::noinline]] void FetchingTileF32(const float* a, const float* b, int64_t depth, float* acc,
                                        bool accumulate, const TileFetch& fetch) {
-  MicroTileF32<kRows, 2>(a, 12, b, 32, depth, acc, 32, accumulate, fetch);
+  MicroTileF32<kRows, 2>(a, kPacked, b, 32, depth, acc, 32, accumulate, fetch);
+}
+using FetchingTileF32Function = void (*)(const float*, const float*, int64_t, float*, bool,
+                                         const TileFetch&);
+template <size_t... kIndex>
+constexpr FetchingTileF32Function SelectFetchingTileF32(int64_t rows,
+                                                        std::index_sequence<kIndex...>) {
+  constexpr FetchingTileF32Function kTiles[] = {
+      &FetchingTileF32<static_cast<int>(kIndex) + 1, static_cast<int>(kIndex) + 1>...};
+  return kTiles[rows - 1];
+}
+/// The tile for `rows` in 1..12, packed.
+QEFF_INLINE FetchingTileF32Function FetchingTileF32For(int64_t rows) {
+  return SelectFetchingTileF32(rows, std::make_index_sequence<12>());
 }
 
 /// The tile of 12 rows by 32 columns, each row and column beside the next.
