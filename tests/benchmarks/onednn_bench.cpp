@@ -18,6 +18,7 @@
 
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/runtime/memory.h"
+#include "backends/cpu/runtime/packed_formats.h"
 #include "backends/cpu/runtime/thread_pool.h"
 
 namespace qeff::cpu {
@@ -30,12 +31,8 @@ struct Shape {
 };
 
 struct Variant {
-  const char* name;
-  void (*linear)(const LinearArgs&);
-  void (*pack)(const PackRowsArgs&);
-  QuantLayout layout;  ///< of int8
-  int64_t weight_bytes;
-  int64_t row_bytes;
+  RowFormat rows;
+  WeightFormat weights;
   dnnl::memory::data_type dtype;
 };
 
@@ -48,16 +45,14 @@ Memory Zeros(int64_t bytes) {
 
 class Ours {
  public:
-  Ours(ThreadPool& pool, const Variant& variant, const Shape& shape)
+  Ours(ThreadPool& pool, const Kernels& kernels, const Variant& variant, const Shape& shape)
       : pool_(pool),
+        kernels_(kernels),
         variant_(variant),
         shape_(shape),
         x_(Zeros(shape.rows * shape.depth * 4)),
-        rows_(Zeros(shape.rows * (is_int8() ? variant.layout.row_bytes(shape.depth)
-                                            : Bf16RowDepth(shape.depth) * variant.row_bytes))),
-        weights_(Zeros(PanelCount(shape.columns) *
-                       (is_int8() ? variant.layout.panel_bytes(shape.depth)
-                                  : kPanelColumns * shape.depth * variant.weight_bytes))),
+        rows_(Zeros(shape.rows * PackedRowBytes(variant.rows, shape.depth))),
+        weights_(Zeros(PanelCount(shape.columns) * PanelBytes(variant.weights, shape.depth))),
         out_(Zeros(shape.rows * shape.columns * 4)) {
     for (int i = 0; i < pool.thread_count(); ++i) {
       scratch_.push_back(Zeros(LinearScratchFloats(shape.rows) * 4));
@@ -68,19 +63,20 @@ class Ours {
     pool_.Run([&](int thread) {
       for (int64_t row = kTileRows * thread; row < shape_.rows;
            row += kTileRows * pool_.thread_count()) {
-        variant_.pack({.x = reinterpret_cast<const float*>(x_.data()) + row * shape_.depth,
-                       .x_stride = shape_.depth,
-                       .row_begin = row,
-                       .rows = std::min(kTileRows, shape_.rows - row),
-                       .total_rows = shape_.rows,
-                       .depth = shape_.depth,
-                       .out = rows_.data(),
-                       .layout = variant_.layout});
+        PackTile(kernels_, variant_.rows,
+                 {.x = reinterpret_cast<const float*>(x_.data()) + row * shape_.depth,
+                  .x_stride = shape_.depth,
+                  .row_begin = row,
+                  .rows = std::min(kTileRows, shape_.rows - row),
+                  .total_rows = shape_.rows,
+                  .depth = shape_.depth,
+                  .out = rows_.data()});
       }
     });
     const int64_t panels = PanelCount(shape_.columns);
     pool_.Run([&](int thread) {
-      variant_.linear(
+      RunLinear(
+          kernels_, variant_.rows, variant_.weights,
           {.x = rows_.data(),
            .weights = weights_.data(),
            .rows = shape_.rows,
@@ -95,9 +91,8 @@ class Ours {
   }
 
  private:
-  bool is_int8() const { return variant_.dtype == dnnl::memory::data_type::s8; }
-
   ThreadPool& pool_;
+  const Kernels& kernels_;
   const Variant& variant_;
   const Shape& shape_;
   Memory x_;
@@ -153,8 +148,9 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void Compare(ThreadPool& pool, const Variant& variant, const Shape& shape, int rounds) {
-  Ours ours(pool, variant, shape);
+void Compare(ThreadPool& pool, const Kernels& kernels, const Variant& variant, const Shape& shape,
+             int rounds) {
+  Ours ours(pool, kernels, variant, shape);
   Theirs theirs(variant, shape);
   std::vector<double> our_seconds, their_seconds, ratios;
   for (int i = -2; i < rounds; ++i) {
@@ -166,9 +162,9 @@ void Compare(ThreadPool& pool, const Variant& variant, const Shape& shape, int r
     ratios.push_back(their / our);
   }
   const double operations = 2e-9 * static_cast<double>(shape.rows * shape.depth * shape.columns);
-  fmt::print("| {} | {} x {} x {} | {:.0f} | {:.0f} | {:.2f} |\n", variant.name, shape.rows,
-             shape.depth, shape.columns, operations / Median(our_seconds),
-             operations / Median(their_seconds), Median(ratios));
+  fmt::print("| {} | {} x {} x {} | {:.0f} | {:.0f} | {:.2f} |\n",
+             WeightFormatName(variant.weights), shape.rows, shape.depth, shape.columns,
+             operations / Median(our_seconds), operations / Median(their_seconds), Median(ratios));
 }
 
 }  // namespace
@@ -187,15 +183,14 @@ int main(int argc, char** argv) {
   fmt::print("| weights | rows x K x N | ours, GOP/s | oneDNN, GOP/s | ours over it |\n");
   fmt::print("|---|---|---|---|---|\n");
   using dtype = dnnl::memory::data_type;
-  const Variant variants[] = {
-      {"f32", kernels.linear_f32, kernels.pack_rows_f32, {}, 4, 4, dtype::f32},
-      {"bf16", kernels.linear_bf16_dot, kernels.pack_rows_bf16, {}, 2, 2, dtype::bf16},
-      {"int8", kernels.linear_int8, kernels.pack_rows_quant, kInt8Layout, 1, 1, dtype::s8}};
+  const Variant variants[] = {{RowFormat::kF32, WeightFormat::kF32, dtype::f32},
+                              {RowFormat::kBf16, WeightFormat::kBf16, dtype::bf16},
+                              {RowFormat::kInt8, WeightFormat::kInt8, dtype::s8}};
   for (const Variant& variant : variants) {
     for (const Shape& shape :
          {Shape{512, 2048, 5632}, Shape{512, 5632, 2048}, Shape{512, 576, 1536},
           Shape{16, 2048, 5632}, Shape{1, 2048, 16384}}) {
-      Compare(pool, variant, shape, rounds);
+      Compare(pool, kernels, variant, shape, rounds);
     }
   }
   return 0;
