@@ -61,8 +61,7 @@ Result<std::vector<GeneratedText>> AutoModelForCausalLM::Generate(
     QEFF_ASSIGN_OR_RETURN(stages::TextModel opened, stages::TextModel::Open(state_->qpc, {}));
     state_->text_model.emplace(std::move(opened));
   }
-  stages::TextRequest request{.prompts = prompts,
-                              .input_ids = {},
+  stages::TextRequest request{.prompts = {},
                               .sampling = {.settings = {.temperature = settings.temperature,
                                                         .top_k = settings.top_k,
                                                         .top_p = settings.top_p,
@@ -72,6 +71,8 @@ Result<std::vector<GeneratedText>> AutoModelForCausalLM::Generate(
                               .max_new_tokens = settings.max_new_tokens,
                               .stop_strings = settings.stop,
                               .dump_logits = {}};
+  // Without a place: errors have the index, and flags mean nothing to a caller of the API.
+  for (const std::string& prompt : prompts) request.prompts.push_back({prompt, {}});
   const auto on_token = [&settings](const TokenEvent& event) {
     if (settings.on_text && !event.text.empty()) settings.on_text(event.prompt, event.text);
     return Status::Ok();
@@ -81,7 +82,7 @@ Result<std::vector<GeneratedText>> AutoModelForCausalLM::Generate(
   std::vector<GeneratedText> texts;
   for (size_t i = 0; i < result.generation.outputs.size(); ++i) {
     const GenerationOutput& output = result.generation.outputs[i];
-    texts.push_back({result.prompt_ids[i], output.ids, output.text,
+    texts.push_back({result.prompts[i].ids, output.ids, output.text,
                      std::string(StopReasonName(output.stop_reason))});
   }
   return texts;

@@ -76,13 +76,24 @@ bool IsSimulatedCard(const std::filesystem::path& folder) {
   return file.ok() && file->Find(artifact::kSimulatedSegment) != nullptr;
 }
 
+/// An error of the tokenizer at the place of the prompt: it knows only the byte of the text.
+Status AtPrompt(Diagnostic diagnostic, const Location& where, size_t index) {
+  if (!diagnostic.where.file.empty()) return Status(std::move(diagnostic));
+  if (diagnostic.where.byte_offset >= 0) {
+    diagnostic.notes.push_back(
+        fmt::format("at byte {} of prompt {}", diagnostic.where.byte_offset, index));
+  }
+  diagnostic.where = where;
+  return Status(std::move(diagnostic));
+}
+
 }  // namespace
 
 Json TextResult::ToJson() const {
   Json outputs = Json::array();
   for (size_t i = 0; i < generation.outputs.size(); ++i) {
     const GenerationOutput& output = generation.outputs[i];
-    outputs.push_back({{"prompt_ids", prompt_ids[i]},
+    outputs.push_back({{"prompt_ids", prompts[i].ids},
                        {"generated_ids", output.ids},
                        {"text", output.text},
                        {"stop_reason", std::string(StopReasonName(output.stop_reason))}});
@@ -122,29 +133,33 @@ Result<TextModel> TextModel::Open(const std::filesystem::path& qpc,
   return model;
 }
 
-Result<std::vector<std::vector<int64_t>>> TextModel::Encode(const TextRequest& request) const {
-  std::vector<std::vector<int64_t>> ids;
-  for (const std::string& prompt : request.prompts) {
+Result<std::vector<Prompt>> TextModel::Encode(const TextRequest& request) const {
+  const EncodeOptions options = {
+      .add_special_tokens = !request.prompts_are_rendered,
+      .parse_special = request.parse_special || request.prompts_are_rendered};
+  std::vector<Prompt> prompts;
+  for (const auto& [content, where] : request.prompts) {
+    if (const auto* ids = std::get_if<std::vector<int64_t>>(&content)) {
+      prompts.push_back({*ids, where});
+      continue;
+    }
     if (tokenizer_ == nullptr) {
       return UsageError(Location::File(folder_.string()),
                         "the model has no tokenizer.json, so text cannot be encoded",
                         {"give token ids: --input-ids 5,17,9"});
     }
-    const EncodeOptions options = {
-        .add_special_tokens = !request.prompts_are_rendered,
-        .parse_special = request.parse_special || request.prompts_are_rendered};
-    QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> encoded, tokenizer_->Encode(prompt, options));
-    ids.push_back(std::move(encoded));
+    Result<std::vector<int64_t>> ids = tokenizer_->Encode(std::get<std::string>(content), options);
+    if (!ids.ok()) return AtPrompt(ids.diagnostic(), where, prompts.size());
+    prompts.push_back({std::move(ids).value(), where});
   }
-  ids.insert(ids.end(), request.input_ids.begin(), request.input_ids.end());
-  return ids;
+  return prompts;
 }
 
 Result<TextResult> TextModel::Run(const TextRequest& request,
                                   const std::function<Status(const TokenEvent&)>& on_token) {
   TextResult result;
   result.is_simulated = IsSimulatedCard(folder_);
-  QEFF_ASSIGN_OR_RETURN(result.prompt_ids, Encode(request));
+  QEFF_ASSIGN_OR_RETURN(result.prompts, Encode(request));
   QEFF_ASSIGN_OR_RETURN(const ResolvedSampling sampling,
                         ResolveSampling(config_, request.sampling));
   result.sampling_note = sampling.note;
@@ -155,17 +170,16 @@ Result<TextResult> TextModel::Run(const TextRequest& request,
       .added_vocab_size = config_.added_vocab_size,
       .stop_strings = request.stop_strings,
       .max_new_tokens = request.max_new_tokens,
-      .show_special_tokens = request.show_special,
-      .prompts_as_ids = request.input_ids.size()};
-  LogitsDump dump(result.prompt_ids.size());
+      .show_special_tokens = request.show_special};
+  LogitsDump dump(result.prompts.size());
   GenerationCallbacks callbacks{.on_token = on_token, .on_logits = {}};
   if (!request.dump_logits.empty()) {
     callbacks.on_logits = [&dump](size_t prompt, std::span<const float> logits) {
       return dump.Add(prompt, logits);
     };
   }
-  QEFF_ASSIGN_OR_RETURN(result.generation, Generate(*session_, tokenizer_.get(), result.prompt_ids,
-                                                    options, callbacks));
+  QEFF_ASSIGN_OR_RETURN(result.generation,
+                        Generate(*session_, tokenizer_.get(), result.prompts, options, callbacks));
   if (!request.dump_logits.empty()) QEFF_RETURN_IF_ERROR(dump.Write(request.dump_logits));
   return result;
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "lib/generation/generate.h"
@@ -20,15 +21,19 @@
 
 namespace qeff::stages {
 
+struct TextPrompt {
+  std::variant<std::string, std::vector<int64_t>> content;  ///< text, or token ids
+  Location where;                                           ///< as Prompt::where
+};
+
 struct TextRequest {
-  std::vector<std::string> prompts;             ///< raw text
-  std::vector<std::vector<int64_t>> input_ids;  ///< further prompts, as token ids
+  std::vector<TextPrompt> prompts;
   SamplingRequest sampling;
   std::optional<int64_t> max_new_tokens;
   std::vector<std::string> stop_strings;
   bool ignore_eos = false;
   bool parse_special = false;  ///< special tokens typed in a prompt become their ids
-  /// Prompts are the text of chat templates: special tokens in them become ids, none are added.
+  /// Texts are those of chat templates: special tokens in them become ids, none are added.
   bool prompts_are_rendered = false;
   bool show_special = false;          ///< special tokens appear in the text
   std::filesystem::path dump_logits;  ///< safetensors file with f32 "logits.<prompt>" [generated
@@ -36,7 +41,7 @@ struct TextRequest {
 };
 
 struct TextResult {
-  std::vector<std::vector<int64_t>> prompt_ids;
+  std::vector<Prompt> prompts;  ///< those of the request, as token ids
   GenerationResult generation;
   bool is_simulated = false;  ///< a stand-in for a card computed it (tests)
   std::string sampling_note;  ///< sampling settings that come from the checkpoint; may be empty
@@ -49,8 +54,8 @@ struct TextResult {
 /// A QPC folder with everything that text generation needs from it. Movable; one thread at a time.
 class TextModel {
  public:
-  /// Errors: kIo, kInvalidInput, kVersionMismatch. A folder without tokenizer opens; then only
-  /// input_ids can be given.
+  /// Errors: kIo, kInvalidInput, kVersionMismatch. A folder without tokenizer opens; then prompts
+  /// can only be token ids.
   static Result<TextModel> Open(const std::filesystem::path& qpc,
                                 const BackendOpenOptions& options);
 
@@ -63,7 +68,7 @@ class TextModel {
 
  private:
   TextModel() = default;
-  Result<std::vector<std::vector<int64_t>>> Encode(const TextRequest& request) const;
+  Result<std::vector<Prompt>> Encode(const TextRequest& request) const;
   std::filesystem::path folder_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Tokenizer> tokenizer_;

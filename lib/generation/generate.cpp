@@ -23,8 +23,8 @@ double Rate(int64_t tokens, double seconds) { return seconds > 0 ? tokens / seco
 /// Prompts in slots, and the two kinds of step.
 class Scheduler {
  public:
-  Scheduler(TextProgram program, const SequenceContext& context,
-            const std::vector<std::vector<int64_t>>& prompts, GenerationResult& result)
+  Scheduler(TextProgram program, const SequenceContext& context, const std::vector<Prompt>& prompts,
+            GenerationResult& result)
       : program_(std::move(program)), context_(context), prompts_(prompts), result_(result) {
     slots_.resize(program_.slots());
   }
@@ -44,7 +44,7 @@ class Scheduler {
 
   TextProgram program_;
   const SequenceContext& context_;
-  const std::vector<std::vector<int64_t>>& prompts_;
+  const std::vector<Prompt>& prompts_;
   GenerationResult& result_;
   std::vector<std::optional<Sequence>> slots_;  ///< empty: free
   size_t next_prompt_ = 0;
@@ -91,8 +91,8 @@ std::vector<size_t> Scheduler::StartSequences() {
     if (next_prompt_ == prompts_.size()) break;
     if (std::ssize(started) == program_.rows(Phase::kPrefill)) break;
     const size_t prompt = next_prompt_++;
-    slots_[slot].emplace(context_, prompt, prompts_[prompt], result_.outputs[prompt]);
-    result_.metrics.prefill_tokens += std::ssize(prompts_[prompt]);
+    slots_[slot].emplace(context_, prompt, prompts_[prompt].ids, result_.outputs[prompt]);
+    result_.metrics.prefill_tokens += std::ssize(prompts_[prompt].ids);
     started.push_back(slot);
   }
   return started;
@@ -181,26 +181,27 @@ Status CheckOptions(const GenerationOptions& options, const Tokenizer* tokenizer
   return Status::Ok();
 }
 
-Status CheckPrompt(const std::vector<int64_t>& prompt, size_t index, const Location& where,
-                   int64_t added_vocab_size, const TextProgram& program) {
-  if (prompt.empty()) {
+Status CheckPrompt(const Prompt& prompt, size_t index, int64_t added_vocab_size,
+                   const TextProgram& program) {
+  const auto& [ids, where] = prompt;
+  if (ids.empty()) {
     return InvalidInput(where, fmt::format("prompt {} has no tokens", index),
                         {"give it at least one character or token id"});
   }
-  if (std::ssize(prompt) > program.context_tokens(Phase::kDecode)) {
+  if (std::ssize(ids) > program.context_tokens(Phase::kDecode)) {
     return InvalidInput(
         where,
         fmt::format("prompt {} has {} tokens, expected at most {} ('ctx_len' of the "
                     "compiled program)",
-                    index, prompt.size(), program.context_tokens(Phase::kDecode)),
-        {fmt::format("shorten it, or compile with --ctx-len={} or more", prompt.size() + 1)});
+                    index, ids.size(), program.context_tokens(Phase::kDecode)),
+        {fmt::format("shorten it, or compile with --ctx-len={} or more", ids.size() + 1)});
   }
   const int64_t known_ids = program.vocab_size() + added_vocab_size;
-  for (size_t i = 0; i < prompt.size(); ++i) {
-    if (prompt[i] >= 0 && prompt[i] < known_ids) continue;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= 0 && ids[i] < known_ids) continue;
     return InvalidInput(where,
                         fmt::format("prompt {}: token {}: expected an id from 0 to {}, got {}",
-                                    index, i, known_ids - 1, prompt[i]),
+                                    index, i, known_ids - 1, ids[i]),
                         {"the tokenizer may belong to another model"});
   }
   return Status::Ok();
@@ -223,16 +224,13 @@ std::string_view StopReasonName(StopReason reason) {
 }
 
 Result<GenerationResult> Generate(Session& session, const Tokenizer* tokenizer,
-                                  const std::vector<std::vector<int64_t>>& prompts,
+                                  const std::vector<Prompt>& prompts,
                                   const GenerationOptions& options,
                                   const GenerationCallbacks& callbacks) {
   QEFF_ASSIGN_OR_RETURN(TextProgram program, TextProgram::Open(session, options.pad_id));
   QEFF_RETURN_IF_ERROR(CheckOptions(options, tokenizer, program.vocab_size()));
   for (size_t i = 0; i < prompts.size(); ++i) {
-    const bool is_text = i + options.prompts_as_ids < prompts.size();
-    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i,
-                                     Location::Flag(is_text ? "--prompt" : "--input-ids"),
-                                     options.added_vocab_size, program));
+    QEFF_RETURN_IF_ERROR(CheckPrompt(prompts[i], i, options.added_vocab_size, program));
   }
   QEFF_ASSIGN_OR_RETURN(StopStrings stop_strings, StopStrings::Create(options.stop_strings));
   const SequenceContext context = {options, callbacks, tokenizer, std::move(stop_strings),

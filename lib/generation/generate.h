@@ -21,6 +21,11 @@
 
 namespace qeff {
 
+struct Prompt {
+  std::vector<int64_t> ids;
+  Location where;  ///< where it came from, for errors; may be empty
+};
+
 struct GenerationOptions {
   SamplingOptions sampling;
   std::vector<int64_t> eos_ids;  ///< each ends its prompt; empty: none does
@@ -29,7 +34,6 @@ struct GenerationOptions {
   std::vector<std::string> stop_strings;  ///< need a tokenizer
   std::optional<int64_t> max_new_tokens;  ///< > 0; absent: ctx_len - prompt tokens, at least 1
   bool show_special_tokens = false;       ///< also in the text
-  size_t prompts_as_ids = 0;  ///< so many of the last prompts came from --input-ids, for errors
 };
 
 /// Why a prompt's continuation ended.
@@ -93,10 +97,11 @@ struct GenerationCallbacks {
 /// company. `session` is used as it is: state of earlier calls is neither read nor cleared.
 /// `tokenizer` may be null: then there is no text. Errors: kInvalidInput for a prompt that is
 /// empty, longer than the context or holds an id outside the vocabulary (checked before anything
-/// runs), and for logits that hold NaN; kUsage for options; kUnsupported for a program that is no
-/// causal language model; those of the session and the callbacks.
+/// runs; the error is at the prompt's place), and for logits that hold NaN; kUsage for options;
+/// kUnsupported for a program that is no causal language model; those of the session and the
+/// callbacks.
 Result<GenerationResult> Generate(Session& session, const Tokenizer* tokenizer,
-                                  const std::vector<std::vector<int64_t>>& prompts,
+                                  const std::vector<Prompt>& prompts,
                                   const GenerationOptions& options,
                                   const GenerationCallbacks& callbacks);
 

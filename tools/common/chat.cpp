@@ -80,7 +80,7 @@ Status RunChat(const stages::TextRequest& settings, const std::filesystem::path&
     if (line.empty()) continue;
     conversation.messages.push_back(Message("user", line));
     QEFF_ASSIGN_OR_RETURN(std::string prompt, templates.Apply(conversation));
-    request.prompts = {std::move(prompt)};
+    request.prompts = {{std::move(prompt), Location::Flag("--chat")}};
     const auto on_token = [](const TokenEvent& event) {
       PrintText(event.text);
       return Status::Ok();

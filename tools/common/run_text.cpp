@@ -36,16 +36,20 @@ Result<std::vector<int64_t>> ParseIds(std::string_view text) {
 }
 
 /// One prompt a line; white space around it is dropped, blank lines too.
-Result<std::vector<std::string>> ReadPromptsFile(const std::string& path) {
+Result<std::vector<stages::TextPrompt>> ReadPromptsFile(const std::string& path) {
   QEFF_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
-  std::vector<std::string> prompts;
+  std::vector<stages::TextPrompt> prompts;
   size_t start = 0;
-  while (start < text.size()) {
+  for (int64_t line_number = 1; start < text.size(); ++line_number) {
     const size_t end = std::min(text.find('\n', start), text.size());
     const std::string_view line = std::string_view(text).substr(start, end - start);
     const size_t first = line.find_first_not_of(" \t\r");
-    if (first != std::string_view::npos)
-      prompts.emplace_back(line.substr(first, line.find_last_not_of(" \t\r") + 1 - first));
+    if (first != std::string_view::npos) {
+      const std::string_view prompt =
+          line.substr(first, line.find_last_not_of(" \t\r") + 1 - first);
+      prompts.push_back({std::string(prompt),
+                         Location::Line(path, line_number, static_cast<int64_t>(first) + 1)});
+    }
     start = end + 1;
   }
   if (prompts.empty())
@@ -54,7 +58,7 @@ Result<std::vector<std::string>> ReadPromptsFile(const std::string& path) {
 }
 
 /// Standard input up to its end, without its last line end.
-Result<std::string> ReadPipedPrompt() {
+Result<stages::TextPrompt> ReadPipedPrompt() {
   if (::isatty(STDIN_FILENO) == 1) {
     return UsageError(
         Location::Flag("--prompt"), "no prompt given",
@@ -62,7 +66,7 @@ Result<std::string> ReadPipedPrompt() {
   }
   QEFF_ASSIGN_OR_RETURN(std::string text, ReadStandardInput());
   if (text.ends_with('\n')) text.pop_back();
-  return text;
+  return stages::TextPrompt{std::move(text), Location::File("standard input")};
 }
 
 Result<stages::TextRequest> MakeRequest(const CLI::App& app, const std::filesystem::path& qpc,
@@ -71,25 +75,34 @@ Result<stages::TextRequest> MakeRequest(const CLI::App& app, const std::filesyst
   if (arguments.chat) return request;
   if (!arguments.messages_file.empty()) {
     QEFF_ASSIGN_OR_RETURN(std::string prompt, RenderMessages(qpc, arguments));
-    request.prompts = {std::move(prompt)};
+    request.prompts = {{std::move(prompt), Location::File(arguments.messages_file)}};
     request.prompts_are_rendered = true;
     return request;
   }
-  request.prompts = arguments.prompts;
+  for (const std::string& text : arguments.prompts) {
+    request.prompts.push_back({text, Location::Flag("--prompt")});
+  }
   if (!arguments.prompts_file.empty()) {
-    QEFF_ASSIGN_OR_RETURN(std::vector<std::string> prompts,
+    QEFF_ASSIGN_OR_RETURN(const std::vector<stages::TextPrompt> prompts,
                           ReadPromptsFile(arguments.prompts_file));
     request.prompts.insert(request.prompts.end(), prompts.begin(), prompts.end());
   }
   for (const std::string& text : arguments.input_ids) {
     QEFF_ASSIGN_OR_RETURN(std::vector<int64_t> ids, ParseIds(text));
-    request.input_ids.push_back(std::move(ids));
+    request.prompts.push_back({std::move(ids), Location::Flag("--input-ids")});
   }
-  if (request.prompts.empty() && request.input_ids.empty()) {
-    QEFF_ASSIGN_OR_RETURN(std::string text, ReadPipedPrompt());
-    request.prompts.push_back(std::move(text));
+  if (request.prompts.empty()) {
+    QEFF_ASSIGN_OR_RETURN(stages::TextPrompt prompt, ReadPipedPrompt());
+    request.prompts.push_back(std::move(prompt));
   }
   return request;
+}
+
+/// What is printed before the text of a prompt: what the user wrote, neither ids nor a template's
+/// text.
+std::string ShownPrompt(const stages::TextRequest& request, size_t index) {
+  const auto* text = std::get_if<std::string>(&request.prompts[index].content);
+  return text == nullptr || request.prompts_are_rendered ? "" : *text;
 }
 
 /// Options about a chat template say nothing without one.
@@ -129,7 +142,6 @@ Status ShowProfile(RunProfile* wanted, const RunArguments& arguments) {
 
 stages::TextRequest MakeTextRequest(const CLI::App& app, const RunArguments& arguments) {
   stages::TextRequest request{.prompts = {},
-                              .input_ids = {},
                               .sampling = {.settings = {}, .seed = arguments.seed},
                               .max_new_tokens = {},
                               .stop_strings = arguments.stop_strings,
@@ -278,10 +290,9 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
   QEFF_RETURN_IF_ERROR(CheckProfile(profile.get(), qpc));
   if (arguments.chat) return RunChat(request, qpc, arguments, model);
   // One prompt streams as it comes. Several would mix: each is printed whole, in order.
-  const bool stream = !arguments.json && request.prompts.size() + request.input_ids.size() == 1;
+  const bool stream = !arguments.json && request.prompts.size() == 1;
   // Not before the first token: a prompt that is refused leaves stdout empty.
-  const bool shows_prompt = !request.prompts.empty() && !request.prompts_are_rendered;
-  std::string unwritten = shows_prompt ? request.prompts.front() : "";
+  std::string unwritten = ShownPrompt(request, 0);
   bool has_written = false;
   const auto on_token = [&](const TokenEvent& event) {
     if (stream) PrintText(std::exchange(unwritten, "") + std::string(event.text));
@@ -296,8 +307,7 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
     PrintText(DumpPretty(result->ToJson()));
   } else if (!stream) {
     for (size_t i = 0; i < result->generation.outputs.size(); ++i) {
-      const std::string prompt = i < request.prompts.size() ? request.prompts[i] : "";
-      PrintText(fmt::format("{}{}\n", prompt, result->generation.outputs[i].text));
+      PrintText(fmt::format("{}{}\n", ShownPrompt(request, i), result->generation.outputs[i].text));
       if (i + 1 < result->generation.outputs.size()) PrintText("--------------------\n");
     }
   }

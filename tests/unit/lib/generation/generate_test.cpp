@@ -26,13 +26,24 @@ std::vector<TokenIds> Prompts(std::vector<size_t> lengths) {
   return prompts;
 }
 
+/// Generates without text. The place of prompt i is line i + 1 of a file.
+Result<GenerationResult> Run(FakeSession& session, const std::vector<TokenIds>& prompts,
+                             const GenerationOptions& options,
+                             const GenerationCallbacks& callbacks = {}) {
+  std::vector<Prompt> placed;
+  for (const TokenIds& ids : prompts) {
+    placed.push_back({ids, Location::Line("prompts", std::ssize(placed) + 1, 1)});
+  }
+  return Generate(session, nullptr, placed, options, callbacks);
+}
+
 /// Runs greedily, and checks outputs and what the session was fed against the model alone.
 GenerationResult CheckAgainstModel(const FakeProgram& program, const std::vector<TokenIds>& prompts,
                                    int64_t new_tokens) {
   const ToyModel model = HashModel(program.vocab_size);
   FakeSession session(program, model);
   const GenerationOptions options = {.pad_id = program.pad_id, .max_new_tokens = new_tokens};
-  auto result = Generate(session, nullptr, prompts, options, {});
+  auto result = Run(session, prompts, options);
   REQUIRE(result.ok());
   REQUIRE(result->outputs.size() == prompts.size());
   std::vector<TokenIds> fed;
@@ -52,7 +63,7 @@ GenerationResult CheckAgainstModel(const FakeProgram& program, const std::vector
 
 std::string Failure(FakeSession& session, const std::vector<TokenIds>& prompts,
                     const GenerationOptions& options = {}) {
-  const auto result = Generate(session, nullptr, prompts, options, {});
+  const auto result = Run(session, prompts, options);
   REQUIRE_FALSE(result.ok());
   CHECK(session.runs() == 0);
   return result.diagnostic().ToString();
@@ -109,7 +120,7 @@ TEST_CASE("a slot takes the next prompt while others go on") {
     return logits;
   };
   FakeSession session({.batch = 2, .has_slot_index = true}, model);
-  auto result = Generate(session, nullptr, prompts, {.eos_ids = {2}}, {});
+  auto result = Run(session, prompts, {.eos_ids = {2}});
   REQUIRE(result.ok());
   for (size_t i = 0; i < prompts.size(); ++i) {
     TokenIds expected(i == 1 ? 19 : 1, prompts[i][0]);
@@ -125,7 +136,7 @@ TEST_CASE("a slot takes the next prompt while others go on") {
 TEST_CASE("without slot index a group ends with its longest prompt") {
   const ToyModel model = ScriptModel(kVocabSize, 1, {5, 5, 2});
   FakeSession session({.batch = 2}, model);
-  const auto result = Generate(session, nullptr, {{9}, {8}, {7}}, {.eos_ids = {2}}, {});
+  const auto result = Run(session, {{9}, {8}, {7}}, {.eos_ids = {2}});
   REQUIRE(result.ok());
   CHECK(session.runs() == 2 * (1 + 2));
 }
@@ -164,7 +175,7 @@ TEST_CASE("16-bit logits are converted") {
       return Status::Ok();
     }};
     FakeSession session({.logits_dtype = dtype}, model);
-    REQUIRE(Generate(session, nullptr, {{1}}, {.max_new_tokens = 1}, callbacks).ok());
+    REQUIRE(Run(session, {{1}}, {.max_new_tokens = 1}, callbacks).ok());
     std::vector<float> expected = model({1});
     for (float& value : expected) {
       value = dtype == DType::kF16 ? F16ToF32(F32ToF16(value)) : Bf16ToF32(F32ToBf16(value));
@@ -183,7 +194,7 @@ TEST_CASE("drawn tokens do not depend on the batch") {
        {FakeProgram{}, FakeProgram{.batch = 3},
         FakeProgram{.batch = 2, .prefill_tokens = 2, .has_slot_index = true}}) {
     FakeSession session(program, HashModel(kVocabSize));
-    const auto result = Generate(session, nullptr, prompts, options, {});
+    const auto result = Run(session, prompts, options);
     REQUIRE(result.ok());
     std::vector<TokenIds>& ids = all.emplace_back();
     for (const GenerationOutput& output : result->outputs) ids.push_back(output.ids);
@@ -197,7 +208,7 @@ TEST_CASE("equal prompts draw different tokens") {
   FakeSession session({}, HashModel(kVocabSize));
   GenerationOptions options = {.max_new_tokens = 12};
   options.sampling = {.sample = true, .temperature = 4.0};
-  const auto result = Generate(session, nullptr, {{1, 2}, {1, 2}}, options, {});
+  const auto result = Run(session, {{1, 2}, {1, 2}}, options);
   REQUIRE(result.ok());
   CHECK(result->outputs[0].ids != result->outputs[1].ids);
 }
@@ -212,7 +223,7 @@ TEST_CASE("the repetition penalty counts the prompt") {
   FakeSession session({}, model);
   GenerationOptions options = {.max_new_tokens = 1};
   options.sampling.repetition_penalty = 2.0;
-  const auto result = Generate(session, nullptr, {{5, 1}, {1}}, options, {});
+  const auto result = Run(session, {{5, 1}, {1}}, options);
   REQUIRE(result.ok());
   CHECK(result->outputs[0].ids == TokenIds{6});
   CHECK(result->outputs[1].ids == TokenIds{5});
@@ -221,13 +232,13 @@ TEST_CASE("the repetition penalty counts the prompt") {
 TEST_CASE("each EOS id ends a prompt and is its last token") {
   for (const int64_t eos : {2, 17, 39}) {
     FakeSession session({}, ScriptModel(kVocabSize, 3, {4, 5, eos}));
-    const auto result = Generate(session, nullptr, {{1, 1, 1}}, {.eos_ids = {2, 17, 39}}, {});
+    const auto result = Run(session, {{1, 1, 1}}, {.eos_ids = {2, 17, 39}});
     REQUIRE(result.ok());
     CHECK(result->outputs[0].ids == TokenIds{4, 5, eos});
     CHECK(result->outputs[0].stop_reason == StopReason::kEos);
   }
   FakeSession session({}, ScriptModel(kVocabSize, 1, {2}));
-  const auto result = Generate(session, nullptr, {{1}}, {.eos_ids = {2}}, {});
+  const auto result = Run(session, {{1}}, {.eos_ids = {2}});
   REQUIRE(result.ok());
   CHECK(result->outputs[0].ids == TokenIds{2});
   CHECK(session.runs() == 1);
@@ -237,8 +248,7 @@ TEST_CASE("the context bounds what can be made") {
   const FakeProgram program = {.context_tokens = 16};
   const auto run = [&](size_t prompt_tokens, std::optional<int64_t> max_new_tokens) {
     FakeSession session(program, HashModel(kVocabSize));
-    const auto result = Generate(session, nullptr, Prompts({prompt_tokens}),
-                                 {.max_new_tokens = max_new_tokens}, {});
+    const auto result = Run(session, Prompts({prompt_tokens}), {.max_new_tokens = max_new_tokens});
     REQUIRE(result.ok());
     return std::pair(result->outputs[0].ids.size(),
                      std::string(StopReasonName(result->outputs[0].stop_reason)));
@@ -269,7 +279,7 @@ TEST_CASE("callbacks get each token once, and the row that chose it") {
                                                return Status::Ok();
                                              }};
   FakeSession session({.batch = 2}, model);
-  const auto result = Generate(session, nullptr, prompts, {.max_new_tokens = 4}, callbacks);
+  const auto result = Run(session, prompts, {.max_new_tokens = 4}, callbacks);
   REQUIRE(result.ok());
   for (size_t i = 0; i < prompts.size(); ++i) {
     CHECK(streamed[i] == result->outputs[i].ids);
@@ -286,7 +296,7 @@ TEST_CASE("a callback's error ends the generation") {
   const GenerationCallbacks callbacks = {
       .on_token = [](const TokenEvent&) { return IoError(Location::File("out"), "disk full"); }};
   FakeSession session({}, HashModel(kVocabSize));
-  const auto result = Generate(session, nullptr, {{1}}, {}, callbacks);
+  const auto result = Run(session, {{1}}, {}, callbacks);
   REQUIRE_FALSE(result.ok());
   CHECK(result.diagnostic().code == ErrorCode::kIo);
   CHECK(session.runs() == 1);
@@ -307,25 +317,37 @@ TEST_CASE("metrics count prompts and tokens") {
 TEST_CASE("bad_prompt is refused before anything runs") {
   FakeSession session({.context_tokens = 16}, HashModel(kVocabSize));
   CHECK(Failure(session, {{1}, {}}) ==
-        "--prompt: error: prompt 1 has no tokens\n"
+        "prompts:2:1: error: prompt 1 has no tokens\n"
         "note: give it at least one character or token id");
-  CHECK(Failure(session, {{1}, TokenIds(17, 3)}) ==
-        "--prompt: error: prompt 1 has 17 tokens, expected at most 16 ('ctx_len' of the compiled "
-        "program)\n"
-        "note: shorten it, or compile with --ctx-len=18 or more");
+  CHECK(
+      Failure(session, {{1}, TokenIds(17, 3)}) ==
+      "prompts:2:1: error: prompt 1 has 17 tokens, expected at most 16 ('ctx_len' of the compiled "
+      "program)\n"
+      "note: shorten it, or compile with --ctx-len=18 or more");
   CHECK(Failure(session, {{1, 40}}) ==
-        "--prompt: error: prompt 0: token 1: expected an id from 0 to 39, got 40\n"
+        "prompts:1:1: error: prompt 0: token 1: expected an id from 0 to 39, got 40\n"
         "note: the tokenizer may belong to another model");
   CHECK(Failure(session, {{-1}}) ==
-        "--prompt: error: prompt 0: token 0: expected an id from 0 to 39, got -1\n"
+        "prompts:1:1: error: prompt 0: token 0: expected an id from 0 to 39, got -1\n"
         "note: the tokenizer may belong to another model");
   CHECK(Failure(session, {{40, 41}}, {.added_vocab_size = 1}) ==
-        "--prompt: error: prompt 0: token 1: expected an id from 0 to 40, got 41\n"
+        "prompts:1:1: error: prompt 0: token 1: expected an id from 0 to 40, got 41\n"
         "note: the tokenizer may belong to another model");
-  CHECK(Failure(session, {{1}, {40}, {2}}, {.prompts_as_ids = 2}).find("--input-ids: error: p") ==
-        0);
-  CHECK(Failure(session, {{40}, {1}, {2}}, {.prompts_as_ids = 2}).find("--prompt: error: prompt") ==
-        0);
+}
+
+TEST_CASE("bad_prompt: the error names the place that the prompt came from") {
+  FakeSession session({}, HashModel(kVocabSize));
+  const auto place = [&](const Location& where) {
+    const std::vector<Prompt> prompts = {{{1}, Location::Flag("--other")}, {{40}, where}};
+    const auto result = Generate(session, nullptr, prompts, {}, {});
+    REQUIRE_FALSE(result.ok());
+    const std::string text = result.diagnostic().ToString();
+    return text.substr(0, text.find("error: prompt 1: token 0"));
+  };
+  CHECK(place(Location::Flag("--input-ids")) == "--input-ids: ");
+  CHECK(place(Location::File("messages.json")) == "messages.json: ");
+  CHECK(place(Location::Line("prompts.txt", 7, 3)) == "prompts.txt:7:3: ");
+  CHECK(place({}) == "");
 }
 
 TEST_CASE("bad_prompt is longer than the longest compute context") {
@@ -352,7 +374,7 @@ TEST_CASE("bad_logits: NaN in a row that is used") {
     return logits;
   };
   FakeSession session({}, model);
-  const auto result = Generate(session, nullptr, {{1, 2}}, {}, {});
+  const auto result = Run(session, {{1, 2}}, {});
   REQUIRE_FALSE(result.ok());
   CHECK(result.diagnostic().code == ErrorCode::kInvalidInput);
   CHECK(result.diagnostic().message == "the row that chooses the token holds NaN");

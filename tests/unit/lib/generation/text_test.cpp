@@ -88,7 +88,7 @@ GenerationOutput Say(const TokenIds& script, GenerationOptions options,
     if (pieces != nullptr && !event.text.empty()) pieces->emplace_back(event.text);
     return Status::Ok();
   }};
-  auto result = Generate(session, &tokenizer, {{1}}, options, callbacks);
+  auto result = Generate(session, &tokenizer, {{.ids = {1}}}, options, callbacks);
   REQUIRE(result.ok());
   CHECK(streamed == result->outputs[0].text);
   CHECK(ids == result->outputs[0].ids);
