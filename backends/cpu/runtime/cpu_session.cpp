@@ -40,18 +40,21 @@ struct BoundStep {
   std::vector<ThreadStarts> starts;  ///< of each thread, the last time
 };
 
-/// The units of a step that are left of [begin, end) when only some of its rows are done, and its
-/// parameters then. Parts that met before meet again.
-struct LimitedStep {
-  LimitedStep(const BoundStep& step, int64_t units, int64_t& begin, int64_t& end) {
-    std::memcpy(params, step.params, step.params_bytes);
-    const int64_t rows = std::clamp<int64_t>(*step.row_count, 0, step.row_total);
-    const int64_t left = step.row_limit->limit(params, step.row_total, rows);
-    begin = rows == 0 ? 0 : begin * left / units;
-    end = rows == 0 ? 0 : end * left / units;
-  }
+/// Does `run`, of a step of `units`; what is left of it if only some rows are done. Parts that met
+/// before meet again.
+void RunStep(const BoundStep& step, int64_t units, StepRun run) {
+  if (step.row_count == nullptr) return step.run(run);
+  const int64_t rows = std::clamp<int64_t>(*step.row_count, 0, step.row_total);
+  if (rows == 0) return;
   std::byte params[kMostParamsBytes];
-};
+  std::memcpy(params, step.params, step.params_bytes);
+  const int64_t left = step.row_limit->limit(params, step.row_total, rows);
+  run.params = params;
+  run.begin = run.begin * left / units;
+  run.end = run.end * left / units;
+  run.starts = nullptr;  // they depend on the rows
+  if (run.begin != run.end) step.run(run);
+}
 
 /// True if more than one part has units. A step whose units all lie in one part may be followed by
 /// others of that part without a barrier (OpenAccesses), so it has to stay there.
@@ -243,33 +246,27 @@ void CpuSession::Bind() {
 
 void CpuSession::RunUnits(const BoundStep& step, size_t index, int thread, int64_t begin,
                           int64_t end, StreamStarts* starts) {
-  step.run({kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(),
-            fault_, static_cast<int64_t>(index), starts});
+  RunStep(step, step.part_begin[program_.part_count],
+          {kernels_, step.params, step.operands.data(), begin, end, scratch_[thread].data(), fault_,
+           static_cast<int64_t>(index), starts});
 }
 
 /// Returns false if the thread has no part in the step.
 bool CpuSession::RunParts(BoundStep& step, size_t index, int thread) {
-  const int threads = thread_count_;
-  const auto parts = static_cast<int>(program_.part_count);
   bool has_work = false;
-  for (int part = thread; part < parts; part += threads) {
-    int64_t begin = step.part_begin[part];
-    int64_t end = step.part_begin[part + 1];
+  for (int64_t part = thread; part < program_.part_count; part += thread_count_) {
+    const int64_t begin = step.part_begin[part];
+    const int64_t end = step.part_begin[part + 1];
     if (begin == end) continue;
-    if (step.row_count == nullptr) {
-      RunUnits(step, index, thread, begin, end, has_work ? nullptr : &step.starts[thread]);
-    } else if (const LimitedStep limited(step, step.part_begin[parts], begin, end); begin != end) {
-      step.run({kernels_, limited.params, step.operands.data(), begin, end, scratch_[thread].data(),
-                fault_, static_cast<int64_t>(index)});
-    }
+    RunUnits(step, index, thread, begin, end, has_work ? nullptr : &step.starts[thread]);
     has_work = true;
   }
   return has_work;
 }
 
-/// The first share of each thread is the same each time, so that it can be fetched before (alone 2 %
-/// of decoding 16 rows of a model of 1.1B); the rest goes to whoever asks. Returns false if there
-/// was nothing left.
+/// The first share of each thread is the same each time, so that it can be fetched before (alone
+/// 2 % of decoding 16 rows of a model of 1.1B); the rest goes to whoever asks. Returns false if
+/// there was nothing left.
 bool CpuSession::TakeUnits(BoundStep& step, size_t index, int thread) {
   const int64_t threads = thread_count_;
   const int64_t units = step.part_begin[program_.part_count];
