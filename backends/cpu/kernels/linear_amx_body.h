@@ -136,13 +136,10 @@ struct RepairSums {
   QEFF_INLINE static void Run(const LinearArgs& args, int64_t panel, int64_t row, int64_t rows,
                               float* sums) {
     constexpr int kNotFinite = 0x99;  // quiet and signaling NaN, both infinities
-    __mmask16 found = 0;
-    for (int64_t i = 0; i < rows * kPanelColumns; i += kLanes) {
-      found |= _mm512_fpclass_ps_mask(_mm512_loadu_ps(sums + i), kNotFinite);
-    }
-    if (found == 0) return;
     for (; rows > 0; --rows, ++row, sums += kPanelColumns) {
-      Weight::Multiply(args, panel, row, sums);
+      const __mmask16 found = _mm512_fpclass_ps_mask(_mm512_loadu_ps(sums), kNotFinite) |
+                              _mm512_fpclass_ps_mask(_mm512_loadu_ps(sums + kLanes), kNotFinite);
+      if (found != 0) Weight::Multiply(args, panel, row, sums);
     }
   }
 };

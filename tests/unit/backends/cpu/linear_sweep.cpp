@@ -282,6 +282,40 @@ void CheckColumnsAreApart(void (*kernel)(const LinearArgs&), WeightFormat format
   }
 }
 
+/// Rows have the same bits whatever panels a call gets, also beside a row that is infinite.
+void CheckDivision(void (*kernel)(const LinearArgs&), WeightFormat format, RowOrder order,
+                   int64_t rows) {
+  const int64_t depth = 128;
+  const int64_t columns = 230;
+  Floats x = RandomFloats(rows * depth, 3);
+  x[(rows - 1) * depth + 3] = std::numeric_limits<float>::infinity();
+  if (!IsF32(order)) x = RoundedToBf16(x);
+  const Floats w = RoundedTo(format, RandomFloats(columns * depth, 7));
+  const auto packed_x = PackOrdered(x, rows, depth, order);
+  const auto packed_w = PackTestWeights({w}, columns, depth, format);
+  Floats scratch(static_cast<size_t>(LinearScratchFloats(rows)));
+  const auto run = [&](int64_t shares) {
+    Floats out(static_cast<size_t>(rows * columns));
+    const int64_t panels = PanelCount(columns);
+    for (int64_t share = 0; share < shares; ++share) {
+      kernel({.x = packed_x.data(),
+              .weights = packed_w.data(),
+              .rows = rows,
+              .depth = depth,
+              .columns = columns,
+              .panel_begin = panels * share / shares,
+              .panel_end = panels * (share + 1) / shares,
+              .out = out.data(),
+              .out_stride = columns,
+              .scratch = scratch.data()});
+    }
+    out.resize(static_cast<size_t>((rows - 1) * columns));
+    return out;
+  };
+  const Floats whole = run(1);
+  for (const int64_t shares : {2, 3, 8}) REQUIRE(run(shares) == whole);
+}
+
 /// Floats that are rounded to bf16 in other ways than most: NaNs, one of which would become an
 /// infinity if it were rounded, ties, the largest number.
 constexpr float kRoundingCases[] = {std::numeric_limits<float>::quiet_NaN(),
@@ -301,6 +335,7 @@ void SweepLinear(void (*linear)(const LinearArgs&), WeightFormat format, RowForm
   for (const int64_t rows : {14, 40, 64}) {
     CheckRowsAreApart(linear, format, order, rows);
     CheckColumnsAreApart(linear, format, order, rows);
+    CheckDivision(linear, format, order, rows + 1);
   }
 }
 
