@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/common/run_tool.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <sstream>
 
@@ -12,6 +13,9 @@ namespace qeff::tools {
 namespace {
 
 constexpr size_t kMostInputBytes = size_t{64} << 20;
+
+/// Of the first text that standard output did not take; 0: it took all.
+int output_errno = 0;
 
 /// Help with the examples in front.
 class ToolFormatter : public CLI::Formatter {
@@ -57,6 +61,15 @@ int Report(const Diagnostic& diagnostic) {
   return ExitCode(diagnostic.code);
 }
 
+/// Returns `code`; after an error of its own 3 instead of 0 if text could not be written. A reader
+/// that has left, as `head` does, wanted no more: no error.
+int FinishOutput(int code) {
+  if (output_errno == 0 || output_errno == EPIPE) return code;
+  const Status error = IoError(Location::File("standard output"), "cannot write", output_errno);
+  const int output_code = Report(error.diagnostic());
+  return code == 0 ? output_code : code;
+}
+
 }  // namespace
 
 std::string VersionText() { return std::string(Version()); }
@@ -79,8 +92,9 @@ int ExitCode(ErrorCode code) {
 void PrintResult(const std::string& line) { PrintText(line + "\n"); }
 
 void PrintText(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  const bool is_written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!is_written && output_errno == 0) output_errno = errno;
 }
 
 Result<std::string> ReadStandardInput() {
@@ -109,7 +123,10 @@ int RunTool(int argc, char** argv, const ToolInfo& info,
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
-    return app.exit(success);
+    std::ostringstream text;
+    const int code = app.exit(success, text);
+    PrintText(text.str());
+    return FinishOutput(code);
   } catch (const CLI::ParseError& error) {
     std::fputs(fmt::format("error: {}\nnote: see '{} --help'\n", ExplainExtras(app, error.what()),
                            info.name)
@@ -120,7 +137,7 @@ int RunTool(int argc, char** argv, const ToolInfo& info,
   SetLogLevel(quiet ? LogLevel::kQuiet : verbose ? LogLevel::kVerbose : LogLevel::kNormal);
   try {
     const Status status = run();
-    return status.ok() ? 0 : Report(status.diagnostic());
+    return FinishOutput(status.ok() ? 0 : Report(status.diagnostic()));
   } catch (const std::bad_alloc&) {
     return Report({.code = ErrorCode::kIo, .where = {}, .message = "out of memory", .notes = {}});
   } catch (const std::exception& error) {

@@ -22,7 +22,7 @@ struct ToolInfo {
 
 /// Adds --help, --version, -q and -v to `app` and gives its help our layout; `add_options` adds the
 /// rest; then parses and runs. Returns the exit code: 0 done, 1 bad or unsupported input, 2 command
-/// line, 3 machine.
+/// line, 3 machine, which includes output that could not be written.
 int RunTool(int argc, char** argv, const ToolInfo& info,
             const std::function<void(CLI::App&)>& add_options, const std::function<Status()>& run);
 
@@ -35,7 +35,8 @@ std::string VersionText();
 /// Prints the product of the program, one line, on stdout.
 void PrintResult(const std::string& line);
 
-/// Prints a part of the product as it is and makes it visible at once.
+/// Prints a part of the product as it is and makes it visible at once. RunTool reports what could
+/// not be written.
 void PrintText(std::string_view text);
 
 /// Returns standard input up to its end. Errors: kInvalidInput above 64 MiB.
