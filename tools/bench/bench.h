@@ -83,6 +83,7 @@ struct Report {
 };
 
 enum class Format { kMarkdown, kJson, kCsv };
+/// kCsv has one table: the limits if there are any, else the rows.
 std::string FormatReport(const Report& report, Format format);
 
 /// CPU, instruction set (`isa`, or the machine's best), memory, governor, load, kernel, version.

@@ -160,8 +160,17 @@ std::string CsvField(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string LimitsCsv(const std::vector<LimitRow>& limits) {
+  std::string text = "limit,threads,rate,unit\n";
+  for (const LimitRow& limit : limits) {
+    text += fmt::format("{},{},{:.0f},{}\n", CsvField(limit.name), limit.threads, limit.rate,
+                        limit.is_read ? "bytes/s" : "operations/s");
+  }
+  return text;
+}
+
 /// A line for each row and engine: ours first, then the peers.
-std::string ToCsv(const Report& report) {
+std::string RowsCsv(const Report& report) {
   std::string text =
       "model,engine,threads,batch,test,tokens,depth,tok_s,tok_s_min,tok_s_max,bytes,operations,"
       "share_of_limit\n";
@@ -192,7 +201,7 @@ std::string FormatReport(const Report& report, Format format) {
     case Format::kJson:
       return ToJsonText(report);
     case Format::kCsv:
-      return ToCsv(report);
+      return report.limits.empty() ? RowsCsv(report) : LimitsCsv(report.limits);
   }
   return "";
 }
