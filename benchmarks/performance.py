@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: Copyright The qeff Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the table of docs/performance.md with qeff-bench, and writes table and picture.
+"""Measures the table of docs/performance.md with qeff-bench, and writes table and pictures.
 
-    benchmarks/performance.py --work DIR --peers HOME_OF_PEERS           # everything, at most 12 minutes of measuring
+    benchmarks/performance.py --work DIR --peers HOME_OF_PEERS           # the defaults below, about 12 minutes of measuring
     benchmarks/performance.py --work DIR --models smollm2 --weights bf16,int8 --cells decode
-    benchmarks/performance.py --work DIR --only-write                    # table and picture again from DIR/results.json
+    benchmarks/performance.py --work DIR --only-write                    # table and pictures again from DIR/results.json
 
+Results are added to DIR/results.json, so that several calls make one table: docs/performance.md has them.
 Checkpoints with random weights and QPCs are made under DIR when they are missing, which takes minutes the first time and does
 not count; --only-prepare does nothing else, peers' models included. Peers are measured where benchmarks/peers has installed
 them. Cells that the time did not suffice for are named at the end. Needs only Python 3.9.
@@ -14,11 +15,12 @@ them. Cells that the time did not suffice for are named at the end. Needs only P
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = {"smollm2": "smollm2-135m", "tinyllama": "tinyllama-1.1b", "qwen3": "qwen3-0.6b"}
@@ -30,14 +32,17 @@ WEIGHTS = {
     "int8": (["--weights", "int8", "--compute", "bf16"], {"llama_cpp": "q8_0", "openvino": "int8", "ctranslate2": "int8"}),
     "int4": (["--weights", "int4", "--compute", "bf16"], {"llama_cpp": "q4_0", "openvino": "int4", "onnxruntime_genai": "int4"}),
 }
-# Cell: how its program is compiled, and the options of qeff-bench.
+# Cell: how its program is compiled, the options of qeff-bench, and what it is.
 CELLS = {
-    "prefill": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "512", "-n", "0"]),
-    "prefill128": (["--prefill-seq-len", "128", "--ctx-len", "512"], ["-p", "128", "-n", "0"]),
-    "decode": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "0", "-n", "64"]),
-    "batch4": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "4"], ["-p", "0", "-n", "32"]),
-    "batch16": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "16"], ["-p", "0", "-n", "24"]),
-    "long": (["--prefill-seq-len", "512", "--ctx-len", "8320"], ["-p", "0", "-n", "32", "-d", "8192"]),
+    "prefill": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "512", "-n", "0"], "512 tokens at once"),
+    "prefill128": (["--prefill-seq-len", "128", "--ctx-len", "512"], ["-p", "128", "-n", "0"], "128 tokens at once"),
+    "decode": (["--prefill-seq-len", "512", "--ctx-len", "1024"], ["-p", "0", "-n", "64"], "1 text, token by token"),
+    "batch4": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "4"], ["-p", "0", "-n", "32"],
+               "4 texts, token by token"),
+    "batch16": (["--prefill-seq-len", "16", "--ctx-len", "256", "--batch-size", "16"], ["-p", "0", "-n", "24"],
+                "16 texts, token by token"),
+    "long": (["--prefill-seq-len", "512", "--ctx-len", "8320"], ["-p", "0", "-n", "32", "-d", "8192"],
+             "1 text, token by token after 8,192"),
 }
 BEGIN, END = "<!-- table: written by benchmarks/performance.py -->\n", "<!-- end of table -->\n"
 
@@ -92,7 +97,7 @@ def peers_of(options, checkpoint, weights, action):
 
 def measure(options, results):
     """Goes over models and weights; every cell is an own call of qeff-bench, with the peers of its class in turn."""
-    end, left = time.monotonic() + 60 * options.minutes, []
+    spent, left = 0.0, []
     for model in options.models:
         checkpoint, onnx = onnx_of(options, model)
         for weights in options.weights:
@@ -104,14 +109,16 @@ def measure(options, results):
                 program = program_of(options, onnx, model, weights, cell)
                 if options.only_prepare:
                     continue
-                if time.monotonic() > end:
+                if spent > 60 * options.minutes:
                     left.append(f"{model} {weights} {cell}: no time")
                     continue
                 command = [options.bin / "qeff-bench", program, "-q", "--format", "json", "-r", options.repetitions,
                            "-t", ",".join(map(str, options.threads)), *CELLS[cell][1]]
                 for peer in commands:
                     command += ["--against", peer]
+                begin = time.monotonic()
                 report = json.loads(run(command))
+                spent += time.monotonic() - begin
                 results["environment"] = report["environment"]
                 for row in report["rows"]:
                     row.update(model=model, weights=weights, cell=cell)
@@ -141,9 +148,8 @@ def table_of(results):
         lines.append(f"| {limit['name']} | {limit['threads']} | {rate} |")
     lines += ["", "| model | weights | threads | cell | tok/s (median, range) | bound | of the limit | best peer | its tok/s | ours over it |",
               "|---|---|---|---|---|---|---|---|---|---|"]
-    order = {name: i for i, name in enumerate([*MODELS, *WEIGHTS, *CELLS])}
-    for row in sorted(results["rows"], key=lambda r: [order[r["model"]], order[r["weights"]], order[r["cell"]], r["threads"]]):
-        best = max(row["peers"], key=lambda peer: peer["tok_s"]["median"], default=None)
+    for row in results["rows"]:
+        best = pictures.best_peer(row)
         share = {k: 100 * v for k, v in row["share_of_limit"].items()}
         cells = [row["model"], row["weights"], row["threads"], row["cell"], spread(row["tok_s"], 1), row["bound"],
                  spread(share) + " %"]
@@ -152,71 +158,23 @@ def table_of(results):
     count = {row["repetitions"] for row in results["rows"]}
     lines += ["", f"Samples of each cell after a warm-up: {', '.join(map(str, sorted(count)))}. Peers are measured in turn with "
               "ours, sample by sample; ratios are those of neighbouring samples.",
-              "", "![Operations per byte against operations per second, ours and the peers'](roofline.svg)"]
+              "", "![Share of the limit that each cell and its best peer reach](shares.svg)",
+              "", "![Operations per byte against operations per second, ours and the best peers', below the limits](roofline.svg)"]
     return "\n".join(lines) + "\n"
-
-
-def picture_of(results):
-    """A roofline: operations per byte against operations per second, both logarithmic. A peer stands at our work over its
-    own time."""
-    width, height, left, bottom = 760, 460, 70, 60
-    points, read = [], 0.0
-    for row in results["rows"]:
-        operations = sum(row["operations"].values())
-        tokens = row["tokens"] * row["batch"]
-        x = operations / row["bytes"]
-        label = f"{row['model']} {row['weights']} {row['cell']}, {row['threads']} threads"
-        points.append((x, operations * row["tok_s"]["median"] / tokens, "#1f6feb", "qeff: " + label))
-        for peer in row["peers"]:
-            points.append((x, operations * peer["tok_s"]["median"] / tokens, "#d1495b", f"{peer['engine']}: {label}"))
-        read = max([read] + [sample["read_bytes_s"] for sample in row["samples"]])
-    threads = max(row["threads"] for row in results["rows"])
-    peaks = [(limit["name"], limit["op_s"]) for limit in results["limits"] if "op_s" in limit and limit["threads"] == threads]
-    xs = [x for x, *_ in points]
-    ys = [y for _, y, *_ in points] + [rate for _, rate in peaks]
-    x0, x1 = math.log10(min(xs) / 2), math.log10(max(xs) * 2)
-    y0, y1 = math.log10(min(ys) / 2), math.log10(max(ys) * 2)
-
-    def at(x, y):
-        return (left + (math.log10(x) - x0) / (x1 - x0) * (width - left - 20),
-                height - bottom - (math.log10(y) - y0) / (y1 - y0) * (height - bottom - 20))
-
-    def line(a, b, colour):
-        (ax, ay), (bx, by) = at(*a), at(*b)
-        return f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" stroke="{colour}"/>'
-
-    def text(x, y, content, anchor="start"):
-        return f'<text x="{x:.1f}" y="{y:.1f}" font-size="11" font-family="sans-serif" text-anchor="{anchor}">{content}</text>'
-
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
-             f'<rect width="{width}" height="{height}" fill="white"/>']
-    for exponent in range(math.ceil(y0), math.floor(y1) + 1):
-        parts.append(line((10**x0, 10**exponent), (10**x1, 10**exponent), "#dddddd"))
-        parts.append(text(left - 6, at(10**x0, 10**exponent)[1] + 4, f"{10**(exponent - 9):g}", "end"))
-    for exponent in range(math.ceil(x0), math.floor(x1) + 1):
-        parts.append(line((10**exponent, 10**y0), (10**exponent, 10**y1), "#dddddd"))
-        parts.append(text(at(10**exponent, 10**y0)[0], height - bottom + 16, f"{10**exponent:g}", "middle"))
-    low, high = max(10**x0, 10**y0 / read), min(10**x1, 10**y1 / read)
-    parts.append(line((low, low * read), (high, high * read), "#555555"))
-    for name, rate in peaks:
-        parts.append(line((max(10**x0, rate / read), rate), (10**x1, rate), "#555555"))
-        parts.append(text(width - 24, at(10**x1, rate)[1] - 4, name, "end"))
-    for x, y, colour, label in points:
-        px, py = at(x, y)
-        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour}" fill-opacity="0.75"><title>{label}</title></circle>')
-    parts += [text(width / 2, height - 14, "operations for each byte of weights and cache", "middle"),
-              text(8, 14, f"GOP/s, {threads} threads: blue is qeff, red are peers, grey what the machine can do"), "</svg>"]
-    return "\n".join(parts) + "\n"
 
 
 def write(options, results):
     if not results["rows"]:
         sys.exit("error: no results to write")
+    order = {name: i for i, name in enumerate([*MODELS, *WEIGHTS, *CELLS])}
+    results["rows"].sort(key=lambda r: [order[r["model"]], order[r["weights"]], order[r["cell"]], r["threads"]])
     page = ROOT / "docs" / "performance.md"
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
     page.write_text(before + BEGIN + table_of(results) + END + after, encoding="utf-8")
-    (ROOT / "docs" / "roofline.svg").write_text(picture_of(results), encoding="utf-8")
+    meanings = {cell: meaning for cell, (_, _, meaning) in CELLS.items()}
+    for name, picture in (("roofline", pictures.roofline(results)), ("shares", pictures.shares(results, meanings))):
+        (ROOT / "docs" / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
 def parse_options():
@@ -232,7 +190,7 @@ def parse_options():
         parser.set_defaults(**{f"known_{name}": list(known)})
     parser.add_argument("--threads", default="2", help="e.g. 1,2")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=12, help="no cell starts after so long")
+    parser.add_argument("--minutes", type=float, default=12, help="no cell starts after so long a time of measuring")
     parser.add_argument("--only-prepare", action="store_true")
     parser.add_argument("--only-write", action="store_true")
     options = parser.parse_args()
