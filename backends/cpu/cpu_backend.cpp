@@ -11,8 +11,10 @@
 #include "backends/backend.h"
 #include "backends/cpu/plan/compile.h"
 #include "backends/cpu/runtime/cpu_session.h"
+#include "backends/cpu/runtime/thread_pool.h"
 #include "backends/program_file.h"
 #include "lib/artifact/qpc.h"
+#include "lib/support/log.h"
 
 namespace qeff {
 namespace {
@@ -73,7 +75,14 @@ class CpuBackend : public Backend {
                                .owner = file};
     cpu::CpuRunOptions run_options;
     run_options.profile = options.profile;
-    if (options.num_threads > 0) run_options.thread_count = options.num_threads;
+    if (options.num_threads > 0) {
+      const int usable = cpu::UsableProcessors();
+      run_options.thread_count = std::min(options.num_threads, usable);
+      if (options.num_threads > usable) {
+        LogInfo("threads: {} of {}, as there are no more processors here", usable,
+                options.num_threads);
+      }
+    }
     if (!options.isa.empty()) {
       run_options.isa = cpu::IsaFromName(options.isa);
       if (!run_options.isa) {

@@ -94,6 +94,7 @@ REQUIREMENTS = {
         "root reads every folder, and setpriv cannot take that right away",
     ),
     "strace": (lambda: can_run("strace", "-f", "-o", "/dev/null", "true"), "strace does not run"),
+    "taskset": (lambda: can_run("taskset", "-c", "0", "true"), "taskset does not run on processor 0"),
     "make": (lambda: shutil.which("make") is not None, "make is not installed"),
 }
 

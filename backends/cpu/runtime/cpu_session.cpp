@@ -18,6 +18,7 @@
 #include "backends/cpu/runtime/step_work.h"
 #include "backends/cpu/runtime/thread_choice.h"
 #include "backends/cpu/runtime/thread_pool.h"
+#include "lib/support/log.h"
 
 namespace qeff::cpu {
 namespace {
@@ -133,6 +134,17 @@ class CpuSession : public Session {
 
 TensorInfo InfoOf(const IoTensor& tensor) { return {tensor.name, tensor.dtype, tensor.dims}; }
 
+/// Says so if fewer threads run than the user asked for or the program is divided for.
+void ReportThreads(const CpuRunOptions& options, int threads, uint32_t parts) {
+  if (options.thread_count.value_or(threads) > threads) {
+    LogInfo("threads: {} of {}, as the program is compiled for {} (qeff-compile --num-cores)",
+            threads, *options.thread_count, parts);
+  } else if (!options.thread_count && std::cmp_less(threads, parts)) {
+    LogInfo("threads: {}, though the program is compiled for {}: there are no more processors here",
+            threads, parts);
+  }
+}
+
 Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
                                                   const CpuRunOptions& options) {
   QEFF_ASSIGN_OR_RETURN(Program program,
@@ -153,6 +165,7 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   }
   const auto parts = static_cast<int>(std::min(program.part_count, ThreadPool::kMostThreads));
   const int threads = std::clamp(options.thread_count.value_or(UsableProcessors()), 1, parts);
+  ReportThreads(options, threads, program.part_count);
   std::unique_ptr<CpuSession> session(
       new CpuSession(std::move(image), std::move(program), KernelsFor(isa), threads, options));
   QEFF_RETURN_IF_ERROR(session->Allocate());
