@@ -17,6 +17,8 @@ constexpr int64_t kLongWindowNs = 200'000'000;
 constexpr double kMuchWaiting = 0.2;
 /// Another number of threads has to take less than this of the time.
 constexpr double kGain = 0.9;
+/// A trial that gained nothing is not repeated before so many times its duration.
+constexpr int64_t kPauseOfTrials = 10;
 
 int Fewer(int count) { return std::max(1, count - std::max(1, count / 4)); }
 int More(int count, int most) { return std::min(most, count + std::max(1, count / 3)); }
@@ -50,7 +52,7 @@ void ThreadChoice::EndTrial(double mean_ns) {
     least_tried_ = count_;
     pause_ns_ = kLeastPauseNs;
   } else {
-    pause_ns_ = std::min(2 * pause_ns_, kMostPauseNs);
+    pause_ns_ = std::max(std::min(2 * pause_ns_, kMostPauseNs), kPauseOfTrials * window_.run_ns);
   }
   trial_ = 0;
   since_trial_ns_ = 0;

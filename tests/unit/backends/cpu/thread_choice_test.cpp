@@ -59,6 +59,15 @@ TEST_CASE("beside a busy program fewer threads are chosen, and all again after i
   CHECK(choice.count() == 2);
 }
 
+TEST_CASE("trials that take long are rare") {
+  ThreadChoice choice(2);
+  const Machine crowded = {[](int count) { return count == 1 ? 50 * kMs : 500 * kMs; }, 0.7};
+  RunFor(choice, 2, 10'000 * kMs, crowded);
+  CHECK(choice.count() == 1);
+  const Seen beside = RunFor(choice, 2, 50'000 * kMs, crowded);
+  CHECK(beside.with_all_ns < beside.ns / 8);
+}
+
 TEST_CASE("waiting that fewer threads do not mend changes little") {
   ThreadChoice choice(8);
   const Machine uneven = {[](int count) { return 80 * kMs / count; }, 0.4};
