@@ -541,7 +541,7 @@ Result<CardPlan> PlanMemory(const std::filesystem::path& onnx, const CompileOpti
                                                           .weights = options.target.weight_storage,
                                                           .compute = options.target.compute,
                                                           .kv_cache = options.target.kv_cache}));
-  CardPlan printed{.table = fmt::format("{}: memory of a session, in MiB\n", options.backend),
+  CardPlan printed{.table = fmt::format("{}: memory of a run, in MiB\n", options.backend),
                    .json = {{"backend", options.backend}}};
   constexpr double kMiB = 1 << 20;
   for (const auto& [name, bytes] : {std::pair("weights", plan.weight_bytes),
@@ -549,6 +549,7 @@ Result<CardPlan> PlanMemory(const std::filesystem::path& onnx, const CompileOpti
                                     {"arena", plan.arena_bytes},
                                     {"inputs and outputs", plan.io_bytes},
                                     {"scratch", plan.scratch_bytes},
+                                    {"process", plan.process_bytes},
                                     {"total", plan.total_bytes()}})
     printed.table += fmt::format("{:<18} {:>10.1f}\n", name, static_cast<double>(bytes) / kMiB);
   printed.json["weight_bytes"] = plan.weight_bytes;
@@ -556,6 +557,7 @@ Result<CardPlan> PlanMemory(const std::filesystem::path& onnx, const CompileOpti
   printed.json["arena_bytes"] = plan.arena_bytes;
   printed.json["io_bytes"] = plan.io_bytes;
   printed.json["scratch_bytes"] = plan.scratch_bytes;
+  printed.json["process_bytes"] = plan.process_bytes;
   printed.json["total_bytes"] = plan.total_bytes();
   return printed;
 }
