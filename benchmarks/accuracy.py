@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: Copyright The qeff Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what weight and cache formats change, and writes the table of docs/accuracy.md.
+"""Measures what weight and cache formats change, and prints a table of it.
 
     benchmarks/accuracy.py --work DIR                                     # the demo model
-    benchmarks/accuracy.py --work DIR --model configs/demo-model --model FOLDER_OF_STORIES260K
+    benchmarks/accuracy.py --work DIR --model CHECKPOINT --model CHECKPOINT
+    benchmarks/accuracy.py --work DIR --isa avx512_vnni --write           # the demo model's lines of docs/accuracy.md
 
 Every format gets the same tokens: texts that the f32 program has written itself at temperature 1. For every position the
 logits of the format and of f32 give the Kullback-Leibler divergence KL(f32 || format), whether the likeliest token is the
@@ -33,6 +34,8 @@ FORMATS = {
     "cache mxint8": ["--weights", "f32", "--kv-cache", "mxint8"],
 }
 PROMPT_TOKENS = 1  # the first token of a text, which no position predicts
+HEAD = [["model", "format", "positions", "KL(f32 \\|\\| format), mean", "largest", "same likeliest token", "perplexity"],
+        ["---"] * 7]
 BEGIN, END = "<!-- table: written by benchmarks/accuracy.py -->\n", "<!-- end of table -->\n"
 
 
@@ -112,7 +115,7 @@ def compare(reference, other, text):
 
 
 def measure(options, checkpoint):
-    """Yields a line of the table for each format."""
+    """Yields for each format its line of the table, a list of cells: the first two are model and format."""
     model = checkpoint.resolve().name
     onnx = options.work / "onnx" / model
     run([options.bin / "qeff-export", checkpoint, "-q", "-o", onnx])
@@ -127,9 +130,23 @@ def measure(options, checkpoint):
         sums = [compare(reference, predictions(options, program, text), text)
                 for reference, text in zip(references, texts)]
         count = sum(part["positions"] for part in sums)
-        yield (f"| {model} | {name} | {count} | {sum(part['kl'] for part in sums) / count:.2e} | "
-               f"{max(part['worst'] for part in sums):.2e} | {100 * sum(part['same'] for part in sums) / count:.1f} % | "
-               f"{math.exp(sum(part['nats'] for part in sums) / count):.4f} |")
+        yield [model, name, str(count), f"{sum(part['kl'] for part in sums) / count:.2e}",
+               f"{max(part['worst'] for part in sums):.2e}", f"{100 * sum(part['same'] for part in sums) / count:.1f} %",
+               f"{math.exp(sum(part['nats'] for part in sums) / count):.4f}"]
+
+
+def table_of(lines):
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in HEAD + lines)
+
+
+def write(lines):
+    """Puts lines into the page: in the place of those of the same model and format, new ones at the end. Others stay."""
+    page = ROOT / "docs" / "accuracy.md"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    table, after = rest.split(END)
+    known = [line[2:-2].split(" | ") for line in table.splitlines()][len(HEAD):]
+    merged = {(cells[0], cells[1]): cells for cells in known + lines}  # a second one takes the place of the first
+    page.write_text(before + BEGIN + table_of(list(merged.values())) + END + after, encoding="utf-8")
 
 
 def main():
@@ -140,17 +157,15 @@ def main():
     parser.add_argument("--texts", type=int, default=6)
     parser.add_argument("--tokens", type=int, default=120, help="of each text")
     parser.add_argument("--isa", help="instruction set of the kernels: those with matrix tiles keep many rows in bf16")
+    parser.add_argument("--write", action="store_true", help="put the lines into docs/accuracy.md, too; others stay there")
     options = parser.parse_args()
     options.run = ["--isa", options.isa] if options.isa else []
     options.work = options.work.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
-    lines = ["| model | format | positions | KL(f32 \\|\\| format), mean | largest | same likeliest token | perplexity |",
-             "|---|---|---|---|---|---|---|"]
-    for checkpoint in options.model or [ROOT / "configs" / "demo-model"]:
-        lines += measure(options, checkpoint)
-    page = ROOT / "docs" / "accuracy.md"
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1], encoding="utf-8")
+    lines = [line for checkpoint in options.model or [ROOT / "configs" / "demo-model"] for line in measure(options, checkpoint)]
+    print(table_of(lines), end="")
+    if options.write:
+        write(lines)
 
 
 if __name__ == "__main__":
