@@ -140,13 +140,15 @@ def table_of(lines):
 
 
 def write(lines):
-    """Puts lines into the page: in the place of those of the same model and format, new ones at the end. Others stay."""
+    """Puts lines into the page: in the place of those of the same model and format, or after the model's. Others stay."""
     page = ROOT / "docs" / "accuracy.md"
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     table, after = rest.split(END)
     known = [line[2:-2].split(" | ") for line in table.splitlines()][len(HEAD):]
     merged = {(cells[0], cells[1]): cells for cells in known + lines}  # a second one takes the place of the first
-    page.write_text(before + BEGIN + table_of(list(merged.values())) + END + after, encoding="utf-8")
+    models = [model for model, _ in merged]
+    page.write_text(before + BEGIN + table_of(sorted(merged.values(), key=lambda cells: models.index(cells[0]))) + END + after,
+                    encoding="utf-8")
 
 
 def main():
