@@ -122,6 +122,7 @@ def measure(options, results):
                 results["environment"] = report["environment"]
                 for row in report["rows"]:
                     row.update(model=model, weights=weights, cell=cell)
+                    row["peers"] = [peer for peer in row["peers"] if "error" not in peer]
                     key = ("model", "weights", "cell", "threads")
                     results["rows"] = [r for r in results["rows"] if any(r[k] != row[k] for k in key)] + [row]
                 save(options, results)

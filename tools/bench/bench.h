@@ -46,7 +46,7 @@ struct Sample {
   double share_of_limit = 0;
   double bytes_per_s = 0;                           ///< the limit
   std::array<double, kArithmeticCount> peaks = {};  ///< operations per second, by Arithmetic
-  std::vector<double> peer_tokens_per_s;            ///< in the order of the peers
+  std::vector<double> peer_tokens_per_s;            ///< in the order of the peers; 0: no figure
 };
 
 struct Row {
@@ -55,6 +55,7 @@ struct Row {
   Cell cell;
   RunWork work;  ///< of the whole cell; zeros if the backend does not say
   std::vector<Sample> samples;
+  std::vector<std::string> peer_errors;  ///< why a peer has no figure; empty: it has
 
   bool has_work() const { return work.bytes > 0; }
   /// What takes longer by the limits of the first sample: "read" or the name of the arithmetic that

@@ -18,7 +18,9 @@ constexpr char kFooter[] =
     "\n"
     "A peer is a command that reads a request a line, like\n"
     "  {\"test\":\"prefill\",\"tokens\":512,\"depth\":0,\"batch\":1,\"threads\":2}\n"
-    "and answers {\"tok_s\": 123.4, \"engine\": \"name\"}, or a line that ends in '123.4 tok/s'.\n";
+    "and answers, within ten minutes, {\"tok_s\": 123.4, \"engine\": \"name\"}, or a line that "
+    "ends\n"
+    "in '123.4 tok/s', or {\"error\": \"why\"} if it does not do that.\n";
 
 struct Arguments {
   qeff::bench::BenchOptions options;
@@ -117,8 +119,10 @@ int main(int argc, char** argv) {
       argc, argv, info, [&](CLI::App& app) { AddOptions(app, arguments); },
       [&]() -> Status {
         bench::Report report{.environment = bench::DescribeEnvironment(arguments.options.isa)};
-        QEFF_RETURN_IF_ERROR(Measure(arguments, report));
-        tools::PrintText(bench::FormatReport(report, FormatOf(arguments.format)));
-        return Status::Ok();
+        Status status = Measure(arguments, report);
+        if (status.ok() || !report.rows.empty()) {
+          tools::PrintText(bench::FormatReport(report, FormatOf(arguments.format)));
+        }
+        return status;
       });
 }

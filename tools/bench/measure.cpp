@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "lib/generation/text_program.h"
 #include "lib/support/log.h"
@@ -148,46 +149,82 @@ Result<Sample> TakeSample(Subject& subject, const Row& row, cpu::LimitProbe* pro
   return sample;
 }
 
-Status MeasureCell(Subject& subject, const Cell& cell, const BenchOptions& options,
-                   const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
-  QEFF_RETURN_IF_ERROR(CheckCell(subject, cell));
-  LogInfo("{} {} batch {}, {} threads", subject.model, cell.Name(), cell.batch, subject.threads);
-  Row row{.model = subject.model, .threads = subject.threads, .cell = cell};
+/// Has every peer that does the cell do it once; `sample` gets the figures.
+Status AskPeers(const std::vector<std::unique_ptr<Peer>>& peers, Row& row, Sample& sample) {
+  sample.peer_tokens_per_s.assign(peers.size(), 0);
+  for (size_t i = 0; i < peers.size(); ++i) {
+    std::string& error = row.peer_errors[i];
+    if (!error.empty()) continue;
+    Result<PeerAnswer> answer = peers[i]->Measure(row.cell, row.threads);
+    if (!answer.ok()) {
+      error = answer.diagnostic().message;
+      return std::move(answer).status();
+    }
+    sample.peer_tokens_per_s[i] = answer->tokens_per_s;
+    error = answer->error;
+    if (error.empty()) continue;
+    LogWarning("'{}' does not do '{}' of '{}': {}", peers[i]->name(), row.cell.Name(), row.model,
+               error);
+  }
+  return Status::Ok();
+}
+
+Status TakeSamples(Subject& subject, int repetitions,
+                   const std::vector<std::unique_ptr<Peer>>& peers, Row& row) {
   size_t footprint_bytes = 0;
-  QEFF_ASSIGN_OR_RETURN(row.work, FindWork(subject, cell, footprint_bytes));
+  QEFF_ASSIGN_OR_RETURN(row.work, FindWork(subject, row.cell, footprint_bytes));
   std::unique_ptr<cpu::LimitProbe> probe;
   if (row.has_work()) {
     QEFF_ASSIGN_OR_RETURN(probe, cpu::LimitProbe::Open(subject.threads, footprint_bytes));
   }
-  for (const auto& peer : peers) {
-    QEFF_ASSIGN_OR_RETURN(const double warm_up, peer->Measure(cell, subject.threads));
-    (void)warm_up;
-  }
-  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+  Sample warm_up;
+  QEFF_RETURN_IF_ERROR(AskPeers(peers, row, warm_up));
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
     QEFF_ASSIGN_OR_RETURN(Sample sample, TakeSample(subject, row, probe.get(), footprint_bytes));
-    for (const auto& peer : peers) {
-      QEFF_ASSIGN_OR_RETURN(const double rate, peer->Measure(cell, subject.threads));
-      sample.peer_tokens_per_s.push_back(rate);
-    }
+    QEFF_RETURN_IF_ERROR(AskPeers(peers, row, sample));
     row.samples.push_back(std::move(sample));
   }
-  report.rows.push_back(std::move(row));
   return Status::Ok();
 }
 
-Status MeasureProgram(const std::filesystem::path& folder, int threads, const BenchOptions& options,
-                      const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
-  QEFF_ASSIGN_OR_RETURN(Subject subject, OpenSubject(folder, threads, options.isa));
+/// A cell in which a peer fails is kept with the samples before, without that peer.
+Status MeasureCell(Subject& subject, const Cell& cell, const BenchOptions& options,
+                   const std::vector<std::unique_ptr<Peer>>& peers, Report& report) {
+  LogInfo("{} {} batch {}, {} threads", subject.model, cell.Name(), cell.batch, subject.threads);
+  Row row{.model = subject.model, .threads = subject.threads, .cell = cell};
+  row.peer_errors.resize(peers.size());
+  Status status = TakeSamples(subject, options.repetitions, peers, row);
+  std::string note = fmt::format("in '{}' of '{}', after {} of {} samples", cell.Name(),
+                                 subject.model, row.samples.size(), options.repetitions);
+  if (!row.samples.empty()) report.rows.push_back(std::move(row));
+  return std::move(status).WithNote(std::move(note));
+}
+
+/// Every cell of a program: prefill before decode at each depth.
+std::vector<Cell> CellsOf(const Subject& subject, const BenchOptions& options) {
   std::vector<int64_t> batches = options.batches;
   if (batches.empty()) batches = {subject.program->slots()};
+  std::vector<Cell> cells;
   for (const int64_t batch : batches) {
     for (const int64_t depth : options.depths) {
-      for (const bool is_prefill : {true, false}) {
-        for (const int64_t tokens : is_prefill ? options.prompt_tokens : options.new_tokens) {
-          const Cell cell = {is_prefill, tokens, depth, batch};
-          QEFF_RETURN_IF_ERROR(MeasureCell(subject, cell, options, peers, report));
-        }
-      }
+      for (const int64_t tokens : options.prompt_tokens)
+        cells.push_back({true, tokens, depth, batch});
+      for (const int64_t tokens : options.new_tokens)
+        cells.push_back({false, tokens, depth, batch});
+    }
+  }
+  return cells;
+}
+
+/// Opens every program on each number of threads, one after the other, and does `use` for each
+/// cell.
+Status ForEachCell(const BenchOptions& options,
+                   const std::function<Status(Subject&, const Cell&)>& use) {
+  const std::vector<int> as_compiled = {0};
+  for (const std::filesystem::path& folder : options.programs) {
+    for (const int threads : options.threads.empty() ? as_compiled : options.threads) {
+      QEFF_ASSIGN_OR_RETURN(Subject subject, OpenSubject(folder, threads, options.isa));
+      for (const Cell& cell : CellsOf(subject, options)) QEFF_RETURN_IF_ERROR(use(subject, cell));
     }
   }
   return Status::Ok();
@@ -197,14 +234,12 @@ Status MeasureProgram(const std::filesystem::path& folder, int threads, const Be
 
 Status MeasureRows(const BenchOptions& options, const std::vector<std::unique_ptr<Peer>>& peers,
                    Report& report) {
-  for (const std::filesystem::path& folder : options.programs) {
-    const std::vector<int> as_compiled = {0};
-    for (const int threads : options.threads.empty() ? as_compiled : options.threads) {
-      QEFF_RETURN_IF_ERROR(MeasureProgram(folder, threads, options, peers, report));
-    }
-  }
+  Status status = ForEachCell(options, [&](Subject& subject, const Cell& cell) {
+    QEFF_RETURN_IF_ERROR(CheckCell(subject, cell));
+    return MeasureCell(subject, cell, options, peers, report);
+  });
   for (const auto& peer : peers) report.peers.push_back(peer->name());
-  return Status::Ok();
+  return status;
 }
 
 Status MeasureLimits(const std::vector<int>& threads, Report& report) {

@@ -2,13 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/bench/peer.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -24,6 +27,9 @@ namespace {
 constexpr auto kAnswerTime = std::chrono::minutes(10);
 constexpr size_t kLongestLine = size_t{1} << 20;
 constexpr auto kPatience = std::chrono::seconds(5);
+constexpr size_t kLongestQuote = 200;
+constexpr auto kPause = std::chrono::milliseconds(1);
+constexpr auto kNoTime = std::chrono::milliseconds(0);
 
 /// The number before "tok/s" at the end of the line.
 std::optional<double> ParseFigure(std::string_view line) {
@@ -82,20 +88,23 @@ Result<std::vector<std::string>> SplitCommand(std::string_view command) {
   return words;
 }
 
-std::optional<PeerAnswer> ParseAnswer(std::string_view line) {
-  if (line.starts_with('{')) {
-    const Result<Json> parsed = ParseJson(line, "answer");
-    if (!parsed.ok()) return std::nullopt;
-    PeerAnswer answer{.engine = StringOf(*parsed, "engine"), .error = StringOf(*parsed, "error")};
+Result<std::optional<PeerAnswer>> ParseAnswer(std::string_view line) {
+  if (!line.starts_with('{')) {
+    const std::optional<double> figure = ParseFigure(line);
+    return figure ? std::optional(PeerAnswer{.tokens_per_s = *figure}) : std::nullopt;
+  }
+  PeerAnswer answer;
+  if (const Result<Json> parsed = ParseJson(line, "answer"); parsed.ok()) {
+    answer = {.engine = StringOf(*parsed, "engine"), .error = StringOf(*parsed, "error")};
     const Json* rate = Find(*parsed, "tok_s");
     if (rate != nullptr && rate->is_number()) answer.tokens_per_s = rate->get<double>();
-    if (answer.error.empty() && !(answer.tokens_per_s > 0)) return std::nullopt;
-    return answer;
   }
-  if (const std::optional<double> figure = ParseFigure(line)) {
-    return PeerAnswer{.tokens_per_s = *figure};
+  if (answer.error.empty() && !(answer.tokens_per_s > 0 && std::isfinite(answer.tokens_per_s))) {
+    return Error(ErrorCode::kBackend, Location::Flag("--against"),
+                 fmt::format("expected \"tok_s\", a number above 0, or \"error\", got the line {}",
+                             DumpText(line.substr(0, kLongestQuote))));
   }
-  return std::nullopt;
+  return std::optional(std::move(answer));
 }
 
 Result<std::unique_ptr<Peer>> Peer::Start(const std::string& command) {
@@ -141,50 +150,67 @@ Status Peer::Failed(std::string message) const {
                fmt::format("'{}': {}", name_, message));
 }
 
-Result<std::string> Peer::ReadLine(std::chrono::steady_clock::time_point deadline) {
-  while (true) {
-    const size_t end = received_.find('\n');
-    if (end != std::string::npos) {
-      std::string line = received_.substr(0, end);
-      received_.erase(0, end + 1);
-      return line;
-    }
-    if (received_.size() > kLongestLine) return Failed("a line of more than 1 MiB is no answer");
-    pollfd waiting = {socket_, POLLIN, 0};
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    const int ready = left.count() <= 0 ? 0 : ::poll(&waiting, 1, static_cast<int>(left.count()));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) return Failed("no answer for ten minutes");
-    char buffer[4096];
-    const ssize_t count = ready < 0 ? -1 : ::read(socket_, buffer, sizeof(buffer));
-    if (count <= 0) {
-      return Failed("it ended before it answered").WithNote("what it wrote to stderr says why");
-    }
-    received_.append(buffer, static_cast<size_t>(count));
-  }
+Status Peer::Ended() const {
+  return Failed("it ended before it answered").WithNote("what it wrote to stderr says why");
 }
 
-Result<double> Peer::Measure(const Cell& cell, int threads) {
+Result<bool> Peer::Receive(Clock::time_point until) {
+  if (received_.size() > kLongestLine) return Failed("a line of more than 1 MiB is no answer");
+  pollfd waiting = {socket_, POLLIN, 0};
+  const int64_t left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+  const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left, 0)));
+  if (ready == 0 || (ready < 0 && errno == EINTR)) return false;
+  char buffer[4096];
+  const ssize_t count = ready < 0 ? -1 : ::read(socket_, buffer, sizeof(buffer));
+  if (count <= 0) return Ended();
+  received_.append(buffer, static_cast<size_t>(count));
+  return true;
+}
+
+Result<std::string> Peer::ReadLine(Clock::time_point deadline) {
+  size_t end = received_.find('\n');
+  for (; end == std::string::npos; end = received_.find('\n')) {
+    QEFF_ASSIGN_OR_RETURN(const bool has_more, Receive(deadline));
+    if (!has_more && Clock::now() >= deadline) return Failed("no answer for ten minutes");
+  }
+  std::string line = received_.substr(0, end);
+  received_.erase(0, end + 1);
+  return line;
+}
+
+Status Peer::Send(std::string_view text) {
+  // MSG_NOSIGNAL: a command that has ended is an error, not the end of ours.
+  const ssize_t count = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+  return count == static_cast<ssize_t>(text.size()) ? Status::Ok() : Ended();
+}
+
+Status Peer::Ask(const std::string& request, Clock::time_point deadline) {
+  QEFF_RETURN_IF_ERROR(Send(request));
+  for (bool reads = false, has_more = true; !reads || has_more;) {
+    if (Clock::now() >= deadline) return Failed("no answer for ten minutes");
+    int unread_bytes = 0;
+    reads = reads || ::ioctl(socket_, SIOCOUTQ, &unread_bytes) != 0 || unread_bytes == 0;
+    QEFF_ASSIGN_OR_RETURN(has_more, Receive(Clock::now() + (reads ? kNoTime : kPause)));
+    received_.erase(0, received_.rfind('\n') + 1);
+  }
+  return Send("\n");
+}
+
+Result<PeerAnswer> Peer::Measure(const Cell& cell, int threads) {
   const Json request = {{"test", cell.is_prefill ? "prefill" : "decode"},
                         {"tokens", cell.tokens},
                         {"depth", cell.depth},
                         {"batch", cell.batch},
                         {"threads", threads}};
-  const std::string line = request.dump() + "\n";
-  // MSG_NOSIGNAL: a command that has ended is an error, not the end of ours.
-  if (::send(socket_, line.data(), line.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(line.size())) {
-    return Failed("it ended before it answered").WithNote("what it wrote to stderr says why");
-  }
-  const auto deadline = std::chrono::steady_clock::now() + kAnswerTime;
+  const auto deadline = Clock::now() + kAnswerTime;
+  QEFF_RETURN_IF_ERROR(Ask(request.dump(), deadline));
   while (true) {
-    QEFF_ASSIGN_OR_RETURN(const std::string text, ReadLine(deadline));
-    const std::optional<PeerAnswer> answer = ParseAnswer(text);
-    if (!answer) continue;
-    if (!answer->engine.empty()) name_ = answer->engine;
-    if (!answer->error.empty()) return Failed(answer->error);
-    return answer->tokens_per_s;
+    QEFF_ASSIGN_OR_RETURN(const std::string line, ReadLine(deadline));
+    Result<std::optional<PeerAnswer>> answer = ParseAnswer(line);
+    if (!answer.ok()) return Failed(answer.diagnostic().message);
+    if (!answer->has_value()) continue;
+    if (!(*answer)->engine.empty()) name_ = (*answer)->engine;
+    return std::move(**answer);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,14 +24,15 @@ namespace qeff::bench {
 /// No shell is asked. Errors: kUsage (nothing in it, a quote without end).
 Result<std::vector<std::string>> SplitCommand(std::string_view command);
 
-/// Reads an answer: {"tok_s": 123.4, "engine": "name"}, {"error": "why"}, or text that ends in
-/// "123.4 tok/s". Nothing: a line that is not an answer, which is skipped.
 struct PeerAnswer {
   double tokens_per_s = 0;
   std::string engine;  ///< empty: not said
-  std::string error;   ///< not empty: there is no figure
+  std::string error;   ///< not empty: the peer does not do this, there is no figure
 };
-std::optional<PeerAnswer> ParseAnswer(std::string_view line);
+/// Reads an answer: {"tok_s": 123.4, "engine": "name"}, {"error": "why"}, or text that ends in
+/// "123.4 tok/s". Nothing: a line that is not an answer, which is skipped. Errors: kBackend (it
+/// begins with '{' but is neither of the two).
+Result<std::optional<PeerAnswer>> ParseAnswer(std::string_view line);
 
 class Peer {
  public:
@@ -41,18 +43,26 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  /// Has the peer do `cell` once on `threads` threads and returns its tokens per second. Errors:
-  /// kBackend (it ended, gave an error, or no answer for ten minutes).
-  Result<double> Measure(const Cell& cell, int threads);
+  /// Has the peer do `cell` once on `threads` threads and returns what it answers. Errors: kBackend
+  /// (it ended, gave a bad answer, or none for ten minutes).
+  Result<PeerAnswer> Measure(const Cell& cell, int threads);
 
   /// What it calls itself; its command until the first answer that says.
   const std::string& name() const { return name_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   Peer(std::string command, pid_t process, int socket)
       : name_(std::move(command)), process_(process), socket_(socket) {}
-  Result<std::string> ReadLine(std::chrono::steady_clock::time_point deadline);
+  /// Sends `request`, but its line end only when the peer has read the rest: what it wrote until
+  /// then, while it was loading or after an earlier answer, is no answer to it and is dropped.
+  Status Ask(const std::string& request, Clock::time_point deadline);
+  Status Send(std::string_view text);
+  /// Appends output of the peer to `received_`; false: there was none until then.
+  Result<bool> Receive(Clock::time_point until);
+  Result<std::string> ReadLine(Clock::time_point deadline);
   Status Failed(std::string message) const;
+  Status Ended() const;
 
   std::string name_;
   pid_t process_;

@@ -65,12 +65,30 @@ Table RowTable(const Report& report) {
              row.has_work() ? ReachedText(row) : "-",
              row.has_work() ? ShareText(row.ShareOfLimit()) : "-"};
     for (size_t peer = 0; peer < report.peers.size(); ++peer) {
+      if (!row.peer_errors[peer].empty()) {
+        cells.insert(cells.end(), {"-", "-"});
+        continue;
+      }
       const Spread ratio = row.RatioToPeer(peer);
       cells.push_back(RateText(row.PeerTokensPerSecond(peer)));
       cells.push_back(fmt::format("{:.2f} ({:.2f}-{:.2f})", ratio.median, ratio.min, ratio.max));
     }
   }
   return table;
+}
+
+/// Why figures of peers are missing, a line each.
+std::string PeerNotes(const Report& report) {
+  std::string text;
+  for (const Row& row : report.rows) {
+    for (size_t peer = 0; peer < report.peers.size(); ++peer) {
+      if (row.peer_errors[peer].empty()) continue;
+      text += fmt::format("no figure of {} for {} of {}, batch {}, threads {}: {}\n",
+                          report.peers[peer], row.cell.Name(), row.model, row.cell.batch,
+                          row.threads, row.peer_errors[peer]);
+    }
+  }
+  return text.empty() ? text : "\n" + text;
 }
 
 std::string LimitText(const LimitRow& limit) {
@@ -91,12 +109,26 @@ std::string ToMarkdown(const Report& report) {
     }
     text += "\n" + MarkdownTable(table);
   }
-  if (!report.rows.empty()) text += "\n" + MarkdownTable(RowTable(report));
+  if (!report.rows.empty()) text += "\n" + MarkdownTable(RowTable(report)) + PeerNotes(report);
   return text;
 }
 
 Json SpreadJson(const Spread& spread) {
   return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
+}
+
+Json PeersJson(const Report& report, const Row& row) {
+  Json peers = Json::array();
+  for (size_t peer = 0; peer < report.peers.size(); ++peer) {
+    Json& entry = peers.emplace_back(Json{{"engine", report.peers[peer]}});
+    if (!row.peer_errors[peer].empty()) {
+      entry["error"] = row.peer_errors[peer];
+      continue;
+    }
+    entry["tok_s"] = SpreadJson(row.PeerTokensPerSecond(peer));
+    entry["ratio"] = SpreadJson(row.RatioToPeer(peer));
+  }
+  return peers;
 }
 
 Json RowJson(const Report& report, const Row& row) {
@@ -130,13 +162,7 @@ Json RowJson(const Report& report, const Row& row) {
     }
   }
   json["samples"] = samples;
-  Json peers = Json::array();
-  for (size_t peer = 0; peer < report.peers.size(); ++peer) {
-    peers.push_back({{"engine", report.peers[peer]},
-                     {"tok_s", SpreadJson(row.PeerTokensPerSecond(peer))},
-                     {"ratio", SpreadJson(row.RatioToPeer(peer))}});
-  }
-  json["peers"] = peers;
+  json["peers"] = PeersJson(report, row);
   return json;
 }
 
@@ -169,24 +195,30 @@ std::string LimitsCsv(const std::vector<LimitRow>& limits) {
   return text;
 }
 
-/// A line for each row and engine: ours first, then the peers.
+std::string RateCsv(const Spread& rate) {
+  return fmt::format("{:.3f},{:.3f},{:.3f}", rate.median, rate.min, rate.max);
+}
+
+/// A line for each row and engine: ours first, then the peers, without figures where they have
+/// none.
 std::string RowsCsv(const Report& report) {
   std::string text =
       "model,engine,threads,batch,test,tokens,depth,tok_s,tok_s_min,tok_s_max,bytes,operations,"
       "share_of_limit\n";
   for (const Row& row : report.rows) {
-    const auto add = [&](const std::string& engine, const Spread& rate, const std::string& rest) {
-      text += fmt::format("{},{},{},{},{},{},{},{:.3f},{:.3f},{:.3f},{}\n", CsvField(row.model),
-                          CsvField(engine), row.threads, row.cell.batch,
-                          row.cell.is_prefill ? "prefill" : "decode", row.cell.tokens,
-                          row.cell.depth, rate.median, rate.min, rate.max, rest);
+    const auto add = [&](const std::string& engine, const std::string& rate,
+                         const std::string& rest) {
+      text += fmt::format("{},{},{},{},{},{},{},{},{}\n", CsvField(row.model), CsvField(engine),
+                          row.threads, row.cell.batch, row.cell.is_prefill ? "prefill" : "decode",
+                          row.cell.tokens, row.cell.depth, rate, rest);
     };
-    add("qeff", row.TokensPerSecond(),
+    add("qeff", RateCsv(row.TokensPerSecond()),
         row.has_work() ? fmt::format("{:.0f},{:.0f},{:.4f}", row.work.bytes,
                                      row.work.total_operations(), row.ShareOfLimit().median)
                        : ",,");
     for (size_t peer = 0; peer < report.peers.size(); ++peer) {
-      add(report.peers[peer], row.PeerTokensPerSecond(peer), ",,");
+      const bool has_figure = row.peer_errors[peer].empty();
+      add(report.peers[peer], has_figure ? RateCsv(row.PeerTokensPerSecond(peer)) : ",,", ",,");
     }
   }
   return text;
