@@ -271,8 +271,10 @@ Status RunText(const CLI::App& app, const std::filesystem::path& qpc,
   const std::shared_ptr<RunProfile> profile =
       app.count("--profile") > 0 ? std::make_shared<RunProfile>() : nullptr;
   if (profile != nullptr) profile->Start();
-  // Found afterwards, the trace of a long run would be lost.
-  if (!arguments.trace.empty()) QEFF_RETURN_IF_ERROR(CheckWritable(arguments.trace));
+  // Found afterwards, what a long run made would be lost.
+  for (const std::string& path : {arguments.trace, arguments.dump_logits}) {
+    if (!path.empty()) QEFF_RETURN_IF_ERROR(CheckWritable(path));
+  }
   const BackendOpenOptions open_options = {.num_threads = arguments.num_threads,
                                            .isa = arguments.isa,
                                            .devices = arguments.devices,
