@@ -56,7 +56,7 @@ inline std::string_view WeightStorageName(WeightStorage storage) {
 enum class ComputeType {
   kF32,   ///< not at all: numbers agree with Hugging Face in float32
   kBf16,  ///< rows that meet bf16 weights, and queries, keys, values and weights of attention in
-          ///< calls of several tokens, to bf16: relative error 2^-9 each
+          ///< calls of several tokens, to bf16: relative error 2^-8 each
 };
 
 /// How keys and values of earlier tokens are kept.
