@@ -234,8 +234,9 @@ Status ForEachCell(const BenchOptions& options,
 
 Status MeasureRows(const BenchOptions& options, const std::vector<std::unique_ptr<Peer>>& peers,
                    Report& report) {
+  // A cell that cannot be run is no reason to lose the minutes of those before it.
+  QEFF_RETURN_IF_ERROR(ForEachCell(options, CheckCell));
   Status status = ForEachCell(options, [&](Subject& subject, const Cell& cell) {
-    QEFF_RETURN_IF_ERROR(CheckCell(subject, cell));
     return MeasureCell(subject, cell, options, peers, report);
   });
   for (const auto& peer : peers) report.peers.push_back(peer->name());

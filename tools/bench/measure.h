@@ -28,9 +28,9 @@ struct BenchOptions {
 };
 
 /// Fills `rows` and `peers` of `report`; `peers` are asked for every cell. Errors: those of
-/// opening; kUsage for a cell that a program cannot run (longer than its context, more rows than
-/// slots, more threads than it was divided for); those of the peers. The rows that were measured
-/// until then are kept.
+/// opening, and kUsage for a cell that a program cannot run (longer than its context, more rows
+/// than slots, more threads than it was divided for), both before anything is measured; those of
+/// the peers. The rows that were measured until then are kept.
 Status MeasureRows(const BenchOptions& options, const std::vector<std::unique_ptr<Peer>>& peers,
                    Report& report);
 
