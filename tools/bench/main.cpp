@@ -50,7 +50,8 @@ void AddOptions(CLI::App& app, Arguments& arguments) {
   numbers("-t,--threads", options.threads, "Threads (default: as compiled)", 1);
   app.add_option("--isa", options.isa,
                  "Instruction set of the kernels, and of their limits, e.g. avx2 "
-                 "(default: the best one of this machine)");
+                 "(default: the best one of this machine)")
+      ->check(qeff::tools::NotEmpty());
   app.add_option("-r,--repetitions", options.repetitions, "Samples of each cell, after a warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

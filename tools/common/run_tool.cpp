@@ -74,6 +74,14 @@ int FinishOutput(int code) {
 
 std::string VersionText() { return std::string(Version()); }
 
+CLI::Validator NotEmpty() {
+  return CLI::Validator(
+      [](const std::string& value) -> std::string {
+        return value.empty() ? "expected a value, got nothing" : "";
+      },
+      "");
+}
+
 int ExitCode(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidInput:

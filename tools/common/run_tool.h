@@ -26,6 +26,9 @@ struct ToolInfo {
 int RunTool(int argc, char** argv, const ToolInfo& info,
             const std::function<void(CLI::App&)>& add_options, const std::function<Status()>& run);
 
+/// For options whose default an empty value, as of a variable that is not set, would pass for.
+CLI::Validator NotEmpty();
+
 /// The exit code for an error: 1, 2 or 3.
 int ExitCode(ErrorCode code);
 

@@ -159,7 +159,7 @@ Result<std::unique_ptr<Session>> CpuSession::Open(ProgramImage image,
   AskForLargePages(image.constants);
   const Isa isa = options.isa.value_or(MachineIsa());
   if (!Includes(MachineIsa(), isa)) {
-    return UsageError(Location::File(image.path),
+    return UsageError(Location::Flag("--isa"),
                       fmt::format("this machine has no '{}', its best is '{}'", IsaName(isa),
                                   IsaName(MachineIsa())));
   }
