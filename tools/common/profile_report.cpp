@@ -14,6 +14,10 @@ namespace {
 
 constexpr double kNs = 1e-9;
 
+constexpr char kOverLimit[] =
+    "over 100 %: the machine was faster during the run than during the probe after it, or matrix "
+    "tiles did f32 products in parts of bf16, which are counted against the f32 instruction\n";
+
 /// Operations and bytes per second that the profiled threads can reach.
 struct Limits {
   std::array<double, kArithmeticCount> peaks = {};
@@ -144,7 +148,10 @@ std::string ProfileTable(const std::vector<ProfileLine>& lines) {
                         rate(line.work.total_operations()),
                         line.least_seconds > 0 ? Share(line.least_seconds, line.seconds) : "-");
   }
-  return text;
+  const auto is_over = [](const ProfileLine& line) {
+    return line.seconds > 0 && line.least_seconds > line.seconds;
+  };
+  return std::ranges::any_of(lines, is_over) ? text + kOverLimit : text;
 }
 
 Status WriteTrace(const std::filesystem::path& path, const RunProfile& profile,

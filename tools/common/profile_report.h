@@ -33,6 +33,7 @@ struct ProfileLine {
 Result<std::vector<ProfileLine>> SummarizeProfile(const RunProfile& profile,
                                                   const std::string& isa);
 
+/// A heading, a line each, and what a share of the limit over 100 % says if there is one.
 std::string ProfileTable(const std::vector<ProfileLine>& lines);
 
 /// Writes the events. Times are microseconds since the profile was made; track 0 holds the runs,
