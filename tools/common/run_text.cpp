@@ -253,6 +253,7 @@ void AddRunOptions(CLI::App& app, RunArguments& arguments) {
                  "Instruction set of the CPU's kernels: scalar, avx2, avx512, avx512_vnni, "
                  "avx512_bf16, amx; on arm64 scalar, neon, neon_dotprod, neon_bf16 "
                  "(default: the best one of this machine)")
+      ->check(NotEmpty())
       ->group(output);
 }
 

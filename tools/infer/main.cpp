@@ -32,7 +32,6 @@ int main(int argc, char** argv) {
                        "A folder, or org/name[@revision] that is in the Hugging Face cache")
             ->required();
         tools::AddRunOptions(app, run_arguments);
-        app.get_option("--isa")->check(tools::NotEmpty());
         tools::AddCompileOptions(app, compile_arguments);
         tools::AddExportOptions(app, export_arguments, "--exported-weights");
         tools::AddTransformOptions(app, transform);

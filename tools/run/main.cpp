@@ -68,7 +68,6 @@ int main(int argc, char** argv) {
                 ->needs(outputs);
         outputs->needs(inputs);
         tools::AddRunOptions(app, arguments);
-        app.get_option("--isa")->check(tools::NotEmpty());
         tools::AddCardRunOptions(app, arguments);
       },
       [&]() -> Status {
