@@ -204,9 +204,11 @@ def shares(results, cells):
     """A line for each row: the share of its own limit, and where its best peer is. `cells` has names and what they are."""
     threads = max(row["threads"] for row in results["rows"])
     left, right, step, top = 230, 600, 18, 92
+    most = max(row["share_of_limit"]["max"] for row in results["rows"])
+    full = 100 if most <= 1.06 else math.ceil(most * 5) * 20  # percent
 
     def at(share):
-        return left + share * (right - left)
+        return left + share / full * 100 * (right - left)
 
     title = f"How near each cell is to its limit, {threads} thread{'s' if threads > 1 else ''}"
     parts, y = [], top + 8
@@ -218,12 +220,12 @@ def shares(results, cells):
                      f'fill="{INK}">{cell}</tspan><tspan dx="10">{escape(meaning)}</tspan></text>')
         y += 26
         for row in rows:
-            parts += share_line(row, y + step / 2, at)
+            parts += share_line(row, y + step / 2, at, right)
             y += step
         y += 6
         parts.append(line(20, y, WIDTH - 20, y, GRID))
     grid = []
-    for percent in range(0, 101, 20):
+    for percent in range(0, full + 1, 20):
         grid += [line(at(percent / 100), top, at(percent / 100), y, INK if percent == 100 else GRID, 1.5 if percent == 100 else 1),
                  text(at(percent / 100), top - 6, f"{percent} %", "middle", 12)]
     head = [text(20, 28, title, "start", 16, INK, ' font-weight="bold"'),
@@ -238,17 +240,17 @@ def shares(results, cells):
     return svg(int(y + 34), title, head + grid + parts)
 
 
-def share_line(row, y, at):
-    """The limit of a row is reading or an arithmetic; a share of more than 106 % is drawn at 106 %."""
-    share = {name: min(1.06, value) for name, value in row["share_of_limit"].items()}
+def share_line(row, y, at, right):
+    """The limit of a row is reading or an arithmetic. `right`: where the shares end."""
+    share = row["share_of_limit"]
     middle, peer = at(share["median"]), best_peer(row)
     parts = [text(32, y + 4.5, row["model"]), text(118, y + 4.5, row["weights"]),
              text(at(0) - 24, y + 4.5, "reading" if row["bound"] == "read" else row["bound"], "end", 12, GREY)]
     if peer:
-        place = at(min(1.06, row["share_of_limit"]["median"] / peer["ratio"]["median"]))
+        place = at(share["median"] / peer["ratio"]["median"])
         parts += [line(place, y, middle, y, "#9aa4af", 1.2),
                   f'<circle cx="{place:.1f}" cy="{y:.1f}" r="4.5" fill="white" stroke="{PEER}" stroke-width="1.8"/>',
-                  text(at(1) + 58, y + 4.5, f"{peer['ratio']['median']:.2f}", "end", 13, INK, ' font-weight="bold"'),
-                  text(at(1) + 72, y + 4.5, peer["engine"], "start", 12)]
+                  text(right + 58, y + 4.5, f"{peer['ratio']['median']:.2f}", "end", 13, INK, ' font-weight="bold"'),
+                  text(right + 72, y + 4.5, peer["engine"], "start", 12)]
     return parts + [line(at(share["min"]), y, at(share["max"]), y, QEFF, 2.5),
                     f'<circle cx="{middle:.1f}" cy="{y:.1f}" r="5" fill="{QEFF}"/>']
