@@ -303,6 +303,7 @@ class SplitLinear {
   }
 
   void Run() {
+    if (args_.panel_begin == args_.panel_end) return;
     ConfigureTiles(kPairRows);
     SplitPlace place = order_.First();
     SetRows(place);
