@@ -27,7 +27,7 @@ MODELS = {"smollm2": "smollm2-135m", "tinyllama": "tinyllama-1.1b", "qwen3": "qw
 # Our weights: options of qeff-compile, and the weights of the peers that are of the same class. Where weights are rounded,
 # attention is computed in bf16, which is OpenVINO's default where there are tiles, too.
 WEIGHTS = {
-    "f32": (["--weights", "f32"], {"llama_cpp": "f32", "onnxruntime_genai": "f32"}),
+    "f32": (["--weights", "f32"], {"llama_cpp": "f32", "onnxruntime_genai": "f32", "ctranslate2": "f32"}),
     "bf16": (["--weights", "bf16", "--compute", "bf16"], {"llama_cpp": "bf16", "openvino": "bf16"}),
     "int8": (["--weights", "int8", "--compute", "bf16"], {"llama_cpp": "q8_0", "openvino": "int8", "ctranslate2": "int8"}),
     "int4": (["--weights", "int4", "--compute", "bf16"], {"llama_cpp": "q4_0", "openvino": "int4", "onnxruntime_genai": "int4"}),
@@ -80,8 +80,8 @@ def program_of(options, onnx, model, weights, cell):
     return program
 
 
-def peers_of(options, checkpoint, weights, action):
-    """Returns the commands of the engines that are installed and have these weights."""
+def peers_of(options, checkpoint, weights):
+    """Prepares the model for the engines that are installed and have these weights, and returns their commands."""
     if options.peers is None:
         return []
     commands = []
@@ -89,8 +89,10 @@ def peers_of(options, checkpoint, weights, action):
         if engine not in options.engines:
             continue
         script = ROOT / "benchmarks" / "peers" / f"{engine}.sh"
-        if action == "prepare":
-            run([script, options.peers, "prepare", checkpoint, name])
+        prepare = [script, options.peers, "prepare", checkpoint, name]
+        if subprocess.run(prepare, stdout=subprocess.DEVNULL).returncode != 0:
+            print(f"warning: {engine} is left out: it cannot prepare {checkpoint.name} in {name}", file=sys.stderr)
+            continue
         commands.append(f"{script} {options.peers} run {checkpoint} {name}")
     return commands
 
@@ -104,7 +106,7 @@ def measure(options, results):
             if not accepts_weights(options, weights):
                 left.append(f"{model} {weights}: not in this build")
                 continue
-            commands = peers_of(options, checkpoint, weights, "prepare")
+            commands = peers_of(options, checkpoint, weights)
             for cell in options.cells:
                 program = program_of(options, onnx, model, weights, cell)
                 if options.only_prepare:
