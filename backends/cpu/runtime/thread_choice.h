@@ -44,7 +44,7 @@ class ThreadChoice {
   Window window_;
 
   static constexpr int64_t kLeastPauseNs = 50'000'000;
-  static constexpr int64_t kMostPauseNs = 2'000'000'000;
+  static constexpr int64_t kMostPauseNs = 2'000'000'000;  ///< but for trials that take long
 };
 
 }  // namespace qeff::cpu

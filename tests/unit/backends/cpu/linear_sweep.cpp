@@ -298,6 +298,7 @@ void CheckDivision(void (*kernel)(const LinearArgs&), WeightFormat format, RowOr
     Floats out(static_cast<size_t>(rows * columns));
     const int64_t panels = PanelCount(columns);
     for (int64_t share = 0; share < shares; ++share) {
+      const Floats before = out;
       kernel({.x = packed_x.data(),
               .weights = packed_w.data(),
               .rows = rows,
@@ -308,6 +309,7 @@ void CheckDivision(void (*kernel)(const LinearArgs&), WeightFormat format, RowOr
               .out = out.data(),
               .out_stride = columns,
               .scratch = scratch.data()});
+      if (panels * share / shares == panels * (share + 1) / shares) REQUIRE(out == before);
     }
     out.resize(static_cast<size_t>((rows - 1) * columns));
     return out;
